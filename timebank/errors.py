@@ -1,0 +1,497 @@
+"""Every refusal there is: a code that never changes, parameters as data, and whether trying again can help.
+
+Refusal
+├── Malformed        the request itself cannot be read
+├── Unknown          what it names is not there, or not for you to see
+├── NotAllowed       you may not do this
+│   └── NotSignedIn
+├── Conflict         well formed, but the book or the rules say no
+├── Busy             nothing wrong with it; not now
+└── Unsafe           the server itself must not run like this
+
+A refusal is raised where a request ends, and returned as a value inside a batch, where one
+refused command must leave the others alone. The HTTP status is chosen at the edge, the
+sentence is translated there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name that catalogue tools look for
+    """Mark a sentence for the catalogues; it is translated where it is shown."""
+    return message
+
+
+class Refusal(Exception):
+    """Something a person may get wrong; a class is a reason, an object is one occasion.
+
+    Attributes:
+        code: Stable name of the reason, part of the API; lower case with underscores.
+        message: Sentence for people, with ``%(name)s`` places filled from ``params``.
+        retryable: Whether the same request may succeed later, under a new key.
+        params: What the sentence and a program need to know; never a name of a person.
+    """
+
+    code: ClassVar[str] = "refused"
+    message: ClassVar[str] = N_("This cannot be done.")
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, **params: str | int) -> None:
+        super().__init__(self.code, params)
+        self.params: dict[str, str | int] = params
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Refusal) and self.params == other.params
+
+    def __hash__(self) -> int:
+        return hash((self.code, tuple(sorted(self.params.items()))))
+
+
+class Malformed(Refusal):
+    """The request itself cannot be read; sending the same again never helps."""
+
+
+class Unknown(Refusal):
+    """What the request names is not there, or not for this actor to see."""
+
+
+class NotAllowed(Refusal):
+    """The actor may not do this, whatever the state of the book."""
+
+
+class NotSignedIn(NotAllowed):
+    """No valid token or session came with the request."""
+
+    code = "not_signed_in"
+    message = N_("Please sign in first.")
+
+
+class Conflict(Refusal):
+    """Well formed and allowed, but the book or the rules of the pot say no."""
+
+
+class Busy(Refusal):
+    """Nothing is wrong with the request; it cannot be served now."""
+
+    retryable = True
+
+
+class ServerFault(Refusal):
+    """A mistake of this program; the log says more, the answer never does."""
+
+    code = "server_fault"
+    message = N_("Something went wrong on our side. If you sent something, look before you send it again.")
+    retryable = True
+
+
+class Unsafe(Refusal):
+    """The server must not run on this database; whoever keeps the server has to change something."""
+
+
+# ---------------------------------------------------------------- malformed: amounts, dates, keys
+
+
+class AmountOutOfRange(Malformed):
+    """An amount is below 1 or above 10^12 of the smallest unit."""
+
+    code = "amount_out_of_range"
+    message = N_("The amount must be between 1 and %(amount_max)s; %(amount)s was given.")
+
+
+class DateBeforeBegin(Malformed):
+    """Something is dated before the group's book began."""
+
+    code = "date_before_begin"
+    message = N_("The book of this group begins on %(began_on)s; %(effective_on)s is before that.")
+
+
+class DateInFuture(Malformed):
+    """Something is dated later than today in the group's time zone."""
+
+    code = "date_in_future"
+    message = N_("%(effective_on)s is in the future; today is %(today)s.")
+    retryable = True
+
+
+class FieldInvalid(Malformed):
+    """One field of a request has a wrong shape; ``field`` says which, ``why`` what is wrong."""
+
+    code = "field_invalid"
+    message = N_("The field %(field)s cannot be read: %(why)s.")
+
+
+class KeyInvalid(Malformed):
+    """An Idempotency-Key is empty, longer than 255 characters or not printable ASCII."""
+
+    code = "idempotency_key_invalid"
+    message = N_("The Idempotency-Key must be 1 to 255 printable ASCII characters.")
+
+
+class KeyMissing(Malformed):
+    """A POST that writes to the book came without an Idempotency-Key."""
+
+    code = "idempotency_key_missing"
+    message = N_("This request needs an Idempotency-Key, so that sending it twice does nothing twice.")
+
+
+class KeyReused(Malformed):
+    """A key was used before, by the same actor, for a different request."""
+
+    code = "idempotency_key_reused"
+    message = N_("This Idempotency-Key was used before for a different request.")
+
+
+class MalformedAmount(Malformed):
+    """An amount is not a whole number."""
+
+    code = "malformed_amount"
+    message = N_("The amount must be a whole number of minutes or of the smallest coin.")
+
+
+class MalformedBody(Malformed):
+    """The body is not JSON, has unknown or duplicate fields, or a field of a wrong type."""
+
+    code = "malformed_body"
+    message = N_("The request cannot be read: %(why)s.")
+
+
+class SameAccountTwice(Malformed):
+    """A transfer would move something from an account to itself."""
+
+    code = "same_account_twice"
+    message = N_("Nothing can be moved from an account to itself.")
+
+
+class TooLarge(Malformed):
+    """The body or the batch is larger than this route takes."""
+
+    code = "too_large"
+    message = N_("The request is too large: at most %(limit)s.")
+
+
+class UnitMismatch(Malformed):
+    """A transfer names a unit that one of its accounts does not keep."""
+
+    code = "unit_mismatch"
+    message = N_("%(unit)s cannot be moved here: this account keeps %(account_unit)s.")
+
+
+class UnsupportedMedia(Malformed):
+    """The body is not said to be JSON."""
+
+    code = "unsupported_media_type"
+    message = N_("Send the request as application/json.")
+
+
+class WrongMethod(Malformed):
+    """There is something at this address, but it does not take this method."""
+
+    code = "wrong_method"
+    message = N_("This address does not take %(method)s.")
+
+
+# ---------------------------------------------------------------- unknown
+
+
+class UnknownAccount(Unknown):
+    """An account number that is not in this book."""
+
+    code = "unknown_account"
+    message = N_("There is no such account in this book.")
+
+
+class UnknownCategory(Unknown):
+    """A category that the group does not keep."""
+
+    code = "unknown_category"
+    message = N_("This group has no category %(category)s.")
+
+
+class UnknownDraw(Unknown):
+    """A draw that is not there, or not this actor's to see."""
+
+    code = "unknown_draw"
+    message = N_("There is no such ask in this group.")
+
+
+class UnknownEntry(Unknown):
+    """An entry that is not there, or not this actor's to see."""
+
+    code = "unknown_entry"
+    message = N_("There is no such entry in this book.")
+
+
+class UnknownGroup(Unknown):
+    """No group has this address."""
+
+    code = "unknown_group"
+    message = N_("There is no group at this address.")
+
+
+class UnknownHeldPlace(Unknown):
+    """A place where money is kept that the group does not have in this unit."""
+
+    code = "unknown_held_place"
+    message = N_("This group keeps no %(currency)s at %(held)s.")
+
+
+class UnknownMember(Unknown):
+    """A member id that is not in this group, or no longer."""
+
+    code = "unknown_member"
+    message = N_("There is no such member in this group.")
+
+
+class UnknownPage(Unknown):
+    """Nothing is at this address."""
+
+    code = "unknown_page"
+    message = N_("There is nothing at this address.")
+
+
+class UnknownPot(Unknown):
+    """A pot that the group does not have."""
+
+    code = "unknown_pot"
+    message = N_("This group has no pot %(pot)s.")
+
+
+class UnknownToken(Unknown):
+    """No token that still holds has this id."""
+
+    code = "unknown_token"
+    message = N_("There is no such token in this group, or it was ended before.")
+
+
+# ---------------------------------------------------------------- not allowed
+
+
+class NeedsRole(NotAllowed):
+    """Only members with a certain duty may do this."""
+
+    code = "needs_role"
+    message = N_("Only a %(role)s may do this.")
+
+
+class NeedsScope(NotAllowed):
+    """The token was not made for this."""
+
+    code = "needs_scope"
+    message = N_("This token may not be used for that; it needs the scope %(scope)s.")
+
+
+class NotYourDraw(NotAllowed):
+    """Nobody decides on or pays out a draw they asked for."""
+
+    code = "own_draw"
+    message = N_("You asked for this yourself; somebody else decides on it and hands it over.")
+
+
+class NotYourEntry(NotAllowed):
+    """Only who took part in an entry, or a steward, may correct it."""
+
+    code = "not_your_entry"
+    message = N_("Only those who took part in this entry, or a steward, may correct it.")
+
+
+class PayerApproved(NotAllowed):
+    """Whoever approved a draw of money does not also hand it over."""
+
+    code = "payer_approved"
+    message = N_("You said yes to this ask; somebody else hands the money over.")
+
+
+# ---------------------------------------------------------------- conflict
+
+
+class AccountClosed(Conflict):
+    """An account that takes no more entries."""
+
+    code = "account_closed"
+    message = N_("This account is closed.")
+
+
+class AlreadyApproved(Conflict):
+    """The same person said yes to the same draw before."""
+
+    code = "already_approved"
+    message = N_("You said yes to this ask already.")
+
+
+class AlreadyCorrected(Conflict):
+    """An entry can be corrected once only; correct the entry that replaced it."""
+
+    code = "already_corrected"
+    message = N_("This entry was corrected already.")
+
+
+class BelowFloor(Conflict):
+    """A decision would take more than there is."""
+
+    code = "below_floor"
+    message = N_("There is not enough: %(available)s available, %(asked)s asked for.")
+    retryable = True
+
+
+class CorrectionOfCorrection(Conflict):
+    """A correction is not corrected; the entry that came with it can be."""
+
+    code = "correction_of_correction"
+    message = N_("A correction cannot be corrected. Write a new entry instead.")
+
+
+class DrawNotOpen(Conflict):
+    """The draw is in a state in which this step is not possible."""
+
+    code = "draw_not_open"
+    message = N_("This ask is %(state)s; that step is not possible now.")
+
+
+class EntryBelongsToDraw(Conflict):
+    """Entries of a draw are corrected through the draw."""
+
+    code = "entry_belongs_to_draw"
+    message = N_("This entry belongs to an ask; correct it there.")
+
+
+class EntryIdReused(Conflict):
+    """An entry id is in the book already, with other content."""
+
+    code = "entry_id_reused"
+    message = N_("This entry id is in the book already, with other content.")
+
+
+class MoreThanPromised(Conflict):
+    """A hand-over would give more than what is still promised."""
+
+    code = "more_than_promised"
+    message = N_("Only %(promised)s is still promised; %(asked)s was to be handed over.")
+
+
+class NicknameTaken(Conflict):
+    """Somebody in this group has this nickname, or one that looks the same."""
+
+    code = "nickname_taken"
+    message = N_("Somebody in this group has this nickname already.")
+
+
+class NotAMirror(Conflict):
+    """A correction must undo exactly what the entry did; only the held place may differ."""
+
+    code = "not_a_mirror"
+    message = N_("A correction must undo exactly what the entry did.")
+
+
+class Overflow(Conflict):
+    """An account's turnover would pass 2^53 - 1."""
+
+    code = "overflow"
+    message = N_("This account has reached the largest sum that the book can hold.")
+
+
+class PeriodNotOver(Conflict):
+    """A close was asked for that reaches into a day which is not over in the group's time zone."""
+
+    code = "period_not_over"
+    message = N_("Only days that are over can be closed; %(through)s is not before %(today)s.")
+    retryable = True
+
+
+class PolicyRefuses(Conflict):
+    """The pot's published policy does not allow this; ``rule`` names which rule."""
+
+    code = "policy_refuses"
+    message = N_("The rules of this pot do not allow that (%(rule)s).")
+
+
+class PresetNotYet(Conflict):
+    """A group's preset cannot be published by this version of the program."""
+
+    code = "preset_not_yet"
+    message = N_("Periods of a group with the preset %(preset)s cannot be closed by this version yet.")
+
+
+class SlugTaken(Conflict):
+    """Another group has this address."""
+
+    code = "slug_taken"
+    message = N_("The address %(slug)s is taken.")
+
+
+# ---------------------------------------------------------------- busy
+
+
+class GroupBusy(Busy):
+    """More writes are waiting for this group than the server keeps."""
+
+    code = "group_busy"
+    message = N_("Many people are writing in this book right now. Try again in a moment.")
+
+
+class OutcomeUnknown(Busy):
+    """The database went away while writing; the same key tells later what became of it."""
+
+    code = "outcome_unknown"
+    message = N_("We could not find out whether this was written. Send it again: it will not be done twice.")
+
+
+class StoreAway(Busy):
+    """The database cannot be reached."""
+
+    code = "store_away"
+    message = N_("The book cannot be reached right now. Nothing was written; try again in a moment.")
+
+
+# ---------------------------------------------------------------- unsafe database
+
+
+class DatabaseNotDurable(Unsafe):
+    """A setting of the database server lets acknowledged writes be lost."""
+
+    code = "database_not_durable"
+    message = N_(
+        "The database runs with %(setting)s = off, so it could lose what it said was written. "
+        "Set %(setting)s = on in its configuration and start again."
+    )
+
+
+class DatabaseTooNew(Unsafe):
+    """A newer version of this program upgraded the database before."""
+
+    code = "database_too_new"
+    message = N_(
+        "The database is at version %(version)s, but this program only knows versions up to "
+        "%(version_known)s. Install the newer program again; the database cannot go back."
+    )
+
+
+class DatabaseTooOld(Unsafe):
+    """The database server is older than what the SQL was written for."""
+
+    code = "database_too_old"
+    message = N_(
+        "The database server is PostgreSQL %(version)s; it must be %(version_min)s or newer. "
+        "Upgrade the server, or leave TIMEBANK_DATABASE_URL away to use the one that comes with timebank."
+    )
+
+
+class RoleTooStrong(Unsafe):
+    """The role that serves requests could step over the walls of the database."""
+
+    code = "role_too_strong"
+    message = N_(
+        "The database role %(role)s can step over the walls between groups or change the book (%(why)s). "
+        "Connect as timebank_app instead; `timebank doctor --roles` prints the SQL that makes it."
+    )
+
+
+class RolesMissing(Unsafe):
+    """The database roles are not there, or the server does not let them in."""
+
+    code = "roles_missing"
+    message = N_(
+        "The role timebank_migrate cannot work in the database %(database)s. Run the SQL that "
+        "`timebank doctor --roles` prints, as a superuser, and let the roles in (pg_hba.conf, passwords)."
+    )
