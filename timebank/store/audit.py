@@ -1,0 +1,361 @@
+"""Reading a whole book to check it: one short cut of what moves, then page by page what never changes.
+
+A snapshot that is held for a minute starves the hot rows: the versions of the head and of the
+pots pile up under it. So only what changes (head, accounts, days) is read in one short
+snapshot, the cut; records, entries and transfers up to its number can be read at leisure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
+
+from timebank.ledger.checks import AccountRow, DayRow, EntryRow, RecordRow, TransferRow
+from timebank.rules.audit import (
+    CloseRow,
+    FlowRow,
+    HeldRow,
+    LineRow,
+    PeriodRow,
+    PlaceRow,
+    PotRow,
+    Published,
+    TermsRow,
+)
+from timebank.rules.publication import Change, PublicBalance
+
+if TYPE_CHECKING:
+    from timebank.store.engine import Database, Raw
+
+PAGE: Final = 4_000
+"""Records of one page; a page is one transaction of a few milliseconds."""
+
+IMMUTABLE: Final = ("records", "entries", "transfers")
+
+
+class MemberBox(NamedTuple):
+    """A member's row as far as it ties account numbers to somebody; the box opens with their key."""
+
+    member_id: UUID
+    state: str
+    accounts_box: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """All that changes in a book, and its set-up, seen at one moment.
+
+    Attributes:
+        backend_pid: Process number of the server's side of the connection.
+        seq: Size of the book; everything up to it is there and never changes.
+        checkpoint: The signed note that stands in the head row.
+        strays: (table, seq) of rows of the book that are beyond the head or before number 1.
+        period: Last closed period, 0 for none.
+    """
+
+    group_id: UUID
+    backend_pid: int
+    slug: str
+    origin: str
+    book_id: bytes
+    began_on: date
+    preset: str
+    seq: int
+    frontier: bytes
+    recorded_at: datetime
+    epoch: int
+    checkpoint: str
+    accounts: list[AccountRow]
+    days: list[DayRow]
+    pots: list[PotRow]
+    places: list[PlaceRow]
+    members: list[MemberBox]
+    strays: list[tuple[str, int]]
+    period: int
+
+
+class Page(NamedTuple):
+    """Some records, and every entry and transfer with their numbers."""
+
+    records: list[RecordRow]
+    entries: list[EntryRow]
+    transfers: list[TransferRow]
+
+
+async def list_addresses(database: Database) -> dict[UUID, str]:
+    """Return every group that has an address, by id, in order of address."""
+    rows = await database.hot.fetch(
+        """
+        SELECT group_id, slug
+          FROM timebank.published_slugs
+      ORDER BY slug COLLATE "C"
+        """
+    )
+    return {UUID(str(group_id)): slug for group_id, slug in rows}
+
+
+@contextlib.asynccontextmanager
+async def open_line(database: Database) -> AsyncIterator[Raw]:
+    """Lend one connection of the app role for a whole check; transactions on it stay short."""
+    async with database.hot.acquire(timeout=30) as connection:
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def _looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED") -> AsyncIterator[None]:
+    await connection.execute(
+        f"BEGIN ISOLATION LEVEL {level} READ ONLY;"
+        f" SELECT set_config('timebank.group', '{UUID(str(group_id))}', true)"
+    )
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+
+
+_CUT: Final = """
+    SELECT g.slug, g.origin, g.book_id, g.began_on, g.preset,
+           h.seq, h.frontier, h.recorded_at, h.epoch, h.checkpoint,
+           pg_backend_pid() AS backend_pid,
+           (SELECT coalesce(max(c.period), 0) FROM timebank.closes AS c WHERE c.group_id = $1) AS period
+      FROM timebank.groups AS g
+      JOIN timebank.book_heads AS h ON h.group_id = g.group_id
+     WHERE g.group_id = $1
+"""
+_ACCOUNTS: Final = """
+    SELECT account_id, kind, unit, pot_account, floor,
+           debits, credits, reversal_debits, reversal_credits
+      FROM timebank.accounts
+     WHERE group_id = $1
+"""
+_DAYS: Final = """
+    SELECT account_id, effective_on, debits, credits, reversal_debits, reversal_credits
+      FROM timebank.account_days
+     WHERE group_id = $1
+"""
+_POTS: Final = """
+    SELECT code, unit, pot_account, promised_account, shared_account
+      FROM timebank.pots
+     WHERE group_id = $1
+"""
+_PLACES: Final = """
+    SELECT kind, number, unit, account_id
+      FROM timebank.held_places
+     WHERE group_id = $1
+"""
+_MEMBERS: Final = """
+    SELECT member_id, state, accounts_box
+      FROM people.members
+     WHERE group_id = $1
+"""
+_STRAYS: Final = """
+    (SELECT seq FROM timebank.{table} WHERE group_id = $1 AND seq > $2 ORDER BY seq LIMIT 1)
+  UNION ALL
+    (SELECT seq FROM timebank.{table} WHERE group_id = $1 AND seq < 1 ORDER BY seq LIMIT 1)
+"""
+
+
+async def take_cut(connection: Raw, group_id: UUID) -> Cut | None:
+    """Return all that changes in a group's book, at one moment; None when it has no book."""
+    async with _looking(connection, group_id, "REPEATABLE READ"):
+        row = await connection.fetchrow(_CUT, group_id)
+        if row is None:
+            return None
+        strays = [
+            (table, stray["seq"])
+            for table in IMMUTABLE
+            for stray in await connection.fetch(_STRAYS.format(table=table), group_id, row["seq"])
+        ]
+        return Cut(
+            group_id=group_id,
+            accounts=[AccountRow(*account) for account in await connection.fetch(_ACCOUNTS, group_id)],
+            days=[DayRow(*day) for day in await connection.fetch(_DAYS, group_id)],
+            pots=[PotRow(*pot) for pot in await connection.fetch(_POTS, group_id)],
+            places=[PlaceRow(*place) for place in await connection.fetch(_PLACES, group_id)],
+            members=[MemberBox(*member) for member in await connection.fetch(_MEMBERS, group_id)],
+            strays=strays,
+            **row,
+        )
+
+
+_CORRECTED: Final = """
+    SELECT reverses_seq
+      FROM timebank.entries
+     WHERE group_id = $1
+       AND reverses_seq IS NOT NULL
+       AND reverses_seq > $2
+  ORDER BY reverses_seq
+     LIMIT $3
+"""
+
+
+async def list_corrected(connection: Raw, group_id: UUID) -> set[int]:
+    """Return the numbers of all entries that another one reverses."""
+    found: set[int] = set()
+    after, limit = -(2**63), 10_000
+    while True:
+        async with _looking(connection, group_id):
+            rows = await connection.fetch(_CORRECTED, group_id, after, limit)
+        found.update(row["reverses_seq"] for row in rows)
+        if len(rows) < limit:
+            return found
+        after = rows[-1]["reverses_seq"]
+
+
+_RECORD_PAGE: Final = """
+    SELECT seq, kind, record, salt, commitment
+      FROM timebank.records
+     WHERE group_id = $1
+       AND seq BETWEEN $2 AND $3
+  ORDER BY seq
+"""
+_ENTRY_PAGE: Final = """
+    SELECT seq, entry_id, kind, source, effective_on, recorded_at, category, draw_id, reverses_seq
+      FROM timebank.entries
+     WHERE group_id = $1
+       AND seq BETWEEN $2 AND $3
+  ORDER BY seq
+"""
+_TRANSFER_PAGE: Final = """
+    SELECT seq, leg, debit_account, credit_account, amount, debit_balance, credit_balance
+      FROM timebank.transfers
+     WHERE group_id = $1
+       AND seq BETWEEN $2 AND $3
+  ORDER BY seq, leg
+"""
+
+
+async def read_page(connection: Raw, group_id: UUID, first_seq: int, last_seq: int) -> Page:
+    """Return what is in the book from one number to another, both included; it can never change."""
+    async with _looking(connection, group_id):
+        return Page(
+            list(map(RecordRow._make, await connection.fetch(_RECORD_PAGE, group_id, first_seq, last_seq))),
+            list(map(EntryRow._make, await connection.fetch(_ENTRY_PAGE, group_id, first_seq, last_seq))),
+            list(
+                map(TransferRow._make, await connection.fetch(_TRANSFER_PAGE, group_id, first_seq, last_seq))
+            ),
+        )
+
+
+# ---------------------------------------------------------------- what was published
+
+_CLOSES: Final = """
+    SELECT period, first_day, last_day, through_seq
+      FROM timebank.closes
+     WHERE group_id = $1
+       AND period <= $2
+  ORDER BY period
+"""
+_PERIODS: Final = """
+    SELECT period, first_day, last_day, lines
+      FROM timebank.published_periods
+     WHERE group_id = $1
+  ORDER BY period
+"""
+_PUBLISHED_BALANCES: Final = """
+    SELECT period, pot, unit, available, promised, given, drawn, came_in, went_out
+      FROM timebank.published_balances
+     WHERE group_id = $1
+"""
+_PUBLISHED_HELD: Final = """
+    SELECT period, place, kind, number, unit, amount
+      FROM timebank.published_held
+     WHERE group_id = $1
+"""
+_PUBLISHED_FLOWS: Final = """
+    SELECT period, pot, kind, unit, came_in, went_out, lines
+      FROM timebank.published_flows
+     WHERE group_id = $1
+"""
+_TERMS: Final = """
+    SELECT 'applied', o.code, p.version, p.agreed_on, p.terms
+      FROM timebank.policies AS p
+      JOIN timebank.pots AS o ON o.group_id = p.group_id AND o.pot_id = p.pot_id
+     WHERE p.group_id = $1
+ UNION ALL
+    SELECT 'published', pot, version, agreed_on, terms
+      FROM timebank.published_policies
+     WHERE group_id = $1
+"""
+_LINES: Final = """
+    SELECT line_id, kind, category, day, arrived_late, changes
+      FROM timebank.published_lines
+     WHERE group_id = $1
+       AND period = $2
+       AND line_id > $3
+  ORDER BY line_id
+     LIMIT $4
+"""
+
+
+async def read_published(connection: Raw, group_id: UUID, period: int) -> Published:
+    """Return all published figures; closes of periods after ``period`` came after the cut."""
+    async with _looking(connection, group_id, "REPEATABLE READ"):
+        closes = [CloseRow(*row) for row in await connection.fetch(_CLOSES, group_id, period)]
+        later = await connection.fetchval(
+            "SELECT coalesce(max(period), 0) FROM timebank.closes WHERE group_id = $1", group_id
+        )
+        # Periods of a close that came meanwhile are left to the next check; others have no excuse.
+        meanwhile = range(period + 1, later + 1)
+        balances: dict[int, list[PublicBalance]] = {}
+        for number, *balance in await connection.fetch(_PUBLISHED_BALANCES, group_id):
+            if number not in meanwhile:
+                balances.setdefault(number, []).append(PublicBalance(*balance))
+        held: dict[int, list[HeldRow]] = {}
+        for number, *place in await connection.fetch(_PUBLISHED_HELD, group_id):
+            if number not in meanwhile:
+                held.setdefault(number, []).append(HeldRow(*place))
+        flows: dict[int, list[FlowRow]] = {}
+        for number, *flow in await connection.fetch(_PUBLISHED_FLOWS, group_id):
+            if number not in meanwhile:
+                flows.setdefault(number, []).append(FlowRow(*flow))
+        return Published(
+            closes=closes,
+            periods=[
+                PeriodRow(*row)
+                for row in await connection.fetch(_PERIODS, group_id)
+                if row["period"] not in meanwhile
+            ],
+            balances=balances,
+            held=held,
+            flows=flows,
+            terms=[
+                TermsRow(where, pot, version, agreed_on, json.loads(terms))
+                for where, pot, version, agreed_on, terms in await connection.fetch(_TERMS, group_id)
+            ],
+        )
+
+
+async def read_lines(connection: Raw, group_id: UUID, period: int) -> AsyncIterator[Sequence[LineRow]]:
+    """Yield the published lines of a period, page by page; their order means nothing."""
+    after = UUID(int=0)
+    while True:
+        async with _looking(connection, group_id):
+            rows = await connection.fetch(_LINES, group_id, period, after, PAGE)
+        yield [
+            LineRow(
+                kind,
+                category,
+                day,
+                late,
+                tuple(
+                    Change(
+                        str(change.get("pot")),
+                        str(change.get("unit")),
+                        int(change.get("available", 0)),
+                        int(change.get("promised", 0)),
+                    )
+                    for change in json.loads(changes)
+                ),
+            )
+            for _, kind, category, day, late, changes in rows
+        ]
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["line_id"]

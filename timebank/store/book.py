@@ -1,0 +1,524 @@
+"""The book in SQL: lock the head, read what a batch needs, append what it decided; the head row is the only lock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from timebank.ledger.accounts import Account, AccountKind
+from timebank.ledger.canonical import entry_record, other_record, read_entry
+from timebank.ledger.entries import Entry, KnownEntry
+from timebank.ledger.tree import Frontier, commitment, leaf_hash
+from timebank.rules.state import OtherRecord
+
+if TYPE_CHECKING:
+    from timebank.rules.state import HoursRow
+    from timebank.store.checkpoints import Checkpoints
+    from timebank.store.engine import Raw
+
+
+@dataclass(slots=True)
+class Head:
+    """The head row of a group's book, held under its lock.
+
+    Attributes:
+        seq: Number of the last record; the size of the live-book tree.
+        frontier: RFC 6962 frontier over the leaves 1..seq.
+        recorded_at: When the last record was written; the next one is later.
+    """
+
+    group_id: UUID
+    seq: int
+    frontier: Frontier
+    recorded_at: datetime
+    epoch: int
+    setup_version: int
+    checkpoint: str
+
+
+class StoredAnswer(NamedTuple):
+    """What was answered under a key before."""
+
+    request_hash: bytes
+    status: int
+    body: bytes
+
+
+class AnswerRow(NamedTuple):
+    """An answer to be written with the effect that it speaks of."""
+
+    answer_id: UUID
+    request_hash: bytes
+    status: int
+    body: bytes
+
+
+class Appended(NamedTuple):
+    """Records made from what was decided: the bytes that can never change, column by column.
+
+    Attributes:
+        first_seq: Number of the first; the others follow without a gap.
+        salts: 32 bytes of each, end to end.
+    """
+
+    first_seq: int
+    kinds: list[str]
+    records: list[bytes]
+    salts: bytes
+    commitments: list[bytes]
+
+
+class NotDurable(Exception):
+    """The server would answer before a commit is on disk; nothing may be acknowledged."""
+
+
+_LOCK_HEAD = """
+    SELECT seq, frontier, recorded_at, epoch, setup_version, checkpoint,
+           current_setting('synchronous_commit') AS synchronous_commit
+      FROM timebank.book_heads
+     WHERE group_id = $1
+       FOR UPDATE
+"""
+
+
+async def lock_head(connection: Raw, group_id: UUID) -> Head:
+    """Take the group's one lock and return its head row; waits for whoever holds it.
+
+    Raises:
+        NotDurable: synchronous_commit was switched off under our feet.
+        LookupError: The group has no book.
+    """
+    row = await connection.fetchrow(_LOCK_HEAD, group_id)
+    if row is None:
+        raise LookupError(f"no book for group {group_id}")
+    if row["synchronous_commit"] == "off":
+        raise NotDurable("synchronous_commit is off")
+    return Head(
+        group_id=group_id,
+        seq=row["seq"],
+        frontier=Frontier.from_bytes(row["seq"], row["frontier"]),
+        recorded_at=row["recorded_at"],
+        epoch=row["epoch"],
+        setup_version=row["setup_version"],
+        checkpoint=row["checkpoint"],
+    )
+
+
+_LOAD_ACCOUNTS = """
+    SELECT account_id, kind, unit, pot_account, floor, closed,
+           debits, credits, reversal_debits, reversal_credits
+      FROM timebank.accounts
+     WHERE group_id = $1
+       AND account_id = ANY($2::bigint[])
+"""
+
+_KINDS = {kind.value: kind for kind in AccountKind}
+
+
+async def load_accounts(connection: Raw, group_id: UUID, numbers: Collection[int]) -> dict[int, Account]:
+    """Return the accounts with these numbers, by number; unknown numbers are left out."""
+    rows = await connection.fetch(_LOAD_ACCOUNTS, group_id, list(numbers))
+    return {
+        number: Account(
+            account_id=number,
+            kind=_KINDS[kind],
+            unit=unit,
+            pot_account=pot_account,
+            floor=floor,
+            closed=closed,
+            debits=debits,
+            credits=credits,
+            reversal_debits=reversal_debits,
+            reversal_credits=reversal_credits,
+        )
+        for (
+            number,
+            kind,
+            unit,
+            pot_account,
+            floor,
+            closed,
+            debits,
+            credits,
+            reversal_debits,
+            reversal_credits,
+        ) in rows
+    }
+
+
+_LOAD_KNOWN = """
+    SELECT e.entry_id, e.seq, r.record, e.draw_id,
+           EXISTS (SELECT FROM timebank.entries AS c
+                    WHERE c.group_id = e.group_id AND c.reverses_seq = e.seq) AS corrected
+      FROM timebank.entries AS e
+      JOIN timebank.records AS r ON r.group_id = e.group_id AND r.seq = e.seq
+     WHERE e.group_id = $1
+       AND e.entry_id = ANY($2::uuid[])
+"""
+
+
+async def load_known(connection: Raw, group_id: UUID, entry_ids: Collection[UUID]) -> dict[UUID, KnownEntry]:
+    """Return entries that are in the book already, by id, as far as corrections need them."""
+    if not entry_ids:
+        return {}
+    rows = await connection.fetch(_LOAD_KNOWN, group_id, list(entry_ids))
+    return {
+        row["entry_id"]: KnownEntry(
+            seq=row["seq"], draft=read_entry(row["record"])[0], corrected=row["corrected"]
+        )
+        for row in rows
+    }
+
+
+_LOAD_ANSWERS = """
+    SELECT answer_id, request_hash, status, body
+      FROM timebank.answers
+     WHERE group_id = $1
+       AND answer_id = ANY($2::uuid[])
+"""
+
+
+async def load_answers(
+    connection: Raw, group_id: UUID, answer_ids: Collection[UUID]
+) -> dict[UUID, StoredAnswer]:
+    """Return what was answered before under these keys, by answer id."""
+    rows = await connection.fetch(_LOAD_ANSWERS, group_id, list(answer_ids))
+    return {row["answer_id"]: StoredAnswer(row["request_hash"], row["status"], row["body"]) for row in rows}
+
+
+def seal_records(
+    head: Head, book_id: bytes, written: Sequence[Entry | OtherRecord], random: bytes
+) -> Appended:
+    """Turn what was decided into records, and append their leaves to the head's frontier.
+
+    Args:
+        head: Its frontier, seq and recorded_at move on.
+        written: In order of seq, beginning at ``head.seq + 1``.
+        random: 32 fresh bytes for each record: their salts.
+    """
+    assert len(random) == 32 * len(written), "each record has a salt of its own"
+    records: list[bytes] = []
+    kinds: list[str] = []
+    commitments: list[bytes] = []
+    append_leaf = head.frontier.append
+    at = 0
+    for record in written:
+        if type(record) is Entry:
+            data = entry_record(record)
+            kinds.append(record.draft.kind)
+        else:
+            assert isinstance(record, OtherRecord)
+            data = other_record(record.kind, record.recorded_at, record.actor, record.fields)
+            kinds.append(record.kind)
+        sealed = commitment(book_id, random[at : at + 32], data)
+        at += 32
+        append_leaf(leaf_hash(sealed))
+        records.append(data)
+        commitments.append(sealed)
+    first_seq = head.seq + 1
+    if written:
+        last = written[-1]
+        assert last.seq == head.seq + len(records), "records are gapless"
+        head.seq, head.recorded_at = last.seq, last.recorded_at
+    return Appended(first_seq, kinds, records, random, commitments)
+
+
+# ---------------------------------------------------------------- one statement for one batch
+#
+# A batch is written by one statement of many parts, so that it costs one round trip whatever it
+# holds. Each part is a set-based insert from columns of equal length (NOT NULL refuses unequal
+# ones). Columns travel as array literals in text: the driver spends a microsecond on every
+# element of a binary array, and a literal is one join. Fixed-width bytes travel end to end.
+
+_ANSWERS = """answered AS (
+        INSERT INTO timebank.answers (group_id, answer_id, request_hash, status, body, answered_at)
+        SELECT {group}, u.answer_id, substr({hashes}::bytea, (32 * (u.at - 1) + 1)::integer, 32),
+               u.status, u.body, {answered_at}::timestamptz
+          FROM unnest({answer_ids}::text::uuid[], {statuses}::text::smallint[], {bodies}::bytea[])
+          WITH ORDINALITY AS u (answer_id, status, body, at)
+            ON CONFLICT DO NOTHING
+     RETURNING 1
+    )"""
+
+_RECORDS = """recorded AS (
+        INSERT INTO timebank.records (group_id, seq, kind, record, salt, commitment)
+        SELECT {group}, {first_seq}::bigint + u.at - 1, u.kind, u.record,
+               substr({salts}::bytea, (32 * (u.at - 1) + 1)::integer, 32),
+               substr({commitments}::bytea, (32 * (u.at - 1) + 1)::integer, 32)
+          FROM unnest({record_kinds}::text::text[], {records}::bytea[])
+          WITH ORDINALITY AS u (kind, record, at)
+    )"""
+
+_ENTRIES = """entered AS (
+        INSERT INTO timebank.entries (group_id, seq, entry_id, kind, source, effective_on, recorded_at,
+                                      category, draw_id, reverses_seq)
+        SELECT {group}, u.seq, u.entry_id, u.kind, u.source, u.effective_on,
+               {first_at}::timestamptz + (u.seq - {first_seq}::bigint) * interval '1 microsecond',
+               u.category, u.draw_id, u.reverses_seq
+          FROM unnest({entry_seqs}::text::bigint[], {entry_ids}::text::uuid[], {entry_kinds}::text::text[],
+                      {sources}::text::text[], {entry_days}::text::date[], {categories}::text::text[],
+                      {entry_draws}::text::uuid[], {reverses}::text::bigint[])
+            AS u (seq, entry_id, kind, source, effective_on, category, draw_id, reverses_seq)
+    )"""
+
+_TRANSFERS = """transferred AS (
+        INSERT INTO timebank.transfers (group_id, seq, leg, debit_account, credit_account, amount,
+                                        debit_balance, credit_balance)
+        SELECT {group}, u.*
+          FROM unnest({transfer_seqs}::text::bigint[], {legs}::text::smallint[],
+                      {debit_accounts}::text::bigint[], {credit_accounts}::text::bigint[],
+                      {amounts}::text::bigint[], {debit_balances}::text::bigint[],
+                      {credit_balances}::text::bigint[]) AS u
+    )"""
+
+_HOURS = """logged AS (
+        INSERT INTO timebank.hours (group_id, hours_id, seq, state, giver_account, receiver_account,
+                                    draw_id, minutes, effective_on, category, logged_by, logged_at)
+        SELECT {group}, u.hours_id, u.seq, u.state, u.giver_account, u.receiver_account, u.draw_id,
+               u.minutes, u.effective_on, u.category, u.logged_by,
+               {first_at}::timestamptz + (u.seq - {first_seq}::bigint) * interval '1 microsecond'
+          FROM unnest({hours_ids}::text::uuid[], {hours_seqs}::text::bigint[], {hours_states}::text::text[],
+                      {givers}::text::bigint[], {receivers}::text::bigint[], {hours_draws}::text::uuid[],
+                      {minutes}::text::bigint[], {hours_days}::text::date[], {hours_categories}::text::text[],
+                      {loggers}::text::bigint[])
+            AS u (hours_id, seq, state, giver_account, receiver_account, draw_id, minutes, effective_on,
+                  category, logged_by)
+    )"""
+
+_DAYS = """dated AS (
+        INSERT INTO timebank.account_days AS d (group_id, account_id, effective_on, debits, credits,
+                                                reversal_debits, reversal_credits)
+        SELECT {group}, u.*
+          FROM unnest({day_accounts}::text::bigint[], {days}::text::date[], {day_debits}::text::bigint[],
+                      {day_credits}::text::bigint[], {day_reversal_debits}::text::bigint[],
+                      {day_reversal_credits}::text::bigint[]) AS u
+            ON CONFLICT (group_id, account_id, effective_on) DO UPDATE
+           SET debits = d.debits + excluded.debits,
+               credits = d.credits + excluded.credits,
+               reversal_debits = d.reversal_debits + excluded.reversal_debits,
+               reversal_credits = d.reversal_credits + excluded.reversal_credits
+    )"""
+
+_BALANCES = """balanced AS (
+        UPDATE timebank.accounts AS a
+           SET debits = u.debits, credits = u.credits,
+               reversal_debits = u.reversal_debits, reversal_credits = u.reversal_credits
+          FROM unnest({account_ids}::text::bigint[], {debits}::text::bigint[], {credits}::text::bigint[],
+                      {reversal_debits}::text::bigint[], {reversal_credits}::text::bigint[])
+            AS u (account_id, debits, credits, reversal_debits, reversal_credits)
+         WHERE a.group_id = {group}
+           AND a.account_id = u.account_id
+    )"""
+
+_HEAD = """headed AS (
+        UPDATE timebank.book_heads
+           SET seq = {seq}::bigint, frontier = {frontier}::bytea, recorded_at = {recorded_at}::timestamptz,
+               checkpoint = {checkpoint}::text
+         WHERE group_id = {group}
+    )"""
+
+
+class _Statement:
+    """A statement made of parts, with ``{name}`` places instead of numbers."""
+
+    def __init__(self, *parts: str, result: str) -> None:
+        self.names: dict[str, int] = {"group": 1}
+        text = f"WITH {', '.join(parts)} {result}"
+        for name in re.findall(r"\{(\w+)\}", text):
+            self.names.setdefault(name, len(self.names) + 1)
+        places = {name: f"${number}" for name, number in self.names.items()}
+        self.sql = text.format_map(places | {"group": "$1::uuid"})
+
+    async def run(self, connection: Raw, values: dict[str, Any]) -> int:
+        kept: int = await connection.fetchval(self.sql, *[values[name] for name in self.names])
+        return kept
+
+
+_APPEND_PARTS = (_ANSWERS, _RECORDS, _ENTRIES, _TRANSFERS, _HOURS)
+_SETTLE_PARTS = (_DAYS, _BALANCES, _HEAD)
+_KEPT = "SELECT count(*) FROM answered"
+_APPEND = _Statement(*_APPEND_PARTS, result=_KEPT)
+_SETTLE = _Statement(*_SETTLE_PARTS, result="SELECT 0::bigint")
+_APPEND_AND_SETTLE = _Statement(*_APPEND_PARTS, *_SETTLE_PARTS, result=_KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one part of a batch appends; the rows of ``written`` are in order of seq."""
+
+    answers: Sequence[AnswerRow]
+    answered_at: datetime
+    appended: Appended
+    written: Sequence[Entry | OtherRecord]
+    hours: Sequence[HoursRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a batch leaves behind: balances, day sums and the new head."""
+
+    head: Head
+    accounts: Sequence[Account]
+    days: dict[tuple[int, date], list[int]]
+
+
+async def append_slice(connection: Raw, group_id: UUID, part: Slice) -> bool:
+    """Append one slice of a batch whose balances and head follow in ``settle``.
+
+    Returns:
+        False when one of the keys was answered before: nothing may be kept then, the caller
+        rolls back and looks the answers up.
+    """
+    return await _APPEND.run(connection, {"group": group_id, **_append_values(part)}) == len(part.answers)
+
+
+async def settle(connection: Raw, group_id: UUID, settlement: Settlement) -> None:
+    """Write balances, day sums and the head after the last slice."""
+    await _SETTLE.run(connection, {"group": group_id, **_settle_values(settlement)})
+
+
+async def append_and_settle(connection: Raw, group_id: UUID, part: Slice, settlement: Settlement) -> bool:
+    """Do both in one round trip, for a batch of one slice; False as in ``append_slice``."""
+    values = {"group": group_id, **_append_values(part), **_settle_values(settlement)}
+    return await _APPEND_AND_SETTLE.run(connection, values) == len(part.answers)
+
+
+def _append_values(part: Slice) -> dict[str, Any]:
+    appended, written = part.appended, part.written
+    entries = [record for record in written if type(record) is Entry]
+    drafts = [entry.draft for entry in entries]
+    transfers = [
+        (entry.seq, leg, transfer, balances)
+        for entry in entries
+        for leg, (transfer, balances) in enumerate(zip(entry.draft.transfers, entry.balances, strict=True))
+    ]
+    hours = part.hours
+    first_at = written[0].recorded_at if written else part.answered_at
+    if written:
+        # The database counts the moments of a slice from the first one, as the books did.
+        assert written[-1].recorded_at - first_at == timedelta(microseconds=len(written) - 1)
+    return {
+        "answered_at": part.answered_at,
+        "hashes": b"".join([answer.request_hash for answer in part.answers]),
+        "answer_ids": _literal([answer.answer_id for answer in part.answers]),
+        "statuses": _literal([answer.status for answer in part.answers]),
+        "bodies": [answer.body for answer in part.answers],
+        "first_seq": appended.first_seq,
+        "first_at": first_at,
+        "salts": appended.salts,
+        "commitments": b"".join(appended.commitments),
+        "record_kinds": _words(appended.kinds),
+        "records": appended.records,
+        "entry_seqs": _literal([entry.seq for entry in entries]),
+        "entry_ids": _literal([draft.entry_id for draft in drafts]),
+        "entry_kinds": _words([draft.kind for draft in drafts]),
+        "sources": _words([draft.source for draft in drafts]),
+        "entry_days": _literal([draft.effective_on for draft in drafts]),
+        "categories": _words([draft.category for draft in drafts]),
+        "entry_draws": _nullable([draft.draw_id for draft in drafts]),
+        "reverses": _nullable([entry.reverses_seq for entry in entries]),
+        "transfer_seqs": _literal([seq for seq, _, _, _ in transfers]),
+        "legs": _literal([leg for _, leg, _, _ in transfers]),
+        "debit_accounts": _literal([transfer.debit for _, _, transfer, _ in transfers]),
+        "credit_accounts": _literal([transfer.credit for _, _, transfer, _ in transfers]),
+        "amounts": _literal([transfer.amount for _, _, transfer, _ in transfers]),
+        "debit_balances": _literal([balances[0] for _, _, _, balances in transfers]),
+        "credit_balances": _literal([balances[1] for _, _, _, balances in transfers]),
+        "hours_ids": _literal([row.hours_id for row in hours]),
+        "hours_seqs": _nullable([row.seq for row in hours]),
+        "hours_states": _words([row.state for row in hours]),
+        "givers": _literal([row.giver_account for row in hours]),
+        "receivers": _nullable([row.receiver_account for row in hours]),
+        "hours_draws": _nullable([row.draw_id for row in hours]),
+        "minutes": _literal([row.minutes for row in hours]),
+        "hours_days": _literal([row.effective_on for row in hours]),
+        "hours_categories": _words([row.category for row in hours]),
+        "loggers": _literal([row.logged_by for row in hours]),
+    }
+
+
+def _settle_values(settlement: Settlement) -> dict[str, Any]:
+    head, accounts, days = settlement.head, settlement.accounts, settlement.days
+    return {
+        "day_accounts": _literal([account_id for account_id, _ in days]),
+        "days": _literal([day for _, day in days]),
+        "day_debits": _literal([delta[0] for delta in days.values()]),
+        "day_credits": _literal([delta[1] for delta in days.values()]),
+        "day_reversal_debits": _literal([delta[2] for delta in days.values()]),
+        "day_reversal_credits": _literal([delta[3] for delta in days.values()]),
+        "account_ids": _literal([account.account_id for account in accounts]),
+        "debits": _literal([account.debits for account in accounts]),
+        "credits": _literal([account.credits for account in accounts]),
+        "reversal_debits": _literal([account.reversal_debits for account in accounts]),
+        "reversal_credits": _literal([account.reversal_credits for account in accounts]),
+        "seq": head.seq,
+        "frontier": head.frontier.to_bytes(),
+        "recorded_at": head.recorded_at,
+        "checkpoint": head.checkpoint,
+    }
+
+
+def _literal(values: Sequence[int | UUID | date]) -> str:
+    """Return an array literal of values whose text holds nothing to be quoted."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _nullable(values: Sequence[int | UUID | None]) -> str:
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _words(values: Sequence[str]) -> str:
+    """Return an array literal of texts; there are few different ones in a batch."""
+    return "{" + ",".join(map(_quoted, values)) + "}"
+
+
+@lru_cache(maxsize=4096)
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+async def append_records(
+    connection: Raw,
+    checkpoints: Checkpoints,
+    group_id: UUID,
+    records: Sequence[tuple[str, int, dict[str, Any]]],
+    *,
+    now: datetime,
+    random: bytes,
+) -> int:
+    """Append records that move nothing, under the head lock that this takes; return the new seq.
+
+    Args:
+        connection: Inside a transaction and the group's wall; the caller commits, and hands
+            ``checkpoints.keep`` the new head afterwards.
+        records: (kind, account number of the actor or 0, fields) of each.
+        random: 32 fresh bytes for each record.
+    """
+    head = await lock_head(connection, group_id)
+    group = await connection.fetchrow(
+        "SELECT book_id, origin FROM timebank.groups WHERE group_id = $1", group_id
+    )
+    assert group is not None
+    written: list[OtherRecord] = []
+    at = head.recorded_at
+    for offset, (kind, actor, fields) in enumerate(records, start=1):
+        at = later(now, at)
+        written.append(OtherRecord(head.seq + offset, kind, at, actor, fields))
+    appended = seal_records(head, group["book_id"], written, random)
+    head.checkpoint = checkpoints.sign(group_id, group["origin"], head.epoch, head.seq, head.frontier.root())
+    part = Slice(answers=(), answered_at=now, appended=appended, written=written, hours=())
+    await append_and_settle(connection, group_id, part, Settlement(head, (), {}))
+    return head.seq
+
+
+def later(now: datetime, previous: datetime) -> datetime:
+    """Return a moment that is ``now`` or just after ``previous``, whichever is later; UTC."""
+    if now > previous:
+        return now.astimezone(UTC)
+    return previous.astimezone(UTC) + datetime.resolution

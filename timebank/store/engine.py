@@ -1,0 +1,182 @@
+"""Connections to PostgreSQL: one pool for the write door, one engine for reads, one for the public."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from timebank.errors import StoreAway, UnknownGroup
+from timebank.store.guards import refuse_unsafe
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Raw = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+Dsn = Callable[[str], Mapping[str, Any]]
+Tx = AsyncConnection
+
+# Every statement of the write door joins arrays of one batch with rows found by primary key.
+# A plan made while a table was empty or never analysed would scan or hash instead, and is
+# cached: it cost a factor of five. So this pool is only offered the plan that stays linear.
+WRITE_DOOR_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+    "jit": "off",
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+    "application_name": "timebank-writer",
+}
+READ_SETTINGS = {
+    "jit": "off",
+    "lock_timeout": "2s",
+    "statement_timeout": "15s",
+    "idle_in_transaction_session_timeout": "30s",
+    "application_name": "timebank",
+}
+
+
+def enter_group(group_id: UUID) -> str:
+    """Return the statements that open a transaction inside one group's wall, for one round trip."""
+    return f"BEGIN; SELECT set_config('timebank.group', '{UUID(str(group_id))}', true)"
+
+
+async def _leave_clean(connection: Raw) -> None:
+    """Never hand a connection on inside a transaction: whoever had it was interrupted."""
+    if connection.is_in_transaction():
+        connection.terminate()
+
+
+@dataclass(slots=True)
+class Database:
+    """The pools of one process; open() makes them, close() ends them."""
+
+    hot: Pool
+    engine: AsyncEngine
+    public: AsyncEngine
+
+    @classmethod
+    async def open(cls, dsn: Dsn, *, check: bool = True, hot_size: int = 8) -> Database:
+        """Connect as the app role and as the public role.
+
+        Raises:
+            Unsafe: The server would lose acknowledged writes, or the role could see past the walls.
+        """
+        app, public = dict(dsn("timebank_app")), dict(dsn("timebank_public"))
+        if check:
+            connection = await asyncpg.connect(**app, server_settings=READ_SETTINGS)
+            try:
+                await refuse_unsafe(connection)
+            finally:
+                await connection.close()
+        hot = await asyncpg.create_pool(
+            **app, min_size=1, max_size=hot_size, server_settings=WRITE_DOOR_SETTINGS, reset=_leave_clean
+        )
+        return cls(hot=hot, engine=_engine(app, size=6), public=_engine(public, size=6))
+
+    async def close(self) -> None:
+        """Close every connection; work in flight must have ended before."""
+        await self.hot.close()
+        await self.engine.dispose()
+        await self.public.dispose()
+
+    @contextlib.asynccontextmanager
+    async def tx(self, group_id: UUID) -> AsyncIterator[Tx]:
+        """Open a read-write transaction of the app role inside one group's wall."""
+        async with self.engine.begin() as tx:
+            await _wall(tx, group_id)
+            yield tx
+
+    @contextlib.asynccontextmanager
+    async def read(self, group_id: UUID) -> AsyncIterator[Tx]:
+        """Open a transaction whose reads all see one moment of one group's rows."""
+        async with _snapshot(self.engine, group_id) as tx:
+            yield tx
+
+    @contextlib.asynccontextmanager
+    async def public_read(self, group_id: UUID) -> AsyncIterator[Tx]:
+        """The same for the public role, which can select from nothing but published tables."""
+        async with _snapshot(self.public, group_id) as tx:
+            yield tx
+
+    async def group_id(self, slug: str) -> UUID:
+        """Return the group at an address.
+
+        Raises:
+            UnknownGroup: No group has this slug.
+        """
+        found = await self.hot.fetchval("SELECT group_id FROM timebank.published_slugs WHERE slug = $1", slug)
+        if found is None:
+            raise UnknownGroup
+        return UUID(str(found))
+
+    @contextlib.asynccontextmanager
+    async def write_door(self, group_id: UUID) -> AsyncIterator[Raw]:
+        """Lend a raw connection for one batch, inside the group's wall; the caller commits.
+
+        Raises:
+            StoreAway: No connection could be had.
+        """
+        try:
+            connection = await self.hot.acquire(timeout=10)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreAway from error
+        try:
+            await connection.execute(enter_group(group_id))
+            yield connection
+        finally:
+            # Whoever was interrupted leaves a transaction; rolled back here, so that a
+            # connection is never lent again inside one. A broken one is replaced by the pool.
+            try:
+                if not connection.is_closed() and connection.is_in_transaction():
+                    await connection.execute("ROLLBACK")
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()
+            await self.hot.release(connection, timeout=5)
+
+
+async def driver(tx: Tx) -> Raw:
+    """Return the driver's own connection of a transaction that is already under way."""
+    raw = await tx.get_raw_connection()
+    connection = raw.driver_connection
+    assert isinstance(connection, asyncpg.Connection)
+    return connection
+
+
+def _engine(connect: Mapping[str, Any], *, size: int) -> AsyncEngine:
+    async def open_connection() -> Any:
+        return await asyncpg.connect(**connect, server_settings=READ_SETTINGS)
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=open_connection,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=10,
+    )
+
+
+async def _wall(tx: Tx, group_id: UUID) -> None:
+    await tx.execute(
+        text("SELECT set_config('timebank.group', :group_id, true)"), {"group_id": str(group_id)}
+    )
+
+
+@contextlib.asynccontextmanager
+async def _snapshot(engine: AsyncEngine, group_id: UUID) -> AsyncIterator[Tx]:
+    async with engine.connect() as connection:
+        tx = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with tx.begin():
+            await _wall(tx, group_id)
+            yield tx

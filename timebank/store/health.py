@@ -1,0 +1,68 @@
+"""What ``doctor`` asks the database: whether it would keep what is written, and who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+from timebank.errors import Refusal
+from timebank.store.guards import refuse_unsafe
+from timebank.store.roles import APP, BACKUP, MIGRATE, PUBLIC
+
+Dsn = Callable[[str], Mapping[str, Any]]
+
+_GUARDED: Final = (APP, PUBLIC)
+_SEES_ALL: Final = (MIGRATE, BACKUP)
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        what: The thing, in a few words.
+        well: Whether it is as it must be.
+        says: What was found; where it is not well, what to do.
+    """
+
+    what: str
+    well: bool
+    says: str
+
+
+async def look(dsn: Dsn) -> list[Finding]:
+    """Return what is well and what is not, role by role."""
+    return [await _look_as(dsn, role) for role in (*_GUARDED, *_SEES_ALL)]
+
+
+async def _look_as(dsn: Dsn, role: str) -> Finding:
+    what = f"role {role}"
+    try:
+        connection = await asyncpg.connect(**dsn(role), timeout=10)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return Finding(what, False, f"cannot connect: {str(error) or type(error).__name__}")
+    try:
+        return Finding(what, True, await _judge(connection, role))
+    except Refusal as refusal:
+        return Finding(what, False, refusal.message % refusal.params)
+    finally:
+        await connection.close()
+
+
+async def _judge(connection: Any, role: str) -> str:
+    version = (await connection.fetchval("SHOW server_version")).split()[0]
+    if role in _GUARDED:
+        await refuse_unsafe(connection)
+        return f"PostgreSQL {version}; writes are kept; sees one group at a time"
+    sees_all = await connection.fetchval("SELECT rolbypassrls FROM pg_roles WHERE rolname = current_user")
+    if not sees_all:
+        raise NotAllToBeSeen(role=role)
+    return f"PostgreSQL {version}; sees every group"
+
+
+class NotAllToBeSeen(Refusal):
+    """A role that must see every group would silently see none."""
+
+    code = "role_sees_nothing"
+    message = "The role %(role)s does not bypass row-level security, so a backup would be empty; see doctor --roles."

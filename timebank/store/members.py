@@ -1,0 +1,253 @@
+"""Members in SQL: rows that say nothing without the key store, and the duties that hold now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from timebank.errors import NicknameTaken, UnknownMember
+from timebank.store.boxes import open_box, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+    from uuid import UUID
+
+    from timebank.store.engine import Tx
+    from timebank.store.keys import KeyStore
+
+_TABLE = "people.members"
+
+#: 40 characters of four bytes; every nickname is padded to it, so that a box does not tell its length.
+_NICKNAME_BYTES = 160
+
+_accounts_decoder = msgspec.json.Decoder(dict[str, int])
+
+
+class MemberRow(NamedTuple):
+    """A row of people.members; the boxes open with the member's own key."""
+
+    member_id: UUID
+    state: str
+    nickname_box: bytes
+    nickname_index: bytes
+    accounts_box: bytes
+    joined_on: date
+
+
+def seal_nickname(key: bytes, group_id: UUID, member_id: UUID, nickname: str) -> bytes:
+    """Return the box of a nickname of at most 40 characters; all boxes have one length."""
+    data = nickname.encode()
+    assert len(data) <= _NICKNAME_BYTES, "checked before"
+    return seal(
+        key,
+        data.ljust(_NICKNAME_BYTES, b"\0"),
+        group_id=group_id,
+        table=_TABLE,
+        row=member_id,
+        column="nickname_box",
+    )
+
+
+def open_nickname(keys: KeyStore, group_id: UUID, member_id: UUID, box: bytes) -> str | None:
+    """Return the nickname in a box, or None if the member was erased.
+
+    Raises:
+        BoxBrokenError: It is not this member's box.
+    """
+    key = keys.find_member_key(group_id, member_id)
+    if key is None or not box:
+        return None
+    data = open_box(key, box, group_id=group_id, table=_TABLE, row=member_id, column="nickname_box")
+    return data.rstrip(b"\0").decode()
+
+
+def seal_accounts(key: bytes, group_id: UUID, member_id: UUID, accounts: Mapping[str, int]) -> bytes:
+    """Return the box with the only tie between a person and their account numbers."""
+    data = msgspec.json.encode(accounts)
+    return seal(key, data, group_id=group_id, table=_TABLE, row=member_id, column="accounts_box")
+
+
+def open_accounts(keys: KeyStore, group_id: UUID, member_id: UUID, box: bytes) -> dict[str, int] | None:
+    """Return a member's account numbers by unit, or None if the member was erased.
+
+    Raises:
+        BoxBrokenError: It is not this member's box.
+    """
+    key = keys.find_member_key(group_id, member_id)
+    if key is None or not box:
+        return None
+    return _accounts_decoder.decode(
+        open_box(key, box, group_id=group_id, table=_TABLE, row=member_id, column="accounts_box")
+    )
+
+
+async def insert_members(tx: Tx, group_id: UUID, members: Sequence[MemberRow]) -> None:
+    """Insert members.
+
+    Raises:
+        NicknameTaken: Somebody here has one of these nicknames; the transaction cannot go on.
+    """
+    try:
+        await tx.execute(
+            text("""
+                INSERT INTO people.members (group_id, member_id, state, nickname_box, nickname_index,
+                                            accounts_box, joined_on)
+                VALUES (:group_id, :member_id, :state, :nickname_box, :nickname_index,
+                        :accounts_box, :joined_on)
+            """),
+            [{"group_id": group_id, **member._asdict()} for member in members],
+        )
+    except IntegrityError as error:
+        if "members_by_nickname" in str(error.orig):
+            raise NicknameTaken from error
+        raise
+
+
+async def find_member(tx: Tx, group_id: UUID, member_id: UUID) -> MemberRow | None:
+    """Return a member in whatever state, or None."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT member_id, state, nickname_box, nickname_index, accounts_box, joined_on
+                  FROM people.members
+                 WHERE group_id = :group_id
+                   AND member_id = :member_id
+            """),
+            {"group_id": group_id, "member_id": member_id},
+        )
+    ).one_or_none()
+    return None if row is None else MemberRow(*row)
+
+
+async def find_member_by_index(tx: Tx, group_id: UUID, nickname_index: bytes) -> MemberRow | None:
+    """Return the member who has a nickname now, or None."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT member_id, state, nickname_box, nickname_index, accounts_box, joined_on
+                  FROM people.members
+                 WHERE group_id = :group_id
+                   AND nickname_index = :nickname_index
+                   AND state IN ('active', 'suspended')
+            """),
+            {"group_id": group_id, "nickname_index": nickname_index},
+        )
+    ).one_or_none()
+    return None if row is None else MemberRow(*row)
+
+
+async def update_member_state(tx: Tx, group_id: UUID, member_id: UUID, state: str) -> None:
+    """Set the state of a member who is not erased.
+
+    Raises:
+        UnknownMember: Nobody has this id, or nobody any more.
+        NicknameTaken: They come back, and somebody else has their nickname by now.
+    """
+    try:
+        result = await tx.execute(
+            text("""
+                UPDATE people.members
+                   SET state = :state
+                 WHERE group_id = :group_id
+                   AND member_id = :member_id
+                   AND state <> 'erased'
+            """),
+            {"group_id": group_id, "member_id": member_id, "state": state},
+        )
+    except IntegrityError as error:
+        if "members_by_nickname" in str(error.orig):
+            raise NicknameTaken from error
+        raise
+    if result.rowcount != 1:
+        raise UnknownMember
+
+
+async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> None:
+    """Empty what the database holds about a person; their row stays, as an id without a tie."""
+    names = {"group_id": group_id, "member_id": member_id}
+    await tx.execute(
+        text("""
+            UPDATE people.members
+               SET state = 'erased', nickname_box = '', nickname_index = '', accounts_box = ''
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+        """),
+        names,
+    )
+    await tx.execute(
+        text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
+    )
+    await tx.execute(
+        text("""
+            UPDATE people.tokens
+               SET revoked_at = :now
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+               AND revoked_at IS NULL
+        """),
+        {**names, "now": now},
+    )
+    await tx.execute(
+        text("""
+            UPDATE people.member_roles
+               SET until = :now
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+               AND (until IS NULL OR until > :now)
+        """),
+        {**names, "now": now},
+    )
+
+
+async def list_roles(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> list[str]:
+    """Return the duties that a member carries at a moment, sorted."""
+    rows = await tx.execute(
+        text("""
+            SELECT DISTINCT role COLLATE "C" AS role
+              FROM people.member_roles
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+               AND since <= :now
+               AND (until IS NULL OR until > :now)
+          ORDER BY role
+        """),
+        {"group_id": group_id, "member_id": member_id, "now": now},
+    )
+    return list(rows.scalars())
+
+
+async def insert_roles(
+    tx: Tx, group_id: UUID, roles: Sequence[tuple[UUID, str]], *, since: datetime, until: datetime | None
+) -> None:
+    """Give duties to members from a moment on; until None is until they are taken away."""
+    if not roles:
+        return
+    await tx.execute(
+        text("""
+            INSERT INTO people.member_roles (group_id, member_id, role, since, until)
+            VALUES (:group_id, :member_id, :role, :since, :until)
+        """),
+        [
+            {"group_id": group_id, "member_id": member_id, "role": role, "since": since, "until": until}
+            for member_id, role in roles
+        ],
+    )
+
+
+async def end_role(tx: Tx, group_id: UUID, member_id: UUID, role: str, *, now: datetime) -> None:
+    """Take a duty away from this moment on."""
+    await tx.execute(
+        text("""
+            UPDATE people.member_roles
+               SET until = :now
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+               AND role = :role
+               AND (until IS NULL OR until > :now)
+        """),
+        {"group_id": group_id, "member_id": member_id, "role": role, "now": now},
+    )

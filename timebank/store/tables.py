@@ -1,0 +1,428 @@
+"""Every table, column, key and index as SQLAlchemy sees them, so that ``alembic check`` finds what drifted.
+
+Queries are SQL text in the other files of the store and do not use these. CHECKs, walls, grants
+and index predicates are compared in :mod:`timebank.store.walls`, which reads them from the catalog.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy.dialects.postgresql import (
+    ARRAY,
+    BIGINT,
+    BOOLEAN,
+    BYTEA,
+    DATE,
+    INTEGER,
+    JSONB,
+    SMALLINT,
+    TEXT,
+    TIMESTAMP,
+    UUID,
+)
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
+
+metadata: Final = MetaData()
+
+_TYPES: Final[dict[str, TypeEngine[Any]]] = {
+    "bigint": BIGINT(),
+    "boolean": BOOLEAN(),
+    "bytea": BYTEA(),
+    "date": DATE(),
+    "integer": INTEGER(),
+    "jsonb": JSONB(),
+    "smallint": SMALLINT(),
+    "text": TEXT(),
+    "text[]": ARRAY(TEXT()),
+    "timestamptz": TIMESTAMP(timezone=True),
+    "uuid": UUID(),
+}
+
+
+def _table(name: str, key: str, columns: str, *more: SchemaItem) -> None:
+    """Add a table: ``columns`` are lines of names and a type (``?`` when it may be NULL)."""
+    schema, _, bare = name.partition(".")
+    keys = key.split()
+    parts = []
+    for line in columns.strip().splitlines():
+        *names, kind = line.split()
+        column_type = _TYPES[kind.removesuffix("?")]
+        parts += [
+            Column(column, column_type, primary_key=column in keys, nullable=kind.endswith("?"))
+            for column in names
+        ]
+    Table(bare, metadata, *parts, *more, schema=schema)
+
+
+def _refers(columns: str, target: str, target_columns: str = "") -> ForeignKeyConstraint:
+    targets = (target_columns or columns).split()
+    return ForeignKeyConstraint(columns.split(), [f"{target}.{column}" for column in targets])
+
+
+def _group() -> ForeignKeyConstraint:
+    return _refers("group_id", "timebank.groups")
+
+
+def _unique(columns: str) -> UniqueConstraint:
+    return UniqueConstraint(*columns.split())
+
+
+def _index(name: str, columns: str, *, unique: bool = False) -> Index:
+    return Index(name, *columns.split(), unique=unique)
+
+
+# ---------------------------------------------------------------- groups and their set-up
+
+_table(
+    "timebank.groups",
+    "group_id",
+    """
+    group_id uuid
+    slug name origin text
+    book_id bytea
+    began_on date
+    time_zone text
+    languages text[]
+    preset text
+    categories text[]
+    time_bank boolean
+    created_at timestamptz
+    """,
+)
+_table(
+    "timebank.book_heads",
+    "group_id",
+    """
+    group_id uuid
+    seq bigint
+    frontier bytea
+    recorded_at timestamptz
+    epoch integer
+    setup_version bigint
+    checkpoint text
+    """,
+    _group(),
+)
+_table(
+    "timebank.accounts",
+    "group_id account_id",
+    """
+    group_id uuid
+    account_id bigint
+    kind unit text
+    pot_account bigint
+    floor bigint?
+    closed boolean
+    debits credits reversal_debits reversal_credits bigint
+    """,
+    _group(),
+    _index("accounts_one_of_a_kind", "group_id kind unit", unique=True),
+)
+_table(
+    "timebank.pots",
+    "group_id pot_id",
+    """
+    group_id pot_id uuid
+    code unit text
+    number integer
+    pot_account promised_account shared_account bigint
+    """,
+    _group(),
+    _unique("group_id code"),
+    _unique("group_id unit number"),
+    _refers("group_id pot_account", "timebank.accounts", "group_id account_id"),
+    _refers("group_id promised_account", "timebank.accounts", "group_id account_id"),
+    _refers("group_id shared_account", "timebank.accounts", "group_id account_id"),
+)
+_table(
+    "timebank.held_places",
+    "group_id held_id",
+    """
+    group_id held_id uuid
+    code kind text
+    number integer
+    unit text
+    account_id bigint
+    """,
+    _group(),
+    _unique("group_id code"),
+    _unique("group_id unit kind number"),
+    _refers("group_id account_id", "timebank.accounts"),
+)
+_table(
+    "timebank.policies",
+    "group_id pot_id version",
+    """
+    group_id pot_id uuid
+    version integer
+    agreed_on date
+    terms jsonb
+    """,
+    _refers("group_id pot_id", "timebank.pots"),
+)
+
+# ---------------------------------------------------------------- the book
+
+_table(
+    "timebank.records",
+    "group_id seq",
+    """
+    group_id uuid
+    seq bigint
+    kind text
+    record salt commitment bytea
+    """,
+)
+_table(
+    "timebank.entries",
+    "group_id seq",
+    """
+    group_id uuid
+    seq bigint
+    entry_id uuid
+    kind source text
+    effective_on date
+    recorded_at timestamptz
+    category text
+    draw_id uuid?
+    reverses_seq bigint?
+    """,
+    _index("entries_by_id", "group_id entry_id", unique=True),
+    _index("entries_corrected_once", "group_id reverses_seq", unique=True),
+)
+_table(
+    "timebank.transfers",
+    "group_id seq leg",
+    """
+    group_id uuid
+    seq bigint
+    leg smallint
+    debit_account credit_account amount debit_balance credit_balance bigint
+    """,
+    _index("transfers_by_debit", "group_id debit_account seq"),
+    _index("transfers_by_credit", "group_id credit_account seq"),
+)
+_table(
+    "timebank.account_days",
+    "group_id account_id effective_on",
+    """
+    group_id uuid
+    account_id bigint
+    effective_on date
+    debits credits reversal_debits reversal_credits bigint
+    """,
+)
+_table(
+    "timebank.answers",
+    "group_id answer_id",
+    """
+    group_id answer_id uuid
+    request_hash bytea
+    status smallint
+    body bytea
+    answered_at timestamptz
+    """,
+)
+
+# ---------------------------------------------------------------- what people do
+
+_table(
+    "timebank.hours",
+    "group_id hours_id",
+    """
+    group_id hours_id uuid
+    seq bigint?
+    state text
+    giver_account bigint
+    receiver_account bigint?
+    draw_id uuid?
+    minutes bigint
+    effective_on date
+    category text
+    logged_by bigint
+    logged_at timestamptz
+    """,
+    _index("hours_received", "group_id receiver_account logged_at"),
+)
+_table(
+    "timebank.draws",
+    "group_id draw_id",
+    """
+    group_id draw_id pot_id uuid
+    category text
+    needed_by date?
+    state text
+    policy_version integer
+    amount_asked amount_agreed amount_promised amount_handed amount_released bigint
+    asked_at changed_at timestamptz
+    """,
+    _refers("group_id pot_id policy_version", "timebank.policies", "group_id pot_id version"),
+    _index("draws_open", "group_id asked_at"),
+)
+_table(
+    "timebank.draw_hands",
+    "group_id draw_id member_id",
+    """
+    group_id draw_id member_id uuid
+    asked approved paid two_people boolean
+    """,
+    _refers("group_id draw_id", "timebank.draws"),
+)
+_table(
+    "timebank.closes",
+    "group_id period",
+    """
+    group_id uuid
+    period integer
+    first_day last_day date
+    through_seq bigint
+    closed_at timestamptz
+    """,
+    _group(),
+)
+
+# ---------------------------------------------------------------- the people
+
+_table(
+    "people.members",
+    "group_id member_id",
+    """
+    group_id member_id uuid
+    state text
+    nickname_box nickname_index accounts_box bytea
+    joined_on date
+    """,
+    _group(),
+    _index("members_by_nickname", "group_id nickname_index", unique=True),
+)
+_table(
+    "people.member_roles",
+    "group_id member_id role since",
+    """
+    group_id member_id uuid
+    role text
+    since timestamptz
+    until timestamptz?
+    """,
+    _refers("group_id member_id", "people.members"),
+)
+_table(
+    "people.tokens",
+    "group_id token_hash",
+    """
+    group_id uuid
+    token_hash bytea
+    token_id member_id uuid
+    scopes text[]
+    created_at timestamptz
+    expires_at revoked_at timestamptz?
+    """,
+    _unique("group_id token_id"),
+    _refers("group_id member_id", "people.members"),
+)
+_table(
+    "people.notes",
+    "group_id about_id what",
+    """
+    group_id about_id uuid
+    what text
+    member_id uuid
+    salt box bytea
+    expires_on date?
+    """,
+    _refers("group_id member_id", "people.members"),
+)
+
+# ---------------------------------------------------------------- what is published
+
+_table(
+    "timebank.published_slugs",
+    "slug",
+    """
+    slug text
+    group_id uuid
+    """,
+    _unique("group_id"),
+)
+_table(
+    "timebank.published_groups",
+    "group_id",
+    """
+    group_id uuid
+    slug name text
+    languages text[]
+    preset text
+    began_on first_close_on date
+    units pots held jsonb
+    """,
+)
+_table(
+    "timebank.published_policies",
+    "group_id pot version",
+    """
+    group_id uuid
+    pot text
+    version integer
+    agreed_on date
+    terms jsonb
+    """,
+)
+_table(
+    "timebank.published_periods",
+    "group_id period",
+    """
+    group_id uuid
+    period integer
+    first_day last_day next_close_on date
+    lines integer
+    """,
+)
+_table(
+    "timebank.published_balances",
+    "group_id period pot",
+    """
+    group_id uuid
+    period integer
+    pot unit text
+    available promised given drawn came_in went_out bigint
+    """,
+)
+_table(
+    "timebank.published_held",
+    "group_id period place",
+    """
+    group_id uuid
+    period integer
+    place kind text
+    number integer
+    unit text
+    amount bigint
+    """,
+)
+_table(
+    "timebank.published_flows",
+    "group_id period pot kind",
+    """
+    group_id uuid
+    period integer
+    pot kind unit text
+    came_in went_out bigint
+    lines integer
+    """,
+)
+_table(
+    "timebank.published_lines",
+    "group_id period line_id",
+    """
+    group_id uuid
+    period integer
+    line_id uuid
+    kind category text
+    day date?
+    arrived_late boolean
+    changes jsonb
+    """,
+)

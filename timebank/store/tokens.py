@@ -1,0 +1,114 @@
+"""API tokens in SQL: hashes only, and the one look-up that every signed-in request makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import text
+
+from timebank.store.engine import enter_group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from timebank.store.engine import Pool, Tx
+
+
+class TokenRow(NamedTuple):
+    """A row of people.tokens; the token itself is nowhere."""
+
+    token_id: UUID
+    token_hash: bytes
+    member_id: UUID
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Bearer(NamedTuple):
+    """Who came with a token that holds now."""
+
+    member_id: UUID
+    scopes: Sequence[str]
+    roles: Sequence[str]
+    accounts_box: bytes
+
+
+async def insert_token(tx: Tx, group_id: UUID, token: TokenRow) -> None:
+    """Insert a token of a member who is there."""
+    await tx.execute(
+        text("""
+            INSERT INTO people.tokens (group_id, token_hash, token_id, member_id, scopes,
+                                       created_at, expires_at, revoked_at)
+            VALUES (:group_id, :token_hash, :token_id, :member_id, CAST(:scopes AS text[]),
+                    :created_at, :expires_at, :revoked_at)
+        """),
+        {"group_id": group_id, **token._asdict()},
+    )
+
+
+async def revoke_token(tx: Tx, group_id: UUID, token_id: UUID, *, now: datetime) -> bool:
+    """End a token from this moment on; False if there is none with this id that still holds."""
+    result = await tx.execute(
+        text("""
+            UPDATE people.tokens
+               SET revoked_at = :now
+             WHERE group_id = :group_id
+               AND token_id = :token_id
+               AND revoked_at IS NULL
+        """),
+        {"group_id": group_id, "token_id": token_id, "now": now},
+    )
+    return bool(result.rowcount)
+
+
+async def list_tokens(tx: Tx, group_id: UUID, member_id: UUID) -> list[TokenRow]:
+    """Return a member's tokens, newest first, ended ones too."""
+    rows = await tx.execute(
+        text("""
+            SELECT token_id, token_hash, member_id, scopes, created_at, expires_at, revoked_at
+              FROM people.tokens
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+          ORDER BY created_at DESC, token_id
+        """),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    return [TokenRow(*row) for row in rows]
+
+
+_FIND_BEARER = """
+    SELECT t.member_id, t.scopes,
+           ARRAY(SELECT r.role
+                   FROM people.member_roles AS r
+                  WHERE r.group_id = $1
+                    AND r.member_id = t.member_id
+                    AND r.since <= $3
+                    AND (r.until IS NULL OR r.until > $3)) AS roles,
+           m.accounts_box
+      FROM people.tokens AS t
+      JOIN people.members AS m ON m.group_id = t.group_id AND m.member_id = t.member_id
+     WHERE t.group_id = $1
+       AND t.token_hash = $2
+       AND t.revoked_at IS NULL
+       AND (t.expires_at IS NULL OR t.expires_at > $3)
+       AND m.state = 'active'
+"""
+
+
+async def find_bearer(pool: Pool, group_id: UUID, token_hash: bytes, *, now: datetime) -> Bearer | None:
+    """Return who holds a token in this group at this moment, with the duties of this moment.
+
+    Nothing of this is kept: a token revoked or a duty taken away counts from the next request on.
+    An unknown token costs exactly the same statements as a known one.
+    """
+    async with pool.acquire() as connection:
+        await connection.execute(enter_group(group_id))
+        try:
+            row = await connection.fetchrow(_FIND_BEARER, group_id, token_hash, now)
+        finally:
+            await connection.execute("COMMIT")
+    return None if row is None else Bearer(*row)
