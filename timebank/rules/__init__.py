@@ -1,0 +1,1 @@
+"""Mutual aid, pure: who may do what, which entry follows, what the public sees."""

@@ -1,0 +1,117 @@
+"""Corrections: the mirror of a wrong entry, and perhaps the right one with it, judged together."""
+
+from __future__ import annotations
+
+from timebank.errors import NotYourEntry, Refusal, UnknownCategory, UnknownEntry
+from timebank.ledger import posting
+from timebank.ledger.entries import Draft, EntryKind, KnownEntry, Transfer
+from timebank.rules.commands import CorrectEntry, Instead
+from timebank.rules.money import check_unit, held_place
+from timebank.rules.outcome import Done, text_hash
+from timebank.rules.people import Actor
+from timebank.rules.state import HoursRow, Note, State
+
+
+def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | Refusal:
+    """Undo an entry once, linked to it; entries of a draw are undone through the draw.
+
+    Who took part in logged help may correct it, a steward any of it; money, a treasurer or steward.
+
+    Raises:
+        UnknownEntry, NotYourEntry, UnknownHeldPlace, UnknownCategory
+    """
+    known = state.known.get(command.entry)
+    if known is None:
+        raise UnknownEntry
+    wrong = known.draft
+    hours = state.hours.get(command.entry)
+    _may_correct(hours, actor)
+    instead = command.instead
+    if (
+        instead is not None
+        and instead.category is not None
+        and instead.category not in state.setup.categories
+    ):
+        raise UnknownCategory(category=instead.category)
+    if instead is not None:
+        check_unit(instead.unit, wrong.transfers[0].unit)
+    held_now = _held_now(command, known, state)
+
+    entry_id = next(state.ids)
+    salt = state.salt() if command.reason else b""
+    mirror = Draft(
+        entry_id=entry_id,
+        kind=EntryKind.CORRECTION,
+        source="correction",
+        transfers=posting.mirror(wrong.transfers, held_instead=held_now),
+        effective_on=wrong.effective_on,
+        actor=actor.account,
+        category=wrong.category,
+        note_hash=text_hash(salt, command.reason),
+        reverses=command.entry,
+        reversal_legs=len(wrong.transfers),
+    )
+    right = None if instead is None else _right_entry(wrong, instead, actor, state)
+    result = state.post(mirror) if right is None else state.post(mirror, right)
+    if isinstance(result, Refusal):
+        return result
+
+    if command.reason:
+        state.notes.append(Note(entry_id, "note", actor.member_id, salt, command.reason))
+    if hours is not None:
+        state.changed_hours[hours.hours_id] = "withdrawn" if right is None else "settled"
+        if right is not None:
+            state.new_hours.append(
+                hours._replace(
+                    hours_id=right.entry_id,
+                    seq=result[1].seq,
+                    state="logged",
+                    minutes=right.transfers[0].amount,
+                    effective_on=right.effective_on,
+                    category=right.category,
+                    logged_by=actor.account,
+                    logged_at=result[1].recorded_at,
+                )
+            )
+    body = {"entry": str(entry_id), "corrects": str(command.entry)}
+    if right is not None:
+        body["instead"] = str(right.entry_id)
+    return Done(201, body, result[0].seq)
+
+
+def _may_correct(hours: HoursRow | None, actor: Actor) -> None:
+    if "steward" in actor.roles:
+        return
+    if hours is None:
+        if "treasurer" not in actor.roles:
+            raise NotYourEntry
+    elif actor.account not in (hours.giver_account, hours.receiver_account, hours.logged_by):
+        raise NotYourEntry
+
+
+def _held_now(command: CorrectEntry, known: KnownEntry, state: State) -> dict[int, int]:
+    """Return {held account of the wrong entry: the one where its money is now}, when the command says so."""
+    if not command.held:
+        return {}
+    places = {place.account_id: place for place in state.setup.held.values()}
+    for transfer in known.draft.transfers:
+        for number in (transfer.debit, transfer.credit):
+            if number in places:
+                return {number: held_place(state.setup, command.held, transfer.unit).account_id}
+    return {}
+
+
+def _right_entry(wrong: Draft, instead: Instead, actor: Actor, state: State) -> Draft:
+    """Return the entry that should have been written: like the wrong one, but for what ``instead`` says."""
+    transfers = wrong.transfers
+    if instead.amount is not None:
+        transfers = tuple(Transfer(t.unit, t.debit, t.credit, instead.amount) for t in transfers)
+    return Draft(
+        entry_id=next(state.ids),
+        kind=wrong.kind,
+        source="correction",
+        transfers=transfers,
+        effective_on=instead.effective_on or wrong.effective_on,
+        actor=actor.account,
+        category=wrong.category if instead.category is None else instead.category,
+    )

@@ -1,0 +1,258 @@
+"""What the rules look at while they decide: the set-up of a group, its draws, and the rows that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from timebank.errors import Refusal, UnknownMember, UnknownPot
+from timebank.ledger.books import Books
+from timebank.ledger.entries import Draft, Entry, KnownEntry, Replayed
+
+MINUTES = "minutes"
+
+
+class Pot(NamedTuple):
+    """A common pot and the numbers of its three accounts."""
+
+    pot_id: UUID
+    code: str
+    unit: str
+    number: int
+    pot_account: int
+    promised_account: int
+    shared_account: int
+
+
+class HeldPlace(NamedTuple):
+    """A place where money of one currency physically is; ``kind`` is cash, bank or platform."""
+
+    held_id: UUID
+    code: str
+    kind: str
+    number: int
+    unit: str
+    account_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a pot's rules say, as one published version.
+
+    Attributes:
+        version: 1 and up; every decision names the version that allowed it.
+        per_request_max: Most that one ask may want, in the pot's unit; None for no limit.
+        approvals: (above, count) tiers, ascending: an ask of more than ``above`` needs
+            ``count`` different people; 0 is "at once".
+        two_people: Whether whoever approved may also hand money over.
+    """
+
+    version: int
+    per_request_max: int | None
+    approvals: tuple[tuple[int, int], ...]
+    two_people: bool
+
+    def approvals_needed(self, amount: int) -> int:
+        """Return how many different people must say yes to this amount; 0 is none."""
+        return next((count for above, count in reversed(self.approvals) if amount > above), 0)
+
+
+def read_policy(version: int, terms: dict[str, Any]) -> Policy:
+    """Read the terms of a policy as they are stored and published."""
+    return Policy(
+        version=version,
+        per_request_max=terms["per_request_max"],
+        approvals=tuple(sorted((tier["above"], tier["count"]) for tier in terms["approvals"])),
+        two_people=terms["two_people"],
+    )
+
+
+class MemberAccounts(NamedTuple):
+    """The account numbers of one member, by unit; ``active`` says whether they may be named."""
+
+    active: bool
+    accounts: dict[str, int]
+
+
+@dataclass(slots=True)
+class SetUp:
+    """What of a group changes rarely; true for exactly one ``version`` of the head row.
+
+    Attributes:
+        version: setup_version of the head row that this was read under.
+        pots: By code, in order of number.
+        special: Account numbers of outside, custody, opening, adjustment by (kind, unit).
+        members: Filled as members are met; a new version starts empty.
+    """
+
+    version: int
+    group_id: UUID
+    book_id: bytes
+    origin: str
+    began_on: date
+    time_zone: str
+    categories: frozenset[str]
+    pots: dict[str, Pot]
+    held: dict[str, HeldPlace]
+    policies: dict[UUID, Policy]
+    special: dict[tuple[str, str], int]
+    members: dict[UUID, MemberAccounts] = field(default_factory=dict)
+    pots_by_id: dict[UUID, Pot] = field(init=False)
+    first_pots: dict[str, Pot] = field(init=False)
+    common_accounts: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pots_by_id = {pot.pot_id: pot for pot in self.pots.values()}
+        self.first_pots = {pot.unit: pot for pot in reversed(self.pots.values())}
+        own = {
+            number
+            for pot in self.pots.values()
+            for number in (pot.pot_account, pot.promised_account, pot.shared_account)
+        }
+        self.common_accounts = frozenset(
+            own | set(self.special.values()) | {place.account_id for place in self.held.values()}
+        )
+
+    def pot(self, code: str, unit: str) -> Pot:
+        """Return a pot by code; an empty code is the first pot of that unit.
+
+        Raises:
+            UnknownPot: No such pot keeps this unit.
+        """
+        pot = self.pots.get(code) if code else self.first_pots.get(unit)
+        if pot is None or pot.unit != unit:
+            raise UnknownPot(pot=code or unit)
+        return pot
+
+    def member_account(self, member_id: UUID, unit: str) -> int:
+        """Return the number of a member's account in a unit.
+
+        Raises:
+            UnknownMember: Nobody active has this id.
+        """
+        member = self.members.get(member_id)
+        if member is None or not member.active or unit not in member.accounts:
+            raise UnknownMember
+        return member.accounts[unit]
+
+
+class HoursRow(NamedTuple):
+    """A row of the hours table; ``seq`` is None while time-bank hours wait for a yes."""
+
+    hours_id: UUID
+    seq: int | None
+    state: str
+    giver_account: int
+    receiver_account: int | None
+    draw_id: UUID | None
+    minutes: int
+    effective_on: date
+    category: str
+    logged_by: int
+    logged_at: datetime
+
+
+@dataclass(slots=True)
+class Draw:
+    """An ask and what became of it; amounts in the unit of its pot.
+
+    ``agreed`` is what the first yes settled on, 0 before it. handed + released <= promised <= asked.
+    """
+
+    draw_id: UUID
+    pot_id: UUID
+    category: str
+    needed_by: date | None
+    state: str
+    policy_version: int
+    asked: int
+    agreed: int
+    promised: int
+    handed: int
+    released: int
+    asked_at: datetime
+
+    @property
+    def left(self) -> int:
+        """What is promised and neither handed over nor given back."""
+        return self.promised - self.handed - self.released
+
+
+@dataclass(slots=True)
+class Hand:
+    """What one person did with one draw."""
+
+    asked: bool = False
+    approved: bool = False
+    paid: bool = False
+    two_people: bool = False
+
+
+class Note(NamedTuple):
+    """Free text to be sealed with one member's key; ``salt`` is what its hash in the record used."""
+
+    about_id: UUID
+    what: str
+    member_id: UUID
+    salt: bytes
+    text: str
+
+
+class OtherRecord(NamedTuple):
+    """A record that moves nothing: an approval, a role, a policy, a closing."""
+
+    seq: int
+    kind: str
+    recorded_at: datetime
+    actor: int
+    fields: dict[str, Any]
+
+
+@dataclass(slots=True)
+class State:
+    """Everything one batch decides on; the rules change it in memory, the store writes what changed.
+
+    Attributes:
+        books: The balances; entries are accepted or refused here.
+        ids: Fresh random ids.
+        salt: Gives 32 fresh random bytes.
+        draws, hands, known, hours: The rows that the batch names, by id.
+        written: Entries and other records in order of seq.
+    """
+
+    setup: SetUp
+    books: Books
+    now: datetime
+    today: date
+    ids: Iterator[UUID]
+    salt: Callable[[], bytes]
+    draws: dict[UUID, Draw] = field(default_factory=dict)
+    hands: dict[UUID, dict[UUID, Hand]] = field(default_factory=dict)
+    known: dict[UUID, KnownEntry] = field(default_factory=dict)
+    hours: dict[UUID, HoursRow] = field(default_factory=dict)
+
+    written: list[Entry | OtherRecord] = field(default_factory=list)
+    new_hours: list[HoursRow] = field(default_factory=list)
+    changed_hours: dict[UUID, str] = field(default_factory=dict)
+    new_draws: list[Draw] = field(default_factory=list)
+    changed_draws: dict[UUID, Draw] = field(default_factory=dict)
+    changed_hands: set[tuple[UUID, UUID]] = field(default_factory=set)
+    notes: list[Note] = field(default_factory=list)
+
+    def post(self, *drafts: Draft) -> tuple[Entry, ...] | Refusal:
+        """Have the books accept a chain of new drafts and remember its entries, or refuse it."""
+        result = self.books.post(drafts, self.now)
+        if isinstance(result, Refusal):
+            return result
+        assert not isinstance(result, Replayed), "rules draft under fresh ids"
+        self.written.extend(result)
+        return result
+
+    def record(self, kind: str, actor: int, fields: dict[str, Any]) -> int:
+        """Write down something that moves nothing; return its seq."""
+        seq, recorded_at = self.books.next_record(self.now)
+        self.written.append(OtherRecord(seq, kind, recorded_at, actor, fields))
+        return seq

@@ -1,0 +1,1 @@
+"""Use cases: one function per verb; owns the transaction, returns data, never prose."""

@@ -1,0 +1,276 @@
+"""Members: joining, duties, leaving, and being forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from timebank.errors import FieldInvalid, UnknownMember
+from timebank.rules.names import plain_text
+from timebank.rules.people import DUTIES
+from timebank.rules.set_up import NOT_KNOWN, accounts_of_member
+from timebank.store import groups as groups_store
+from timebank.store import members as store
+from timebank.store.boxes import blind_index
+from timebank.store.groups import NewAccount
+from timebank.store.members import MemberRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from timebank.services.house import House
+    from timebank.store.engine import Tx
+    from timebank.store.groups import GroupFrame
+
+NICKNAME_MAX = 40
+STATES = frozenset({"active", "suspended", "left"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    """Somebody who joins.
+
+    Attributes:
+        nickname: 1 to 40 characters; nobody else in the group may have it in any spelling.
+        roles: Duties from the first day on.
+        member_id: Their id; None for a random one.
+    """
+
+    nickname: str
+    roles: tuple[str, ...] = ()
+    member_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as services and the command line see them.
+
+    Attributes:
+        nickname: None for somebody who was erased.
+        accounts: Account numbers by unit; empty for somebody who was erased.
+        roles: Duties that hold now, sorted.
+    """
+
+    member_id: UUID
+    state: str
+    nickname: str | None
+    accounts: dict[str, int]
+    roles: tuple[str, ...]
+
+
+async def add_member(
+    house: House,
+    group_id: UUID,
+    nickname: str,
+    *,
+    now: datetime,
+    roles: Sequence[str] = (),
+    member_id: UUID | None = None,
+) -> UUID:
+    """Let somebody join; return their id.
+
+    Raises:
+        FieldInvalid: The nickname cannot be one, or a role does not exist.
+        NicknameTaken: Somebody here has it.
+        UnknownGroup: There is no such group.
+    """
+    return (await add_members(house, group_id, [NewMember(nickname, tuple(roles), member_id)], now=now))[0]
+
+
+async def add_members(
+    house: House, group_id: UUID, members: Sequence[NewMember], *, now: datetime, actor: int = 0
+) -> list[UUID]:
+    """Let several people join at once, all or none; return their ids in order.
+
+    Args:
+        actor: Account number of who let them in; 0 for the host.
+
+    Raises:
+        FieldInvalid, NicknameTaken, UnknownGroup: See add_member.
+    """
+    nicknames = [plain_text(new.nickname, field="nickname", length_max=NICKNAME_MAX) for new in members]
+    for new in members:
+        _check_roles(new.roles)
+    ids = [new.member_id or house.new_id() for new in members]
+    # The key comes first: sealing needs it, and a key whose row never came opens nothing.
+    await asyncio.to_thread(house.keys.create_member_keys, group_id, ids)
+
+    kept: tuple[int, str] | None = None
+    async with house.database.tx(group_id) as tx:
+        await groups_store.bump_setup_version(tx, group_id)
+        frame = await groups_store.find_frame(tx, group_id)
+        sealed = [
+            _seal(house, group_id, frame, member_id, nickname, now)
+            for member_id, nickname in zip(ids, nicknames, strict=True)
+        ]
+        await groups_store.insert_accounts(tx, group_id, [a for _, accounts, _ in sealed for a in accounts])
+        await store.insert_members(tx, group_id, [row for row, _, _ in sealed])
+        duties = [(i, role) for i, new in zip(ids, members, strict=True) for role in dict.fromkeys(new.roles)]
+        await store.insert_roles(tx, group_id, duties, since=now, until=None)
+        if duties:
+            numbers = {row.member_id: number for row, _, number in sealed}
+            records = [
+                ("role", actor, {"account": numbers[member_id], "given": True, "role": role})
+                for member_id, role in duties
+            ]
+            kept = await house.append_records(tx, group_id, records, now=now)
+    if kept is not None:
+        house.checkpoints.keep(group_id, *kept)
+    return ids
+
+
+async def grant_role(
+    house: House, group_id: UUID, member_id: UUID, role: str, *, now: datetime, actor: int = 0
+) -> None:
+    """Give a duty to a member from now on; giving it twice changes nothing.
+
+    Raises:
+        FieldInvalid: There is no such role.
+        UnknownMember: Nobody active has this id.
+    """
+    await _change_role(house, group_id, member_id, role, given=True, now=now, actor=actor)
+
+
+async def revoke_role(
+    house: House, group_id: UUID, member_id: UUID, role: str, *, now: datetime, actor: int = 0
+) -> None:
+    """Take a duty away; it counts from the member's next request on. Taking it twice changes nothing.
+
+    Raises:
+        FieldInvalid: There is no such role.
+        UnknownMember: Nobody who is still here has this id.
+    """
+    await _change_role(house, group_id, member_id, role, given=False, now=now, actor=actor)
+
+
+async def set_state(house: House, group_id: UUID, member_id: UUID, state: str) -> None:
+    """Make a member active, suspended or left; whoever is not active cannot sign in or be named.
+
+    Raises:
+        FieldInvalid: There is no such state.
+        UnknownMember: Nobody has this id, or nobody any more.
+        NicknameTaken: They come back, and somebody else has their nickname by now.
+    """
+    if state not in STATES:
+        raise FieldInvalid(field="state", why=NOT_KNOWN)
+    async with house.database.tx(group_id) as tx:
+        await groups_store.bump_setup_version(tx, group_id)
+        await store.update_member_state(tx, group_id, member_id, state)
+
+
+async def erase_member(
+    house: House, group_id: UUID, member_id: UUID, *, now: datetime, actor: int = 0
+) -> None:
+    """Forget a person: their accounts stay in the book as numbers that nothing ties to anybody.
+
+    Erasing again finishes what was interrupted, and changes nothing else.
+
+    Raises:
+        UnknownMember: Nobody ever had this id.
+    """
+    kept: tuple[int, str] | None = None
+    async with house.database.tx(group_id) as tx:
+        await groups_store.bump_setup_version(tx, group_id)
+        member = await _find(house, tx, group_id, member_id, now=now)
+        if member.state != "erased":
+            await store.erase_member_rows(tx, group_id, member_id, now=now)
+            # The notice names numbers only, and only the random ones of the book.
+            accounts = sorted(member.accounts.values())
+            kept = await house.append_records(
+                tx, group_id, [("erasure", actor, {"accounts": accounts})], now=now
+            )
+        # Before the commit: if the database says "erased", the key is gone. The other way round
+        # a crash here leaves a person without a key, who cannot sign in, until this runs again.
+        await asyncio.to_thread(house.keys.erase_members, group_id, [member_id], now=now)
+    if kept is not None:
+        house.checkpoints.keep(group_id, *kept)
+
+
+async def find_member(
+    house: House,
+    group_id: UUID,
+    *,
+    now: datetime,
+    member_id: UUID | None = None,
+    nickname: str | None = None,
+) -> Member:
+    """Return a member by id or by exact nickname, in any spelling of it.
+
+    Raises:
+        UnknownMember: There is none.
+    """
+    async with house.database.read(group_id) as tx:
+        if member_id is None:
+            assert nickname is not None, "by id or by nickname"
+            index = blind_index(house.keys.index_key(group_id), nickname)
+            row = await store.find_member_by_index(tx, group_id, index)
+            if row is None:
+                raise UnknownMember
+            member_id = row.member_id
+        return await _find(house, tx, group_id, member_id, now=now)
+
+
+async def _find(house: House, tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> Member:
+    row = await store.find_member(tx, group_id, member_id)
+    if row is None:
+        raise UnknownMember
+    roles = await store.list_roles(tx, group_id, member_id, now=now)
+    return Member(
+        member_id=member_id,
+        state=row.state,
+        nickname=store.open_nickname(house.keys, group_id, member_id, row.nickname_box),
+        accounts=store.open_accounts(house.keys, group_id, member_id, row.accounts_box) or {},
+        roles=tuple(roles),
+    )
+
+
+async def _change_role(
+    house: House, group_id: UUID, member_id: UUID, role: str, *, given: bool, now: datetime, actor: int
+) -> None:
+    _check_roles((role,))
+    async with house.database.tx(group_id) as tx:
+        await groups_store.bump_setup_version(tx, group_id)
+        member = await _find(house, tx, group_id, member_id, now=now)
+        if member.state == "erased" or (given and member.state != "active"):
+            raise UnknownMember
+        if (role in member.roles) == given:
+            return
+
+        if given:
+            await store.insert_roles(tx, group_id, [(member_id, role)], since=now, until=None)
+        else:
+            await store.end_role(tx, group_id, member_id, role, now=now)
+        fields = {"account": member.accounts["minutes"], "given": given, "role": role}
+        kept = await house.append_records(tx, group_id, [("role", actor, fields)], now=now)
+    house.checkpoints.keep(group_id, *kept)
+
+
+def _check_roles(roles: Sequence[str]) -> None:
+    if not DUTIES.issuperset(roles):
+        raise FieldInvalid(field="roles", why=NOT_KNOWN)
+
+
+def _seal(
+    house: House, group_id: UUID, frame: GroupFrame, member_id: UUID, nickname: str, now: datetime
+) -> tuple[MemberRow, list[NewAccount], int]:
+    """Return a member's row, their accounts, and the number that records will name them by."""
+    key = house.keys.find_member_key(group_id, member_id)
+    assert key is not None, "made just before"
+    planned = accounts_of_member(frame.units, time_bank=frame.time_bank)
+    numbers = {name: house.new_number() for name in planned}
+    accounts = [
+        NewAccount(numbers[name], account.kind, account.unit, 0, None) for name, account in planned.items()
+    ]
+    row = MemberRow(
+        member_id=member_id,
+        state="active",
+        nickname_box=store.seal_nickname(key, group_id, member_id, nickname),
+        nickname_index=blind_index(house.keys.index_key(group_id), nickname),
+        accounts_box=store.seal_accounts(key, group_id, member_id, numbers),
+        joined_on=now.astimezone(ZoneInfo(frame.time_zone)).date(),
+    )
+    return row, accounts, numbers["minutes"]

@@ -1,0 +1,199 @@
+"""Reading what is published: each answer is one moment, seen through a role that can see nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from timebank.errors import UnknownPot
+from timebank.rules.publication import (
+    PublicBalance,
+    PublicBook,
+    PublicFlow,
+    PublicGroup,
+    PublicPeriod,
+    PublicPlace,
+    PublicPolicy,
+    PublishedLine,
+)
+from timebank.store import published as store
+
+if TYPE_CHECKING:
+    from timebank.store.engine import Database
+
+WEEKS_SHOWN: Final = 8
+DAYS_OF_LINES: Final = 7
+LINES_READ: Final = 240
+
+
+@dataclass(frozen=True, slots=True)
+class PublicFigures:
+    """Balances as of the last close; ``period`` is None before the first one."""
+
+    group: PublicGroup
+    period: PublicPeriod | None
+    balances: tuple[PublicBalance, ...]
+    held: tuple[PublicPlace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicLines:
+    """A page of public lines; ``after`` is the place of the next one, or None at the end."""
+
+    group: PublicGroup
+    period: PublicPeriod | None
+    lines: tuple[PublishedLine, ...]
+    after: tuple[int, UUID] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicFlows:
+    """In and out of some periods, oldest first; ``before`` leads to earlier ones, None at the begin."""
+
+    group: PublicGroup
+    period: PublicPeriod | None
+    flows: tuple[PublicFlow, ...]
+    before: int | None
+
+
+async def read_public_book(database: Database, slug: str) -> PublicBook:
+    """Return everything that a group's public page shows.
+
+    It costs the same for a book of a thousand entries and of ten million: it reads the last
+    eight weeks of sums and a page of lines.
+
+    Raises:
+        UnknownGroup: No group has this address.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        period = await store.find_last_period(tx, group_id)
+        as_of = period.last_day if period else date.max
+        policies = [
+            _in_force(versions, as_of)
+            for pot in group.pots
+            if (versions := await store.list_policies(tx, group_id, pot=pot.pot, limit=20))
+        ]
+        if period is None:
+            return PublicBook(group=group, policies=tuple(policies))
+
+        # Periods are days under open: the last week's lines and the last weeks' sums.
+        recent = await store.list_periods(tx, group_id, before=None, limit=DAYS_OF_LINES)
+        first_shown = recent[-1]
+        flows = await store.list_flows(
+            tx,
+            group_id,
+            first_period=max(1, period.period - WEEKS_SHOWN * 7 + 1),
+            last_period=period.period,
+            by_kind=True,
+        )
+        return PublicBook(
+            group=group,
+            period=period,
+            balances=tuple(await store.list_balances(tx, group_id, period.period)),
+            before=tuple(await store.list_balances(tx, group_id, first_shown.period - 1)),
+            held=tuple(await store.list_held(tx, group_id, period.period)),
+            flows=tuple(flows),
+            lines=tuple(
+                await store.list_lines(
+                    tx, group_id, first_period=first_shown.period, after=None, limit=LINES_READ
+                )
+            ),
+            lines_from=first_shown.first_day,
+            line_flows=tuple(flow for flow in flows if flow.period >= first_shown.period),
+            policies=tuple(policies),
+        )
+
+
+def _in_force(versions: Sequence[PublicPolicy], as_of: date) -> PublicPolicy:
+    """Return the version that held at the end of the last closed day: the page keeps still until the next close."""
+    return next((version for version in versions if version.agreed_on <= as_of), versions[-1])
+
+
+async def read_public_group(database: Database, slug: str) -> PublicFigures:
+    """Return a group's frame and its figures as of the last close.
+
+    Raises:
+        UnknownGroup: No group has this address.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        period = await store.find_last_period(tx, group_id)
+        if period is None:
+            return PublicFigures(group, None, (), ())
+        return PublicFigures(
+            group,
+            period,
+            tuple(await store.list_balances(tx, group_id, period.period)),
+            tuple(await store.list_held(tx, group_id, period.period)),
+        )
+
+
+async def read_public_flows(
+    database: Database, slug: str, *, before: int | None, limit: int, by_kind: bool
+) -> PublicFlows:
+    """Return what came in and went out, by period.
+
+    Args:
+        before: Only periods before this one; None ends with the last.
+        limit: How many periods, 1 to 400.
+        by_kind: Whether kinds of entries stand apart.
+
+    Raises:
+        UnknownGroup: No group has this address.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        period = await store.find_last_period(tx, group_id)
+        periods = await store.list_periods(tx, group_id, before=before, limit=limit)
+        if not periods:
+            return PublicFlows(group, period, (), None)
+        first, last = periods[-1].period, periods[0].period
+        flows = await store.list_flows(
+            tx, group_id, first_period=first, last_period=last, by_kind=by_kind
+        )
+        return PublicFlows(group, period, tuple(flows), first if first > 1 else None)
+
+
+async def read_public_lines(
+    database: Database, slug: str, *, after: tuple[int, UUID] | None, limit: int
+) -> PublicLines:
+    """Return a page of public lines, newest period first.
+
+    Args:
+        after: Where the page before ended; None begins.
+        limit: 1 to 500.
+
+    Raises:
+        UnknownGroup: No group has this address.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        period = await store.find_last_period(tx, group_id)
+        lines = await store.list_lines(tx, group_id, first_period=1, after=after, limit=limit)
+    last = (lines[-1].period, UUID(lines[-1].line_id)) if len(lines) == limit else None
+    return PublicLines(group, period, tuple(lines), last)
+
+
+async def read_public_policies(
+    database: Database, slug: str, pot: str
+) -> tuple[PublicGroup, tuple[PublicPolicy, ...]]:
+    """Return every version of a pot's rules, newest first.
+
+    Raises:
+        UnknownGroup: No group has this address.
+        UnknownPot: The group has no such pot.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        if all(known.pot != pot for known in group.pots):
+            raise UnknownPot(pot=pot)
+        return group, tuple(await store.list_policies(tx, group_id, pot=pot))

@@ -1,0 +1,222 @@
+"""A member's own rows: what they gave, received and asked for, newest first, page by page."""
+
+from __future__ import annotations
+
+import base64
+import heapq
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import msgspec
+
+from timebank.errors import N_, FieldInvalid
+from timebank.ledger.units import MINUTES
+from timebank.store import statement as store
+from timebank.store.boxes import BoxBrokenError, open_box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from timebank.rules.people import Actor
+    from timebank.store.engine import Database, Tx
+    from timebank.store.keys import KeyStore
+    from timebank.store.statement import AskedRow, PassedRow, ReceivedRow, TotalRow
+
+PAGE_MAX: Final = 100
+NOT_A_PLACE: Final = N_("it is no place in a statement")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a statement.
+
+    Attributes:
+        id: Id of the entry, of the hours or of the draw.
+        what: given, received, asked, or taken_back for the mirror of a correction.
+        kind: Kind of the entry; ``hours`` and ``draw`` for what is not one.
+        at: When it was recorded, UTC.
+        amount: In ``unit``, always above zero.
+        state: State of the hours or the draw; for entries recorded or corrected.
+        note: What the member wrote about it; empty if nothing, or if it was written by others.
+        pot: Code of the pot that was asked; empty for everything else.
+        handed: Of a draw: what arrived so far.
+    """
+
+    id: UUID
+    what: str
+    kind: str
+    at: datetime
+    effective_on: date | None
+    unit: str
+    amount: int
+    category: str
+    state: str
+    note: str = ""
+    pot: str = ""
+    handed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Everything that a member gave in one unit, and in time-bank mode received; never a difference."""
+
+    unit: str
+    given: int
+    received: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One page.
+
+    Attributes:
+        totals: Over the whole book, minutes first.
+        lines: Newest first.
+        next: Where the next page begins; empty on the last one.
+    """
+
+    totals: tuple[Total, ...]
+    lines: tuple[Line, ...]
+    next: str
+
+
+class _Place(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """How far each of the three lists was read: the last row seen of each."""
+
+    passed: tuple[UUID, int] | None = None
+    received: tuple[datetime, UUID] | None = None
+    asked: tuple[datetime, UUID] | None = None
+
+
+async def read_statement(
+    database: Database, keys: KeyStore, actor: Actor, *, after: str = "", limit: int = 50
+) -> Statement:
+    """Return a page of the actor's own rows.
+
+    Args:
+        after: ``next`` of the page before; empty for the first page.
+        limit: Most lines, 1 to 100.
+
+    Raises:
+        NeedsScope: The token was not made for reading.
+        FieldInvalid: ``after`` did not come from a statement.
+    """
+    assert 1 <= limit <= PAGE_MAX, limit
+    actor.require_scope("read")
+    place = _read_place(after)
+    accounts = list(actor.accounts.values())
+    async with database.read(actor.group_id) as tx:
+        totals = await store.list_totals(tx, actor.group_id, accounts)
+        passed = await store.list_passed(tx, actor.group_id, accounts, before=place.passed, limit=limit + 1)
+        received = await store.list_received(
+            tx, actor.group_id, actor.account, before=place.received, limit=limit + 1
+        )
+        asked = await store.list_asked(
+            tx, actor.group_id, actor.member_id, before=place.asked, limit=limit + 1
+        )
+        lists: tuple[Iterable[PassedRow | ReceivedRow | AskedRow], ...] = (passed, received, asked)
+        rows = list(heapq.merge(*lists, key=_recorded_at, reverse=True))
+        shown = rows[:limit]
+        notes = await _open_notes(tx, keys, actor, [row[0] for row in shown])
+    return Statement(
+        totals=_totals(totals),
+        lines=tuple(_line(row, notes.get(row[0], "")) for row in shown),
+        next=_write_place(place, shown) if len(rows) > limit else "",
+    )
+
+
+def _recorded_at(row: PassedRow | ReceivedRow | AskedRow) -> datetime:
+    return row.at
+
+
+def _totals(rows: Sequence[TotalRow]) -> tuple[Total, ...]:
+    units = dict.fromkeys(row.unit for row in rows)
+    given = {(row.kind, row.unit): row.given for row in rows}
+    received = {row.unit: row.received for row in rows if row.kind == "exchange"}
+    return tuple(
+        Total(unit, given.get(("member", unit), 0) + given.get(("exchange", unit), 0), received.get(unit))
+        for unit in units
+    )
+
+
+def _line(row: PassedRow | ReceivedRow | AskedRow, note: str) -> Line:
+    if isinstance(row, store.PassedRow):
+        taken_back = row.kind == "correction"
+        return Line(
+            id=row.entry_id,
+            what="taken_back" if taken_back else "received" if row.came_in else "given",
+            kind=row.kind,
+            at=row.at,
+            effective_on=row.effective_on,
+            unit=row.unit,
+            amount=row.amount,
+            category=row.category,
+            state="corrected" if row.corrected else "recorded",
+            note=note,
+        )
+    if isinstance(row, store.ReceivedRow):
+        return Line(
+            id=row.hours_id,
+            what="received",
+            kind="hours",
+            at=row.at,
+            effective_on=row.effective_on,
+            unit=MINUTES,
+            amount=row.minutes,
+            category=row.category,
+            state=row.state,
+            note=note,
+        )
+    return Line(
+        id=row.draw_id,
+        what="asked",
+        kind="draw",
+        at=row.at,
+        effective_on=row.needed_by,
+        unit=row.unit,
+        amount=row.asked,
+        category=row.category,
+        state=row.state,
+        pot=row.pot,
+        handed=row.handed,
+    )
+
+
+async def _open_notes(tx: Tx, keys: KeyStore, actor: Actor, about: Sequence[UUID]) -> dict[UUID, str]:
+    key = keys.find_member_key(actor.group_id, actor.member_id)
+    if key is None or not about:
+        return {}
+    opened = {}
+    for about_id, what, box in await store.list_notes(tx, actor.group_id, actor.member_id, about):
+        try:
+            words = open_box(
+                key, box, group_id=actor.group_id, table="people.notes", row=about_id, column=what
+            )
+        except BoxBrokenError:
+            continue
+        opened[about_id] = words.decode()
+    return opened
+
+
+def _read_place(after: str) -> _Place:
+    if not after:
+        return _Place()
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(after.encode("ascii")), type=_Place)
+    except (ValueError, msgspec.MsgspecError):
+        raise FieldInvalid(field="after", why=NOT_A_PLACE) from None
+
+
+def _write_place(place: _Place, shown: Sequence[PassedRow | ReceivedRow | AskedRow]) -> str:
+    """Return where the next page begins. Ids and own times only: a seq would tell how busy others are."""
+    passed, received, asked = place.passed, place.received, place.asked
+    for row in shown:
+        if isinstance(row, store.PassedRow):
+            passed = (row.entry_id, row.leg)
+        elif isinstance(row, store.ReceivedRow):
+            received = (row.at, row.hours_id)
+        else:
+            asked = (row.at, row.draw_id)
+    return base64.urlsafe_b64encode(msgspec.json.encode(_Place(passed, received, asked))).decode("ascii")

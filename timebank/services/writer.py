@@ -1,0 +1,564 @@
+"""The one door: every command that writes to a book is gathered, decided and applied here, batch by batch.
+
+While one batch of a group is on its way to the disk, the next one gathers: natural group commit,
+no timer. A batch is one transaction: lock the group's head row, load what the batch names, decide
+in memory, write everything in one statement, commit. The lock is in the database, so several
+processes are correct; nothing here remembers a balance from one batch to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+from asyncpg.pgproto.pgproto import UUID as FastUUID
+
+from timebank.errors import GroupBusy, KeyReused, OutcomeUnknown, Refusal, StoreAway, TooLarge
+from timebank.ledger.books import Books
+from timebank.rules.commands import (
+    ApproveDraw,
+    AskDraw,
+    Command,
+    CorrectEntry,
+    GiveMoney,
+    HandOver,
+    LogHours,
+)
+from timebank.rules.draws import approve, ask, hand_over
+from timebank.rules.entries import correct_entry
+from timebank.rules.hours import log_hours
+from timebank.rules.money import give_money
+from timebank.rules.outcome import Done
+from timebank.rules.state import SetUp, State
+from timebank.store import book
+from timebank.store.book import AnswerRow, Head, StoredAnswer
+from timebank.store.checkpoints import receipt_code
+from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
+from timebank.store.hours import find_hours, set_hours_states
+from timebank.store.notes import insert_notes
+from timebank.store.setup import load_members, load_setup
+
+if TYPE_CHECKING:
+    from timebank.rules.people import Actor
+    from timebank.store.checkpoints import Checkpoints
+    from timebank.store.engine import Database, Raw
+    from timebank.store.keys import KeyStore
+
+log = logging.getLogger(__name__)
+
+#: Commands of one request, and of one transaction. A longer batch is no faster and locks longer.
+BATCH_MAX = 5_000
+GATHER_MAX = 1_000
+#: Commands that are decided while the slice before them is on its way to the database.
+SLICE = 128
+#: Commands that wait for one group; beyond it the next is refused at once, with Retry-After.
+QUEUE_MAX = 20_000
+
+#: How a refusal is said: (HTTP status, problem details) in the language of whoever asked.
+Render = Callable[[Refusal], tuple[int, dict[str, Any]]]
+
+
+class Answer(NamedTuple):
+    """What goes back to whoever asked: the bytes that were stored with the effect."""
+
+    status: int
+    body: bytes
+    replayed: bool
+
+
+class _KeyTakenError(Exception):
+    """A key of this batch was answered before; the batch starts again and looks the answers up."""
+
+
+@dataclass(slots=True, eq=False)
+class _Submission:
+    """One request on its way through the door."""
+
+    commands: Sequence[Command]
+    actor: Actor
+    answer_id: UUID
+    request_hash: bytes
+    many: bool
+    render: Render
+    future: asyncio.Future[Answer]
+    outcomes: list[Done | Refusal] = field(default_factory=list)
+    sees_seq: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sees_seq = self.actor.sees_seq
+
+
+@dataclass(slots=True)
+class _Group:
+    """What waits for one group, and whether somebody is writing for it."""
+
+    waiting: deque[_Submission] = field(default_factory=deque)
+    commands_waiting: int = 0
+    running: asyncio.Task[None] | None = None
+    setup: SetUp | None = None
+
+
+class Writer:
+    """Writes to the books of all groups, one batch at a time for each.
+
+    Args:
+        clock: Gives the moment now, aware; recorded_at is never earlier than the one before.
+        random: Gives so many fresh random bytes.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyStore,
+        checkpoints: Checkpoints,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.database = database
+        self.keys = keys
+        self.checkpoints = checkpoints
+        self.clock = clock
+        self.random = random
+        self._groups: dict[UUID, _Group] = {}
+        self._closing = False
+
+    async def submit(
+        self,
+        group_id: UUID,
+        commands: Sequence[Command],
+        *,
+        actor: Actor,
+        key: str,
+        request_hash: bytes,
+        render: Render,
+        many: bool = False,
+    ) -> Answer:
+        """Have commands decided and written; return when that is on disk.
+
+        The work goes on when the caller is cancelled: whoever hangs up finds out with the same key.
+
+        Args:
+            key: The request's Idempotency-Key; a known one gets its first answer again, byte by byte.
+            request_hash: 32 bytes that say what was asked; a known key with another hash is refused.
+            many: Whether the answer lists an outcome for each command, by position.
+
+        Raises:
+            KeyReused: The key was used by this actor for something else.
+            GroupBusy: Too much is waiting for this group; nothing was written.
+            StoreAway: The database cannot be reached; nothing was written.
+            OutcomeUnknown: The database went away during the commit; the key tells later.
+            TooLarge: More commands than one request may bring.
+        """
+        assert actor.group_id == group_id, "an actor acts in one group only"
+        assert many or len(commands) == 1, "a request of many commands says so"
+        if len(commands) > BATCH_MAX:
+            raise TooLarge(limit=BATCH_MAX)
+        group = self._groups.get(group_id)
+        if group is None:
+            group = self._groups[group_id] = _Group()
+        if self._closing or group.commands_waiting + len(commands) > QUEUE_MAX:
+            raise GroupBusy
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        group.waiting.append(
+            _Submission(commands, actor, answer_id(actor.account, key), request_hash, many, render, future)
+        )
+        group.commands_waiting += len(commands)
+        if group.running is None:
+            group.running = asyncio.get_running_loop().create_task(self._run(group_id, group))
+        return await asyncio.shield(future)
+
+    async def post(
+        self, group_id: UUID, requests: Sequence[tuple[Command, Actor, str, bytes]], *, render: Render
+    ) -> list[Answer | Refusal]:
+        """Write single requests as one batch, in one transaction; one answer or refusal each, in order."""
+        group = self._groups.setdefault(group_id, _Group())
+        loop = asyncio.get_running_loop()
+        batch = [
+            _Submission(
+                (command,),
+                actor,
+                answer_id(actor.account, key),
+                request_hash,
+                False,
+                render,
+                loop.create_future(),
+            )
+            for command, actor, key, request_hash in requests
+        ]
+        await self._answer_batch(group_id, group, batch)
+        return [
+            error if isinstance(error := s.future.exception(), Refusal) else s.future.result() for s in batch
+        ]
+
+    async def close(self) -> None:
+        """Take nothing new, finish what is waiting."""
+        self._closing = True
+        running = [group.running for group in self._groups.values() if group.running is not None]
+        await asyncio.gather(*running, return_exceptions=True)
+
+    # ------------------------------------------------------------ gathering
+
+    async def _run(self, group_id: UUID, group: _Group) -> None:
+        """Write batch after batch until nothing waits; never raises."""
+        try:
+            while group.waiting:
+                await self._answer_batch(group_id, group, _gather(group))
+        finally:
+            group.running = None
+
+    async def _answer_batch(self, group_id: UUID, group: _Group, batch: list[_Submission]) -> None:
+        try:
+            answers = await self._write(group_id, group, batch)
+        except Refusal as refusal:
+            _settle(batch, [refusal] * len(batch))
+        except Exception:
+            log.exception("a batch of %d was not written", len(batch))
+            group.setup = None
+            _settle(batch, [StoreAway()] * len(batch))
+        else:
+            _settle(batch, answers)
+
+    async def _write(self, group_id: UUID, group: _Group, batch: list[_Submission]) -> list[Answer | Refusal]:
+        """Write one batch; a second time, looking answers up first, if one of its keys is taken."""
+        try:
+            return await self._attempt(group_id, group, batch, look_up=False)
+        except _KeyTakenError:
+            return await self._attempt(group_id, group, batch, look_up=True)
+
+    async def _attempt(
+        self, group_id: UUID, group: _Group, batch: list[_Submission], *, look_up: bool
+    ) -> list[Answer | Refusal]:
+        committing = False
+        try:
+            async with self.database.write_door(group_id) as connection:
+                head = await book.lock_head(connection, group_id)
+                known: dict[UUID, StoredAnswer] = {}
+                if look_up:
+                    known = await book.load_answers(connection, group_id, {s.answer_id for s in batch})
+                fresh = _first_of_each_key(batch, known)
+                state = await self._load(connection, group, head, fresh)
+                answers = await self._decide_and_apply(connection, head, state, fresh)
+                committing = True
+                await connection.execute("COMMIT")
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            group.setup = None
+            log.warning("a batch of %d failed: %r", len(batch), error)
+            if committing:
+                raise OutcomeUnknown from error
+            raise StoreAway from error
+        self.checkpoints.keep(group_id, head.seq, head.checkpoint)
+        return _answer_all(batch, {a.answer_id: a for a in answers}, known)
+
+    # ------------------------------------------------------------ load, decide, apply
+
+    async def _load(self, connection: Raw, group: _Group, head: Head, fresh: list[_Submission]) -> State:
+        """Read every row that the batch names: one statement for each kind."""
+        group_id = head.group_id
+        if group.setup is None or group.setup.version != head.setup_version:
+            group.setup = await load_setup(connection, group_id, head.setup_version)
+        setup = group.setup
+        named = _Named()
+        for submission in fresh:
+            named.members.add(submission.actor.member_id)
+            for command in submission.commands:
+                _NAMES[type(command)](command, named)
+        strangers = named.members - setup.members.keys()
+        if strangers:
+            setup.members.update(await load_members(connection, self.keys, group_id, strangers))
+
+        draws, hands = await find_draws(connection, group_id, named.draws)
+        known = await book.load_known(connection, group_id, named.entries)
+        hours = await find_hours(connection, group_id, named.entries)
+        numbers = set(setup.common_accounts)
+        for member_id in named.members:
+            if member_id in setup.members:
+                numbers.update(setup.members[member_id].accounts.values())
+        for entry in known.values():
+            for transfer in entry.draft.transfers:
+                numbers.add(transfer.debit)
+                numbers.add(transfer.credit)
+        accounts = await book.load_accounts(connection, group_id, numbers)
+
+        now = self.clock()
+        today = now.astimezone(ZoneInfo(setup.time_zone)).date()
+        return State(
+            setup=setup,
+            books=Books(
+                accounts=accounts,
+                seq=head.seq,
+                recorded_at=head.recorded_at,
+                began_on=setup.began_on,
+                today=today,
+                known=known,
+            ),
+            now=now,
+            today=today,
+            ids=_fresh_ids(self.random),
+            salt=lambda: self.random(32),
+            draws=draws,
+            hands=hands,
+            known=known,
+            hours=hours,
+        )
+
+    async def _decide_and_apply(
+        self, connection: Raw, head: Head, state: State, fresh: list[_Submission]
+    ) -> list[AnswerRow]:
+        """Decide everything in order and write it; return the answers as stored.
+
+        A long batch is cut into slices: while the database writes one, the next is decided, in
+        the same transaction and under the same lock, so that both cores work.
+        """
+        group_id, setup, books = head.group_id, state.setup, state.books
+        sealing = _Sealing(head.seq + 1)
+        sending: asyncio.Task[bool] | None = None
+        cuts = _cut(fresh, SLICE)
+        for number, (decisions, finished) in enumerate(cuts, start=1):
+            for command, submission in decisions:
+                submission.outcomes.append(_decide(command, submission.actor, state))
+            part = self._seal(head, state, sealing, finished)
+            if sending is not None:
+                await _must_keep(connection, sending)
+            if number < len(cuts):
+                sending = asyncio.create_task(book.append_slice(connection, group_id, part))
+                # Let the task hand its bytes to the kernel before the next slice keeps us busy.
+                await asyncio.sleep(0)
+                continue
+            head.checkpoint = self.checkpoints.sign(
+                group_id, setup.origin, head.epoch, head.seq, head.frontier.root()
+            )
+            settlement = book.Settlement(
+                head=head, accounts=[books.accounts[number] for number in books.touched], days=books.days
+            )
+            if number == 1:
+                await _must_keep(connection, book.append_and_settle(connection, group_id, part, settlement))
+            else:
+                await _must_keep(connection, book.append_slice(connection, group_id, part))
+                await book.settle(connection, group_id, settlement)
+        await self._apply_rest(connection, group_id, state)
+        return sealing.answers
+
+    def _seal(self, head: Head, state: State, sealing: _Sealing, finished: list[_Submission]) -> book.Slice:
+        """Make records of what was decided since the last slice, and answers of what is finished."""
+        written = state.written[sealing.written :]
+        hours = state.new_hours[sealing.hours :]
+        sealing.written, sealing.hours = len(state.written), len(state.new_hours)
+        appended = book.seal_records(head, state.setup.book_id, written, self.random(32 * len(written)))
+        sealing.commitments += appended.commitments
+        answers = [_encode(submission, sealing) for submission in finished]
+        sealing.answers += answers
+        return book.Slice(answers, state.now, appended, written, hours)
+
+    async def _apply_rest(self, connection: Raw, group_id: UUID, state: State) -> None:
+        """Write the rows of which a batch has few: asks, hands, states, notes."""
+        await insert_draws(connection, group_id, state.new_draws, now=state.now)
+        new = {draw.draw_id for draw in state.new_draws}
+        await update_draws(
+            connection, group_id, [d for i, d in state.changed_draws.items() if i not in new], now=state.now
+        )
+        await upsert_hands(
+            connection,
+            group_id,
+            [(draw, member, state.hands[draw][member]) for draw, member in state.changed_hands],
+        )
+        await set_hours_states(connection, group_id, state.changed_hours)
+        await insert_notes(connection, self.keys, group_id, state.notes)
+
+
+@dataclass(slots=True)
+class _Sealing:
+    """How far a batch is sealed: counts of what went into slices, and all commitments so far."""
+
+    first_seq: int
+    written: int = 0
+    hours: int = 0
+    commitments: list[bytes] = field(default_factory=list)
+    answers: list[AnswerRow] = field(default_factory=list)
+
+
+async def _must_keep(connection: Raw, appending: Awaitable[bool]) -> None:
+    """Wait for a slice; roll everything back when one of its keys was answered before."""
+    if not await appending:
+        await connection.execute("ROLLBACK")
+        raise _KeyTakenError
+
+
+def _cut(
+    fresh: list[_Submission], size: int
+) -> list[tuple[list[tuple[Command, _Submission]], list[_Submission]]]:
+    """Cut a batch into slices: (commands with their submission, submissions that end here) of each."""
+    cuts: list[tuple[list[tuple[Command, _Submission]], list[_Submission]]] = [([], [])]
+    for submission in fresh:
+        submission.outcomes = []
+        for command in submission.commands:
+            if len(cuts[-1][0]) >= size:
+                cuts.append(([], []))
+            cuts[-1][0].append((command, submission))
+        cuts[-1][1].append(submission)
+    return cuts
+
+
+def answer_id(account: int, key: str) -> UUID:
+    """Return the id under which an answer is kept: the same key of two people is two keys."""
+    return FastUUID(sha256(b"%d\0%s" % (account, key.encode())).digest()[:16])
+
+
+def _gather(group: _Group) -> list[_Submission]:
+    """Take what waits, up to the size of one batch; a single large request goes alone if need be."""
+    batch: list[_Submission] = []
+    size = 0
+    while group.waiting and (not batch or size + len(group.waiting[0].commands) <= GATHER_MAX):
+        submission = group.waiting.popleft()
+        size += len(submission.commands)
+        batch.append(submission)
+    group.commands_waiting -= size
+    return batch
+
+
+def _settle(batch: list[_Submission], answers: Sequence[Answer | Refusal]) -> None:
+    for submission, answer in zip(batch, answers, strict=True):
+        if submission.future.done():
+            continue
+        if isinstance(answer, Refusal):
+            submission.future.set_exception(answer)
+            # Whoever waited may have hung up; an exception that nobody fetches is not news.
+            submission.future.exception()
+        else:
+            submission.future.set_result(answer)
+
+
+def _first_of_each_key(batch: list[_Submission], known: dict[UUID, StoredAnswer]) -> list[_Submission]:
+    """Return the submissions that must be decided: not answered before, one for each key."""
+    fresh: dict[UUID, _Submission] = {}
+    for submission in batch:
+        if submission.answer_id not in known:
+            fresh.setdefault(submission.answer_id, submission)
+    return list(fresh.values())
+
+
+def _answer_all(
+    batch: list[_Submission], written: dict[UUID, AnswerRow], known: dict[UUID, StoredAnswer]
+) -> list[Answer | Refusal]:
+    """Give everybody in the batch their answer; a key that came twice is a replay the second time."""
+    answers: list[Answer | Refusal] = []
+    seen: set[UUID] = set()
+    for submission in batch:
+        answer = known.get(submission.answer_id) or written[submission.answer_id]
+        replayed = submission.answer_id in known or submission.answer_id in seen
+        seen.add(submission.answer_id)
+        if answer.request_hash != submission.request_hash:
+            answers.append(KeyReused())
+        else:
+            answers.append(Answer(answer.status, answer.body, replayed))
+    return answers
+
+
+class _Named:
+    """The ids that the commands of a batch name."""
+
+    __slots__ = ("draws", "entries", "members")
+
+    def __init__(self) -> None:
+        self.members: set[UUID] = set()
+        self.draws: set[UUID] = set()
+        self.entries: set[UUID] = set()
+
+
+def _names_of_hours(command: LogHours, named: _Named) -> None:
+    if command.giver is not None:
+        named.members.add(command.giver)
+    if command.receiver is not None:
+        named.members.add(command.receiver)
+    if command.draw is not None:
+        named.draws.add(command.draw)
+
+
+def _names_of_money(command: GiveMoney, named: _Named) -> None:
+    if command.giver is not None:
+        named.members.add(command.giver)
+
+
+def _names_of_ask(command: AskDraw, named: _Named) -> None:
+    if command.on_behalf_of is not None:
+        named.members.add(command.on_behalf_of)
+
+
+def _names_of_draw(command: ApproveDraw | HandOver, named: _Named) -> None:
+    named.draws.add(command.draw)
+
+
+def _names_of_correction(command: CorrectEntry, named: _Named) -> None:
+    named.entries.add(command.entry)
+
+
+_NAMES: dict[type, Callable[[Any, _Named], None]] = {
+    LogHours: _names_of_hours,
+    GiveMoney: _names_of_money,
+    AskDraw: _names_of_ask,
+    ApproveDraw: _names_of_draw,
+    HandOver: _names_of_draw,
+    CorrectEntry: _names_of_correction,
+}
+_RULES: dict[type, Callable[[Any, Actor, State], Done | Refusal]] = {
+    LogHours: log_hours,
+    GiveMoney: give_money,
+    AskDraw: ask,
+    ApproveDraw: approve,
+    HandOver: hand_over,
+    CorrectEntry: correct_entry,
+}
+
+
+def _decide(command: Command, actor: Actor, state: State) -> Done | Refusal:
+    try:
+        return _RULES[type(command)](command, actor, state)
+    except Refusal as refusal:
+        return refusal
+
+
+def _encode(submission: _Submission, sealing: _Sealing) -> AnswerRow:
+    """Return the bytes that say what became of a request, with a receipt for what was recorded."""
+    said = [_say(submission, outcome, sealing) for outcome in submission.outcomes]
+    if submission.many:
+        status = 200
+        body = _ENCODE({"outcomes": [{"status": status, **body} for status, body in said]})
+    else:
+        status, single = said[0]
+        body = _ENCODE(single)
+    return AnswerRow(submission.answer_id, submission.request_hash, status, body)
+
+
+def _say(submission: _Submission, outcome: Done | Refusal, sealing: _Sealing) -> tuple[int, dict[str, Any]]:
+    if isinstance(outcome, Refusal):
+        return submission.render(outcome)
+    body = outcome.body
+    if outcome.seq:
+        body["receipt"] = receipt_code(sealing.commitments[outcome.seq - sealing.first_seq])
+        if submission.sees_seq:
+            body["seq"] = outcome.seq
+    return outcome.status, body
+
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+def _fresh_ids(random: Callable[[int], bytes]) -> Iterator[UUID]:
+    """Yield random version 4 ids; asyncpg's own class, ten times as fast to make as the standard one."""
+    while True:
+        pool = bytearray(random(16 * 256))
+        for at in range(0, len(pool), 16):
+            pool[at + 6] = pool[at + 6] & 0x0F | 0x40
+            pool[at + 8] = pool[at + 8] & 0x3F | 0x80
+            yield FastUUID(bytes(pool[at : at + 16]))
