@@ -1,0 +1,92 @@
+"""Hours over the API: one, or many under one key."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import Request, post
+from litestar.types import ASGIApp
+
+from timebank.api.fields import NOTE_MAX, Category, Code, Minutes, Note, whole
+from timebank.edge.bodies import BATCH_BODY_MAX, Reader
+from timebank.edge.door import Write
+from timebank.edge.openapi import writes
+from timebank.rules.commands import LogHours
+from timebank.rules.names import free_text
+
+
+class HoursBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    """Help that was given."""
+
+    minutes: Minutes
+    effective_on: date
+    category: Category
+    giver: UUID | None = None
+    receiver: UUID | None = None
+    draw: UUID | None = None
+    note: Note | None = None
+    pot: Code | None = None
+
+
+class HoursBatchBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Up to 5,000 times help that was given; each is accepted or refused by itself."""
+
+    items: list[HoursBody]
+
+
+def _one(body: HoursBody) -> LogHours:
+    return LogHours(
+        body.giver,
+        body.receiver,
+        body.draw,
+        whole(body.minutes),
+        body.effective_on,
+        body.category,
+        free_text(body.note, field="note", length_max=NOTE_MAX) if body.note else "",
+        body.pot or "",
+    )
+
+
+def _single(body: HoursBody, _params: dict[str, Any]) -> list[LogHours]:
+    return [_one(body)]
+
+
+def _many(body: HoursBatchBody, _params: dict[str, Any]) -> list[LogHours]:
+    return [_one(item) for item in body.items]
+
+
+HOURS: Final = Write(Reader(HoursBody), _single)
+HOURS_BATCH: Final = Write(Reader(HoursBatchBody, size_max=BATCH_BODY_MAX), _many, many=True)
+
+
+@post(
+    "/groups/{slug:str}/hours",
+    operation_class=writes(
+        HoursBody,
+        summary="Log help that was given",
+        description="Without `giver` the actor gave it. With `draw` it answers that ask.",
+    ),
+)
+async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Log help that was given."""
+    return await HOURS.answer(request)
+
+
+@post(
+    "/groups/{slug:str}/hours/batch",
+    operation_class=writes(
+        HoursBatchBody,
+        summary="Log help many times under one key",
+        description="`outcomes` has one entry for each item, in order; a refused one leaves the others alone.",
+        status=200,
+    ),
+)
+async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Log help many times under one key."""
+    return await HOURS_BATCH.answer(request)
+
+
+ROUTES: Final = (log_hours, log_hours_batch)

@@ -1,0 +1,42 @@
+"""Every route of the API, and the description of them all."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Router, get
+from litestar.types import ASGIApp, ControllerRouterHandler
+
+from timebank.api import draws, entries, hours, live, money, statement
+from timebank.api.public import PUBLIC_API
+from timebank.edge.headers import JSON, Reply
+from timebank.edge.openapi import build_document
+
+OPENAPI_PATH: Final = "/api/openapi.json"
+
+SIGNED_IN_API: Final = Router(
+    path="/api/v1",
+    route_handlers=[
+        *hours.ROUTES,
+        *money.ROUTES,
+        *draws.ROUTES,
+        *entries.ROUTES,
+        *live.ROUTES,
+        *statement.ROUTES,
+    ],
+    tags=["signed in"],
+)
+
+
+@get(OPENAPI_PATH, include_in_schema=False)
+async def get_openapi(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Return the description of the API (OpenAPI 3.1)."""
+    state = request.app.state
+    if "openapi_document" not in state:
+        # Put together once, when somebody first asks: a server without readers starts faster.
+        state["openapi_document"] = msgspec.json.encode(build_document(request.app))
+    return Reply(200, state["openapi_document"], JSON)
+
+
+API: Final[list[ControllerRouterHandler]] = [SIGNED_IN_API, *PUBLIC_API, get_openapi]

@@ -1,0 +1,79 @@
+"""Builds the application: the only file that knows every part."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from timebank import __version__
+from timebank.api.routes import API
+from timebank.config import Settings
+from timebank.edge.actor import Doorkeeper
+from timebank.edge.door import Door
+from timebank.edge.framework import AsIs, Framed
+from timebank.edge.headers import guard_headers
+from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
+from timebank.services.house import open_house
+from timebank.services.writer import Writer
+from timebank.web.public import PUBLIC_PAGES, error_page
+
+
+def build_app(
+    settings: Settings,
+    dsn: Callable[[str], Mapping[str, Any]],
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Litestar:
+    """Return the application; it connects when it is started and lets go when it is stopped.
+
+    Args:
+        settings: What the operator decided.
+        dsn: Gives the asyncpg arguments for a database role.
+        clock: Gives the moment now, aware.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_house(settings.home, dsn) as house:
+            writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
+            keeper = Doorkeeper(house.database, house.keys, clock=clock)
+            app.state.database = house.database
+            app.state.door = Door(house, writer, keeper, clock)
+            try:
+                yield
+            finally:
+                # What was taken in is written before the connections go.
+                await writer.close()
+
+    return Litestar(
+        route_handlers=[*API, *PUBLIC_PAGES],
+        lifespan=[lifespan],
+        exception_handlers={Exception: _answer_error},
+        response_class=AsIs,
+        before_send=[guard_headers],
+        openapi_config=OpenAPIConfig(
+            title="timebank",
+            version=__version__,
+            description="The open book for a common pot. Errors are problem details (RFC 9457).",
+            path="/api/schema",
+            render_plugins=[JsonRenderPlugin(path="/litestar.json")],
+        ),
+        # Our own handler logs what matters: the framework would add addresses, and these hold secrets.
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Any:
+    """Answer any exception: problem details for programs, a page for people."""
+    if request.url.path.startswith("/api/"):
+        return answer_problem(request, error)
+    refusal = refusal_of(error, request.method)
+    report_fault(refusal, request.method, error)
+    return Framed(error_page(refusal, status_of(refusal), request.headers.get("accept-language")))

@@ -1,0 +1,1 @@
+"""What HTTP needs whatever is asked: who, in which language, how often, and how a refusal looks."""

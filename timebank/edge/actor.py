@@ -1,0 +1,80 @@
+"""Who is asking: a group from the address, an actor from the token, both looked at for every request."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from timebank.errors import NotSignedIn
+from timebank.services.tokens import TOKEN_LENGTH, find_actor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from timebank.rules.people import Actor
+    from timebank.store.engine import Database
+    from timebank.store.keys import KeyStore
+
+#: An address that is moved to another group leads to the old one for so long, in every process.
+SLUG_SECONDS: Final = 10.0
+_SLUGS_MAX: Final = 10_000
+
+
+class Doorkeeper:
+    """Finds groups by address and actors by token. Of people nothing is remembered between requests."""
+
+    def __init__(self, database: Database, keys: KeyStore, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+        self._slugs: dict[str, tuple[UUID, float]] = {}
+
+    async def group_id(self, slug: str) -> UUID:
+        """Return the group at an address.
+
+        Raises:
+            UnknownGroup: There is none.
+        """
+        at = time.monotonic()
+        known = self._slugs.get(slug)
+        if known is not None and known[1] > at:
+            return known[0]
+        group_id = await self._database.group_id(slug)
+        # Only addresses that exist come to here, so strangers cannot fill this.
+        if len(self._slugs) >= _SLUGS_MAX:
+            self._slugs.clear()
+        self._slugs[slug] = (group_id, at + SLUG_SECONDS)
+        return group_id
+
+    async def actor(self, slug: str, authorization: list[bytes]) -> Actor:
+        """Return who is asking.
+
+        Args:
+            slug: Address of the group.
+            authorization: Every Authorization header of the request.
+
+        Raises:
+            UnknownGroup: There is no group at this address.
+            NotSignedIn: No token, more than one, or one that does not hold in this group.
+        """
+        group_id = await self.group_id(slug)
+        return await find_actor(
+            self._database, self._keys, group_id, bearer_token(authorization), now=self._clock()
+        )
+
+
+def bearer_token(authorization: list[bytes]) -> str:
+    """Return the token in an Authorization header.
+
+    Raises:
+        NotSignedIn: There is not exactly one header with a bearer token in it.
+    """
+    if len(authorization) != 1:
+        raise NotSignedIn
+    scheme, _, token = authorization[0].partition(b" ")
+    token = token.strip()
+    if scheme.lower() != b"bearer" or len(token) != TOKEN_LENGTH or not token.isascii():
+        raise NotSignedIn
+    return token.decode("ascii")

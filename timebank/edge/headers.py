@@ -1,0 +1,76 @@
+"""What every answer says besides its body: nobody may frame it, guess its type, keep it or follow it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from litestar.types import Message, Receive, Scope, Send
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+#: On every answer that does not say otherwise. The policy is the strictest there is; pages that
+#: need a style sheet bring their own.
+GUARDS: Final[RawHeaders] = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+]
+
+#: For whatever somebody got because of who they are, and for refusals: no cache keeps it.
+NOT_KEPT: Final = (b"cache-control", b"no-store")
+
+JSON: Final = (b"content-type", b"application/json")
+PROBLEM: Final = (b"content-type", b"application/problem+json")
+
+
+class _Guarded(RawHeaders):
+    """Headers that have their guards already; the hook below knows them by their type."""
+
+    __slots__ = ()
+
+
+class Reply:
+    """One answer as bytes, ready to be sent: what the framework would do on top is left out.
+
+    Args:
+        status: HTTP status.
+        body: As it is sent.
+        kind: The Content-Type header, ``JSON`` or ``PROBLEM``.
+        more: Further headers, names in lower case.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes, kind: tuple[bytes, bytes], more: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = _Guarded(GUARDS)
+        self.headers += (kind, NOT_KEPT, (b"content-length", b"%d" % len(body)), *more)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it (ASGI)."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+async def guard_headers(message: Message, _scope: Scope) -> None:
+    """Add the guards that an answer does not bring itself; a ``before_send`` hook of the application."""
+    if message["type"] != "http.response.start":
+        return
+    headers = message["headers"]
+    if type(headers) is _Guarded:
+        return
+    own = {name.lower() for name, _ in headers}
+    more = [guard for guard in GUARDS if guard[0] not in own]
+    if b"cache-control" not in own and message["status"] >= 400:
+        more.append(NOT_KEPT)
+    message["headers"] = [*headers, *more]

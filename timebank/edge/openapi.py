@@ -1,0 +1,189 @@
+"""The description of the API (OpenAPI 3.1): written beside each route, put together once per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Reference,
+    RequestBody,
+    Schema,
+)
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+_REF: Final = "#/components/schemas/{name}"
+
+
+class Problem(msgspec.Struct):
+    """Why a request was refused (RFC 9457). `code` never changes; `params` is what the sentence speaks of."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    params: dict[str, str | int]
+
+
+class QueryField(NamedTuple):
+    """One query parameter, with its JSON schema."""
+
+    name: str
+    schema: dict[str, Any]
+    description: str
+
+
+#: Shapes that operations name; each becomes a component.
+_shapes: dict[str, type] = {"Problem": Problem}
+
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"token": []}]
+
+
+def writes(
+    body: type,
+    *,
+    summary: str,
+    description: str = "",
+    status: int = 201,
+    body_required: bool = True,
+) -> type[Operation]:
+    """Describe a route that writes to the book.
+
+    Args:
+        body: Struct of the body.
+        status: What an accepted request is answered with.
+    """
+    key = Parameter(
+        name="Idempotency-Key",
+        param_in="header",
+        required=True,
+        description="1 to 255 printable ASCII characters. The same key gets the same answer again, byte by "
+        "byte; with another request it is refused with 422.",
+        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
+    )
+
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[key],
+        request_body=RequestBody(
+            content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=body_required
+        ),
+        responses={
+            str(status): _answer("Done, or done before under this key.", Schema(type=OpenAPIType.OBJECT)),
+            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "503"),
+        },
+    )
+
+
+def reads(
+    answer: type, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+) -> type[Operation]:
+    """Describe a route that a signed-in actor reads.
+
+    Args:
+        answer: Struct of the answer.
+        query: Query parameters, all optional.
+    """
+    parameters = [
+        Parameter(
+            name=field.name,
+            param_in="query",
+            required=False,
+            description=field.description,
+            schema=Schema(**field.schema),
+        )
+        for field in query
+    ]
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=parameters,
+        request_body=None,
+        responses={
+            "200": _answer("What was asked for.", _reference(answer)),
+            **_problems("401", "403", "404", "422", "503"),
+        },
+    )
+
+
+def build_document(app: Litestar) -> dict[str, Any]:
+    """Return the whole description: what the framework knows of all routes, and the shapes named here."""
+    document: dict[str, Any] = app.openapi_schema.to_schema()
+    components = document.setdefault("components", {})
+    # Sorted, so that the document is the same whatever was imported first.
+    _, schemas = msgspec.json.schema_components(
+        [_shapes[name] for name in sorted(_shapes)], ref_template=_REF
+    )
+    components.setdefault("schemas", {}).update(schemas)
+    components.setdefault("securitySchemes", {})["token"] = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API token, `tb_...`; `timebank token make` shows it once.",
+    }
+    return document
+
+
+def _operation(
+    *,
+    summary: str,
+    description: str,
+    parameters: list[Parameter],
+    request_body: RequestBody | None,
+    responses: dict[str, OpenAPIResponse],
+) -> type[Operation]:
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            self.summary = summary
+            self.description = description
+            # Path parameters are the framework's; everything else is ours.
+            own = [p for p in self.parameters or () if isinstance(p, Parameter) and p.param_in == "path"]
+            self.parameters = [*own, *parameters]
+            self.request_body = request_body
+            self.responses = dict(responses)
+            self.security = _SECURITY
+
+    return Described
+
+
+def _reference(shape: type) -> Reference:
+    _shapes[shape.__name__] = shape
+    return Reference(ref=_REF.format(name=shape.__name__))
+
+
+def _answer(description: str, schema: Schema | Reference) -> OpenAPIResponse:
+    return OpenAPIResponse(
+        description=description, content={"application/json": OpenAPIMediaType(schema=schema)}
+    )
+
+
+def _problems(*statuses: str) -> dict[str, OpenAPIResponse]:
+    said = {
+        "400": "The request cannot be read.",
+        "401": "No token that holds in this group.",
+        "403": "Not allowed, whatever the state of the book.",
+        "404": "Nothing is there, or nothing for this actor to see.",
+        "409": "The book or the rules say no.",
+        "413": "Too large.",
+        "415": "Not said to be JSON.",
+        "422": "A value is wrong, or the key was used for something else.",
+        "503": "Not now; see Retry-After.",
+    }
+    return {
+        status: OpenAPIResponse(
+            description=said[status],
+            content={"application/problem+json": OpenAPIMediaType(schema=_reference(Problem))},
+        )
+        for status in statuses
+    }
