@@ -1,0 +1,1 @@
+"""Pages: what people read in a browser, without script, in their language."""

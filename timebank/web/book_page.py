@@ -1,0 +1,643 @@
+"""The public page as data: every word, figure and drawing in its place, made from what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import zip_longest
+from typing import Final, Literal
+
+from timebank.errors import N_
+from timebank.i18n import Language, offered
+from timebank.ledger.units import Unit
+from timebank.rules.publication import (
+    PublicBook,
+    PublicGroup,
+    PublicPlace,
+    PublicPolicy,
+    PublicPot,
+    PublishedLine,
+    Week,
+    gather_weeks,
+)
+from timebank.web.drawings import Chart, Column, Part, PotBar, chart, held_strip, pot_bar
+from timebank.web.policy_words import rules_in_words
+from timebank.web.words import Amounts, category_in_words, kind_in_words, place_in_words
+
+WEEKS_SHOWN: Final = 8
+LINES_SHOWN: Final = 40
+_MOVES_NOTHING: Final = frozenset({"promise", "release"})
+
+Ink = Literal["hours", "money"]
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageLink:
+    """One language that the page can be read in."""
+
+    code: str
+    name: str
+    href: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A large figure: ``pieces`` are (text, is small); ``machine`` is an ISO duration or empty."""
+
+    mark: Literal["solid", "hatched", "dotted"]
+    name: str
+    note: str
+    pieces: tuple[tuple[str, bool], ...]
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
+class PotView:
+    """The pot bar with its figures and sentences.
+
+    Attributes:
+        days: First and last day of the latest days, as a sentence says them; the first is
+            empty when it is one day.
+        came_in, went_out: Of those days; for hours what was given and received.
+        given, drawn: Since the book began.
+        places: (name, amount) of each place where money is, and the strip that shows them.
+    """
+
+    figures: tuple[Figure, Figure]
+    bar: PotBar
+    bar_sentence: str
+    days: tuple[str, str]
+    came_in: str
+    went_out: str
+    given: str
+    drawn: str
+    places: tuple[tuple[str, str], ...]
+    strip: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """One week in figures."""
+
+    days: str
+    came_in: str
+    went_out: str
+    left: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowView:
+    """In and out by week, drawn and as a table that folds to the pot's figure."""
+
+    chart: Chart
+    chart_sentence: str
+    captions: tuple[str, ...]
+    before_day: str
+    before: str
+    rows: tuple[FlowRow, ...]
+    total_name: str
+    total: FlowRow
+    column_unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """A published line; ``category`` is the group's own word, ``late`` says that it arrived late."""
+
+    kind: str
+    category: str
+    late: str
+    came_in: str
+    went_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinesDay:
+    """The lines that one close published."""
+
+    name: str
+    rows: tuple[LineRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinesView:
+    """The latest lines, folding from an opening figure to the pot's own.
+
+    Attributes:
+        more: How many lines are not shown, in words; empty when all are.
+        promised, given_back: Promises of these days: they move nothing in or out.
+    """
+
+    opening_day: str
+    opening: str
+    days: tuple[LinesDay, ...]
+    more: str
+    more_in: str
+    more_out: str
+    total_name: str
+    came_in: str
+    went_out: str
+    closing_day: str
+    closing: str
+    available_name: str
+    available: str
+    promised_part: str
+    promised: tuple[str, ...]
+    given_back: tuple[str, ...]
+    column_unit: str
+    is_short: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RulesView:
+    """The rules of a pot in force."""
+
+    version: str
+    agreed_on: str
+    rules: tuple[str, ...]
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One side of the spread: everything about one pot; figures are None before the first close."""
+
+    key: str
+    ink: Ink
+    side: Literal["recto", "verso"]
+    pot_title: str
+    weeks_title: str
+    lines_title: str
+    rules_title: str
+    pot: PotView | None
+    flow: FlowView | None
+    lines: LinesView | None
+    rules: RulesView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Two leaves side by side; a group may keep no pot on one of them."""
+
+    recto: Leaf | None
+    verso: Leaf | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookPage:
+    """The public page of a group."""
+
+    slug: str
+    name: str
+    languages: tuple[LanguageLink, ...]
+    as_of: str
+    next_page: str
+    query: str
+    spreads: tuple[Spread, ...]
+    api: str
+
+
+def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPage:
+    """Return everything that the public page of a group says.
+
+    Args:
+        book: What was published, read at one moment.
+        language: Language of the page.
+        explicit: Whether the address named the language; links then go on naming it.
+    """
+    group, query = book.group, f"?lang={language.code}" if explicit else ""
+    units = {unit.code: unit for unit in group.units}
+    time = [pot for pot in group.pots if units[pot.unit].kind == "time"]
+    rest = [pot for pot in group.pots if units[pot.unit].kind != "time"]
+    spreads = [
+        Spread(
+            recto=_leaf(book, left, units[left.unit], "recto", language) if left else None,
+            verso=_leaf(book, right, units[right.unit], "verso", language) if right else None,
+        )
+        for left, right in zip_longest(time, rest)
+    ]
+    if book.period:
+        as_of = language.day(book.period.last_day)
+        next_page = language.weekday(book.period.next_close_on - timedelta(days=1))
+    else:
+        as_of, next_page = "", language.weekday(group.first_close_on - timedelta(days=1))
+    return BookPage(
+        slug=group.slug,
+        name=group.name,
+        languages=language_links(group, language),
+        as_of=as_of,
+        next_page=next_page,
+        query=query,
+        spreads=tuple(_level(spread) for spread in spreads),
+        api=f"/api/v1/groups/{group.slug}",
+    )
+
+
+def language_links(group: PublicGroup, language: Language) -> tuple[LanguageLink, ...]:
+    """Return the group's languages as links that need no cookie; none where there is no choice."""
+    languages = offered(group.languages)
+    if len(languages) < 2:
+        return ()
+    return tuple(LanguageLink(each.code, each.name, f"?lang={each.code}", each is language) for each in languages)
+
+
+def _leaf(
+    book: PublicBook, pot: PublicPot, unit: Unit, side: Literal["recto", "verso"], language: Language
+) -> Leaf:
+    amounts = Amounts(unit, language)
+    ink: Ink = "hours" if amounts.is_time else "money"
+    titles = _titles(book.group, pot, unit, language)
+    weeks = gather_weeks(
+        [flow for flow in book.flows if flow.pot == pot.pot],
+        as_of=book.period.last_day if book.period else book.group.began_on,
+        began_on=book.group.began_on,
+        weeks=WEEKS_SHOWN,
+    )
+    policy = next((policy for policy in book.policies if policy.pot == pot.pot), None)
+    has_figures = book.period is not None and book.balance(pot.pot) is not None
+    return Leaf(
+        key=pot.pot,
+        ink=ink,
+        side=side,
+        pot_title=titles[0],
+        weeks_title=titles[1],
+        lines_title=titles[2],
+        rules_title=titles[3],
+        pot=_pot_view(book, pot, amounts) if has_figures else None,
+        flow=_flow_view(book, pot, amounts, weeks, titles[1]) if has_figures and weeks else None,
+        lines=_lines_view(book, pot, amounts) if has_figures else None,
+        rules=_rules_view(book.group, policy, unit, language) if policy else None,
+    )
+
+
+def _titles(group: PublicGroup, pot: PublicPot, unit: Unit, language: Language) -> tuple[str, str, str, str]:
+    """Return the headings of a leaf: the pot, its weeks, its lines, its rules; numbered where there are several."""
+    same_kind = [p for p in group.pots if next(u for u in group.units if u.code == p.unit).kind == unit.kind]
+    say = language.say
+    if len(same_kind) == 1:
+        if unit.kind == "time":
+            return (
+                say(N_("Hours in the pot")),
+                say(N_("Hours, week by week")),
+                say(N_("Hours, line by line")),
+                say(N_("Rules of the hours pot")),
+            )
+        return (
+            say(N_("Money in the pot")),
+            say(N_("Money, week by week")),
+            say(N_("Money, line by line")),
+            say(N_("Rules of the money pot")),
+        )
+    number = same_kind.index(pot) + 1
+    if unit.kind == "time":
+        return (
+            say(N_("Hours in pot %(number)s"), number=number),
+            say(N_("Hours of pot %(number)s, week by week"), number=number),
+            say(N_("Hours of pot %(number)s, line by line"), number=number),
+            say(N_("Rules of hours pot %(number)s"), number=number),
+        )
+    return (
+        say(N_("Money in pot %(number)s"), number=number),
+        say(N_("Money of pot %(number)s, week by week"), number=number),
+        say(N_("Money of pot %(number)s, line by line"), number=number),
+        say(N_("Rules of money pot %(number)s"), number=number),
+    )
+
+
+def _level(spread: Spread) -> Spread:
+    """Return the spread with both charts equally tall, so that what follows begins on one line."""
+    flows = [leaf.flow for leaf in (spread.recto, spread.verso) if leaf and leaf.flow]
+    if len(flows) < 2:
+        return spread
+    tallest = max((flow.chart.height for flow in flows), key=lambda height: float(height.removesuffix("em")))
+
+    def levelled(leaf: Leaf | None) -> Leaf | None:
+        if leaf is None or leaf.flow is None:
+            return leaf
+        return replace(leaf, flow=replace(leaf.flow, chart=leaf.flow.chart._replace(height=tallest)))
+
+    return Spread(levelled(spread.recto), levelled(spread.verso))
+
+
+# ---------------------------------------------------------------- the pot
+
+
+def pot_figures(available: int, promised: int, amounts: Amounts) -> tuple[Figure, Figure]:
+    """Return the two figures of a pot: what is free and what is promised; never with a minus."""
+    say, short = amounts.language.say, available < 0
+    if amounts.is_time:
+        name = say(N_("asked ahead of giving")) if short else say(N_("given, not yet drawn"))
+        note = say(N_("hours still to come")) if short else say(N_("a measure, not a limit"))
+    else:
+        name = say(N_("short by")) if short else say(N_("available"))
+        note = say(N_("nothing new is promised")) if short else say(N_("free to ask for"))
+    shown = abs(available)
+    first = Figure("dotted" if short else "solid", name, note, amounts.figure(shown), amounts.machine(shown))
+    return first, Figure(
+        "hatched",
+        say(N_("promised")),
+        say(N_("already said yes to")),
+        amounts.figure(promised),
+        amounts.machine(promised),
+    )
+
+
+def bar_sentence(available: int, promised: int, amounts: Amounts) -> str:
+    """Return what the pot bar shows as one sentence, for those who hear it."""
+    say, words = amounts.language.say, amounts.words
+    if not available and not promised:
+        return say(N_("Nothing available, nothing promised"))
+    if available < 0:
+        message = (
+            N_("%(missing)s asked ahead of giving, %(promised)s promised")
+            if amounts.is_time
+            else N_("Short by %(missing)s, with %(promised)s promised")
+        )
+        return say(message, missing=words(-available), promised=words(promised))
+    message = (
+        N_("%(available)s given and not yet drawn, %(promised)s promised, %(total)s in the pot in all")
+        if amounts.is_time
+        else N_("%(available)s available, %(promised)s promised, %(total)s in the pot in all")
+    )
+    return say(
+        message, available=words(available), promised=words(promised), total=words(available + promised)
+    )
+
+
+def _pot_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> PotView:
+    balance, period = book.balance(pot.pot), book.period
+    assert balance is not None
+    assert period is not None
+    language = amounts.language
+    came_in, went_out = _sums(book, pot)
+    before = next((earlier for earlier in book.before if earlier.pot == pot.pot), None)
+    if amounts.is_time:
+        # Hours are given and received: what a correction took back is not a gift of the pot.
+        given = balance.given - (before.given if before else 0)
+        drawn = balance.drawn - (before.drawn if before else 0)
+        came_in, went_out = (given, drawn) if given >= 0 and drawn >= 0 else (came_in, went_out)
+    places = [] if amounts.is_time else [place for place in book.held if place.unit == pot.unit]
+    first = book.lines_from or period.first_day
+    return PotView(
+        figures=pot_figures(balance.available, balance.promised, amounts),
+        bar=pot_bar(
+            balance.available,
+            balance.promised,
+            label=amounts.label,
+            plain_label=amounts.plain_label,
+            unit_step=amounts.step,
+            rtl=language.direction == "rtl",
+        ),
+        bar_sentence=bar_sentence(balance.available, balance.promised, amounts),
+        days=("", language.day_month(period.last_day))
+        if first == period.last_day
+        else language.span(first, period.last_day),
+        came_in=amounts.words(came_in),
+        went_out=amounts.words(went_out),
+        given=amounts.words(max(0, balance.given)),
+        drawn=amounts.words(max(0, balance.drawn)),
+        places=_places(places, amounts),
+        strip=held_strip([place.amount for place in places], rtl=language.direction == "rtl") if places else (),
+    )
+
+
+def _places(places: Sequence[PublicPlace], amounts: Amounts) -> tuple[tuple[str, str], ...]:
+    kinds = [place.kind for place in places]
+    return tuple(
+        (
+            place_in_words(
+                place.kind, place.number, alone=kinds.count(place.kind) == 1, language=amounts.language
+            ),
+            amounts.words(place.amount),
+        )
+        for place in places
+    )
+
+
+def _sums(book: PublicBook, pot: PublicPot) -> tuple[int, int]:
+    flows = [flow for flow in book.line_flows if flow.pot == pot.pot]
+    return sum(flow.came_in for flow in flows), sum(flow.went_out for flow in flows)
+
+
+# ---------------------------------------------------------------- the weeks
+
+
+def _flow_view(
+    book: PublicBook, pot: PublicPot, amounts: Amounts, weeks: Sequence[Week], title: str
+) -> FlowView:
+    balance = book.balance(pot.pot)
+    assert balance is not None
+    language, left = amounts.language, balance.available + balance.promised
+    came_in, went_out = sum(week.came_in for week in weeks), sum(week.went_out for week in weeks)
+    before = left - came_in + went_out
+    rows, running = [], before
+    for week in weeks:
+        running += week.came_in - week.went_out
+        rows.append(
+            FlowRow(
+                language.span_short(week.first_day, week.last_day),
+                amounts.digits(week.came_in),
+                amounts.digits(week.went_out),
+                in_the_pot(running, amounts),
+            )
+        )
+    assert running == left, "the table folds to the figure above it"
+    count = sum(week.weeks for week in weeks)
+    first, last = language.span(weeks[0].first_day, weeks[-1].last_day)
+    return FlowView(
+        chart=_chart(weeks, amounts),
+        chart_sentence=language.say(
+            N_(
+                "%(title)s, %(first)s to %(last)s: what came in above the dates, what went out below them. "
+                "The numbers are in the table that follows."
+            ),
+            title=title,
+            first=first,
+            last=last,
+        ),
+        captions=_captions(weeks, language),
+        before_day=language.day_month(weeks[0].first_day),
+        before=in_the_pot(before, amounts),
+        rows=tuple(rows),
+        total_name=language.say_many("%(count)s week", "%(count)s weeks", count),
+        total=FlowRow(
+            "", amounts.digits(came_in), amounts.digits(went_out), in_the_pot(left, amounts)
+        ),
+        column_unit=amounts.column_unit,
+    )
+
+
+def _chart(weeks: Sequence[Week], amounts: Amounts) -> Chart:
+    language = amounts.language
+    widest = max(len(amounts.label(max(week.came_in, week.went_out) // amounts.step * amounts.step)) for week in weeks)
+    return chart(
+        [Column(*week) for week in weeks],
+        label=amounts.label,
+        unit_step=amounts.step,
+        day_text=lambda column: (
+            f"{language.day_number(column.first_day)}–{language.day_number(column.last_day)}"
+            if column.weeks > 1
+            else language.day_number(column.last_day)
+        ),
+        month_text=lambda column: language.month_short(column.last_day),
+        # Room for the widest label on the narrowest screen.
+        gutter=max(16.0, 3.2 * widest + 2.5),
+        rtl=language.direction == "rtl",
+    )
+
+
+def _captions(weeks: Sequence[Week], language: Language) -> tuple[str, ...]:
+    captions = [language.say(N_("Each column is seven days, ending on the day shown."))]
+    for week in weeks:
+        first, last = language.span(week.first_day, week.last_day)
+        if week.weeks > 1:
+            captions.append(
+                language.say(N_("%(first)s to %(last)s were published together."), first=first, last=last)
+            )
+        elif (week.last_day - week.first_day).days < 6:
+            captions.append(
+                language.say(
+                    N_("The book begins on %(day)s, so the first column is shorter."),
+                    day=language.day_month(week.first_day),
+                )
+            )
+    return tuple(captions)
+
+
+def in_the_pot(amount: int, amounts: Amounts) -> str:
+    """Return what a pot held, for a column of figures; below zero it is said in words."""
+    if amount >= 0:
+        return amounts.digits(amount)
+    message = N_("ahead by %(amount)s") if amounts.is_time else N_("short by %(amount)s")
+    return amounts.language.say(message, amount=amounts.digits(-amount))
+
+
+
+
+# ---------------------------------------------------------------- the lines
+
+
+def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView:
+    balance, period = book.balance(pot.pot), book.period
+    assert balance is not None
+    assert period is not None
+    language, left = amounts.language, balance.available + balance.promised
+    mine = [line for line in book.lines if any(change.pot == pot.pot for change in line.changes)]
+    moving = [line for line in mine if line.kind not in _MOVES_NOTHING][:LINES_SHOWN]
+    came_in, went_out = _sums(book, pot)
+    shown_in = sum(_in_of(line, pot.pot) for line in moving)
+    shown_out = sum(_out_of(line, pot.pot) for line in moving)
+    lines = sum(f.lines for f in book.line_flows if f.pot == pot.pot and f.kind not in _MOVES_NOTHING)
+    hidden = lines - len(moving)
+    first = book.lines_from or period.first_day
+    blank = _blank_zero(amounts)
+    days = (period.last_day - first).days + 1
+    return LinesView(
+        opening_day=language.day_month(first - timedelta(days=1)),
+        opening=in_the_pot(left - came_in + went_out, amounts),
+        days=_days(moving, pot, amounts),
+        more=language.say_many("%(count)s more line", "%(count)s more lines", hidden) if hidden else "",
+        more_in=blank(came_in - shown_in),
+        more_out=blank(went_out - shown_out),
+        total_name=language.say_many("%(count)s day", "%(count)s days", days),
+        came_in=amounts.digits(came_in),
+        went_out=amounts.digits(went_out),
+        closing_day=language.day_month(period.last_day),
+        closing=in_the_pot(left, amounts),
+        available_name=pot_figures(balance.available, 0, amounts)[0].name,
+        available=amounts.digits(abs(balance.available)),
+        promised_part=amounts.digits(balance.promised),
+        promised=_promises(mine, "promise", pot, amounts),
+        given_back=_promises(mine, "release", pot, amounts),
+        column_unit=amounts.column_unit,
+        is_short=balance.available < 0,
+    )
+
+
+def _days(lines: Sequence[PublishedLine], pot: PublicPot, amounts: Amounts) -> tuple[LinesDay, ...]:
+    language, blank = amounts.language, _blank_zero(amounts)
+    by_period: dict[int, list[PublishedLine]] = {}
+    for line in lines:
+        by_period.setdefault(line.period, []).append(line)
+    return tuple(
+        LinesDay(
+            name=_period_name(published[0], language),
+            rows=tuple(
+                LineRow(
+                    kind=kind_in_words(line.kind, amounts.unit, language),
+                    category=category_in_words(line.category, language),
+                    late=language.say(N_("for %(day)s, arrived late"), day=language.day_month(line.day))
+                    if line.arrived_late and line.day
+                    else "",
+                    came_in=blank(_in_of(line, pot.pot)),
+                    went_out=blank(_out_of(line, pot.pot)),
+                )
+                # Kind and size order the lines of a day: nothing about who came first.
+                for line in sorted(
+                    published,
+                    key=lambda line: (_order(line.kind), -_in_of(line, pot.pot), -_out_of(line, pot.pot)),
+                )
+            ),
+        )
+        for _, published in sorted(by_period.items(), reverse=True)
+    )
+
+
+def _period_name(line: PublishedLine, language: Language) -> str:
+    if line.first_day == line.last_day:
+        return language.weekday(line.last_day)
+    first, last = language.span(line.first_day, line.last_day)
+    return language.say(N_("%(first)s to %(last)s"), first=first, last=last)
+
+
+_KINDS_IN_ORDER: Final = (
+    "opening",
+    "help_given",
+    "help_answered",
+    "fulfil",
+    "money_in",
+    "hand_over",
+    "money_returned",
+)
+
+
+def _order(kind: str) -> tuple[int, str]:
+    return (_KINDS_IN_ORDER.index(kind) if kind in _KINDS_IN_ORDER else len(_KINDS_IN_ORDER), kind)
+
+
+def _in_of(line: PublishedLine, pot: str) -> int:
+    return sum(max(0, change.total) for change in line.changes if change.pot == pot)
+
+
+def _out_of(line: PublishedLine, pot: str) -> int:
+    return sum(max(0, -change.total) for change in line.changes if change.pot == pot)
+
+
+def _promises(lines: Sequence[PublishedLine], kind: str, pot: PublicPot, amounts: Amounts) -> tuple[str, ...]:
+    promised = [
+        abs(change.promised)
+        for line in lines
+        if line.kind == kind
+        for change in line.changes
+        if change.pot == pot.pot
+    ]
+    return tuple(amounts.digits(amount) for amount in sorted(promised, reverse=True)[:LINES_SHOWN])
+
+
+def _blank_zero(amounts: Amounts) -> Callable[[int], str]:
+    return lambda amount: amounts.digits(amount) if amount else ""
+
+
+# ---------------------------------------------------------------- the rules
+
+
+def _rules_view(group: PublicGroup, policy: PublicPolicy, unit: Unit, language: Language) -> RulesView:
+    terms: Mapping[str, object] = policy.terms
+    return RulesView(
+        version=language.number(policy.version),
+        agreed_on=language.day_month_year(policy.agreed_on),
+        rules=rules_in_words(terms, unit, language),
+        href=f"/api/v1/groups/{group.slug}/policies/{policy.pot}",
+    )

@@ -1,0 +1,163 @@
+"""Handlers of the pages that anybody can read: no cookie, no script, the same bytes for everyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from litestar import Request, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from timebank.edge.published import FOR_EVER, PublishedReply
+from timebank.errors import N_, Refusal, ServerFault, Unknown, UnknownGroup, UnknownPage
+from timebank.i18n import Language, choose_language, language, language_codes
+from timebank.services.published import read_public_book, read_public_group
+from timebank.web.book_page import LanguageLink, book_page
+from timebank.web.files import static_files
+from timebank.web.pages import PAGE_HEADERS, render
+from timebank.web.patterns import patterns_page
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from timebank.store.engine import Database
+
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+_HTML: Final = "text/html; charset=utf-8"
+
+Door = Literal["give", "ask", "join"]
+DOORS: Final[tuple[Door, ...]] = ("give", "ask", "join")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """A refusal as people read it."""
+
+    title: str
+    sentence: str
+    can_retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPage:
+    """What giving, asking or joining takes in a group."""
+
+    slug: str
+    name: str
+    query: str
+    door: Door
+
+
+@dataclass(frozen=True, slots=True)
+class WelcomePage:
+    """The start page of a host; it names no group unless the operator shows an example.
+
+    Attributes:
+        set_up_href: Where a first group is set up; empty when the link is only on the console.
+        example_href: The example group, if this server is the demo.
+    """
+
+    languages: tuple[LanguageLink, ...]
+    set_up_href: str
+    example_href: str
+
+
+@route("/", http_method=_READ, include_in_schema=False)
+async def start_page(request: Request[Any, Any, Any]) -> Any:
+    """Say what this server is."""
+    chosen, _ = _language(request)
+    example = str(getattr(request.app.state, "example_slug", "") or "")
+    page = WelcomePage(
+        languages=_all_languages(chosen), set_up_href="", example_href=f"/g/{example}" if example else ""
+    )
+    return _page("welcome.html", page, chosen)
+
+
+@route("/patterns", http_method=_READ, include_in_schema=False)
+async def patterns(request: Request[Any, Any, Any]) -> Any:
+    """Show every part of the pages in each of its states."""
+    chosen, _ = _language(request)
+    return _page("patterns.html", patterns_page(chosen, _all_languages(chosen)), chosen)
+
+
+@route("/g/{slug:str}", http_method=_READ, include_in_schema=False)
+async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> Any:
+    """Show a group's open book as of the last close."""
+    book = await read_public_book(_database(request), slug)
+    chosen, explicit = _language(request, book.group.languages)
+    template = "public.html" if book.period else "public_empty.html"
+    return _page(template, book_page(book, chosen, explicit=explicit), chosen)
+
+
+@route("/g/{slug:str}/{door:str}", http_method=_READ, include_in_schema=False)
+async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: FromPath[str]) -> Any:
+    """Say how to give to a group, ask it, or join it."""
+    wanted = next((known for known in DOORS if known == door), None)
+    if wanted is None:
+        raise UnknownPage
+    group = (await read_public_group(_database(request), slug)).group
+    chosen, explicit = _language(request, group.languages)
+    query = f"?lang={chosen.code}" if explicit else ""
+    return _page("door.html", DoorPage(group.slug, group.name, query, wanted), chosen)
+
+
+@route("/static/{path:path}", http_method=_READ, include_in_schema=False)
+async def static_file(path: FromPath[str]) -> Any:
+    """Give a static file; its address changes when its content does, so it may be kept for ever."""
+    file = static_files().get(path.removeprefix("/"))
+    if file is None:
+        raise UnknownPage
+    return PublishedReply(file.content, file.media_type, cache=FOR_EVER)
+
+
+PUBLIC_PAGES: Final[list[HTTPRouteHandler]] = [start_page, patterns, group_page, door_page, static_file]
+
+
+def error_page(refusal: Refusal, status: int, accept_language: str | None) -> PublishedReply:
+    """Return a refusal as a page, for addresses that people open in a browser.
+
+    Args:
+        status: HTTP status that the edge chose for it.
+        accept_language: Header of the browser.
+    """
+    chosen = choose_language(accept_language=accept_language)
+    page = ErrorPage(title=_title(refusal, chosen), sentence=chosen.refusal(refusal), can_retry=refusal.retryable)
+    body = render("error.html", page, chosen)
+    headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
+    return PublishedReply(body, _HTML, cache="no-store", headers=headers, status=status)
+
+
+def _title(refusal: Refusal, chosen: Language) -> str:
+    if isinstance(refusal, UnknownGroup):
+        return chosen.say(N_("No group is here"))
+    if isinstance(refusal, Unknown):
+        return chosen.say(N_("Nothing is here"))
+    if isinstance(refusal, ServerFault) or refusal.retryable:
+        return chosen.say(N_("Not now"))
+    return chosen.say(N_("This cannot be done"))
+
+
+def _database(request: Request[Any, Any, Any]) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+def _language(request: Request[Any, Any, Any], group: tuple[str, ...] = ()) -> tuple[Language, bool]:
+    """Return the language of an answer, and whether the address named it."""
+    explicit = request.query_params.get("lang")
+    known = explicit if explicit in language_codes() else None
+    chosen = choose_language(
+        explicit=known, accept_language=request.headers.get("accept-language"), group=group
+    )
+    return chosen, known is not None
+
+
+def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
+    languages = [language(code) for code in language_codes()]
+    return tuple(LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in languages)
+
+
+def _page(template: str, page: object, chosen: Language) -> PublishedReply:
+    headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
+    return PublishedReply(render(template, page, chosen), _HTML, headers=headers)
