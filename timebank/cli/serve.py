@@ -1,0 +1,134 @@
+"""``timebank serve``: the database, the pages and the API, until somebody says stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from timebank.cli.database import Dsn, open_database
+from timebank.config import Settings
+from timebank.store.embedded import shown
+
+NAME: Final = "serve"
+HELP: Final = "run the server, with a PostgreSQL of its own unless TIMEBANK_DATABASE_URL names one"
+
+SETUP_KEY: Final = "setup.key"
+
+
+class Stopped(BaseException):
+    """Somebody asked this process to end before it was ready."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("--port", type=int, metavar="N", help="first port to try (TIMEBANK_PORT, else 8000)")
+    parser.add_argument(
+        "--host", metavar="ADDRESS", help="address to listen on (TIMEBANK_HOST, else 127.0.0.1)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C; both are a good end."""
+    settings = with_arguments(args.settings, args)
+    with stoppable(), open_database(settings, alone=True) as dsn:
+        run_server(settings, dsn)
+    return 0
+
+
+def with_arguments(settings: Settings, args: argparse.Namespace) -> Settings:
+    """Return the settings with what the command line asks for put over them."""
+    given = {name: value for name in ("port", "host") if (value := getattr(args, name)) is not None}
+    return dataclasses.replace(settings, **given)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C unwind what is inside, so that PostgreSQL is stopped on the way out."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    except Stopped:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | None = None) -> None:
+    """Bring the database up to date and answer requests until somebody says stop.
+
+    Args:
+        prepare: Called with the address once the port is known and before requests are answered;
+            what it returns is awaited. ``demo`` makes its group here.
+    """
+    import uvloop
+
+    from timebank.app import build_app
+    from timebank.cli.server import listen, serve_app
+    from timebank.store.migrate import upgrade
+
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    listener = listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    address = settings.origin or f"http://{_host_name(settings.host)}:{port}"
+
+    async def go() -> None:
+        await upgrade(dsn, embedded=settings.embedded)
+        if prepare is not None:
+            await prepare(address)
+        app = build_app(settings, dsn)
+        await serve_app(app, settings, listener, ready=lambda: _say(settings, port, address))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(go())
+
+
+def _host_name(host: str) -> str:
+    # Passkeys work on localhost but on no IP address.
+    if host in {"127.0.0.1", "::1", "0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _say(settings: Settings, port: int, address: str) -> None:
+    lines = [""]
+    if settings.port not in {0, port}:
+        lines.append(f"Port {settings.port} is taken, so this is port {port}.")
+    lines.append(f"timebank is ready: {address}")
+    if token := setup_token(settings.home):
+        lines.append(f"Set up your group with this link, which works once: {address}/setup/{token}")
+    if not settings.origin:
+        lines += [
+            "A phone cannot reach this address. Put a web server with TLS in front of it (docs/operating.md),",
+            "or tunnel to it, and name what people type in TIMEBANK_ORIGIN.",
+        ]
+    lines += [f"Everything is kept in {shown(settings.home)}. Ctrl-C stops the server.", ""]
+    print("\n".join(lines), flush=True)
+
+
+def setup_token(home: Path) -> str | None:
+    """Return the secret of the one-time set-up link, or None once it has been used.
+
+    The file ``setup.key`` holds it; the set-up page empties that file when a group is made.
+    """
+    path = home / SETUP_KEY
+    with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+        path.chmod(0o600)
+        file.write(secrets.token_urlsafe(24))
+    return path.read_text(encoding="ascii").strip() or None

@@ -1,0 +1,130 @@
+"""``timebank verify``: recompute the books from their records, and say in plain words what was proved."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from timebank.cli.database import Dsn, open_database
+from timebank.config import Settings
+
+if TYPE_CHECKING:
+    from timebank.services.verify import Progress, Verdict
+
+NAME: Final = "verify"
+HELP: Final = "recompute every balance, day, byte and tree of the books, and name the first wrong record"
+
+#: How far this command steps back behind whoever writes: as far as an ordinary user may say.
+_NICE: Final = 19
+_PROGRESS_EVERY_S: Final = 0.2
+
+_PROVED: Final = """\
+  Every record is there, in order, with the bytes it was written with: {records} of them, {entries} entries.
+  Every transfer, balance and sum by day is the one that follows from these bytes; debits equal credits.
+  No decision took an account below its floor; every correction takes back what it corrects, once.
+  The signed checkpoint is of exactly these records.{kept}{published}"""
+_KEPT: Final = """
+  The first {kept} of them are those of the checkpoint that is kept outside the database."""
+_PUBLISHED: Final = """
+  All that was published of {periods} closed periods follows from them, line by line."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("--group", metavar="SLUG", help="only the group at this address (all groups)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the books; 0 when everything is as it should be, 1 when anything is not."""
+    settings: Settings = args.settings
+    os.nice(max(0, _NICE - os.nice(0)))
+    with open_database(settings) as dsn:
+        return asyncio.run(_verify(settings, dsn, args.group))
+
+
+async def _verify(settings: Settings, dsn: Dsn, slug: str | None) -> int:
+    from timebank.services.house import open_house
+    from timebank.services.verify import list_books, verify_group
+
+    async with open_house(settings.home, dsn) as house:
+        books = await list_books(house)
+        if slug is not None:
+            books = {await house.database.group_id(slug): slug}
+        if not books:
+            print("There is no group here yet, so there is nothing to verify.")
+        wrong = 0
+        for group_id, name in books.items():
+            shown = name or str(group_id)
+            began = time.monotonic()
+            verdict = await verify_group(
+                house,
+                group_id,
+                progress=_progress(shown),
+                meet=_step_back if settings.embedded else lambda _pid: None,
+            )
+            _tell(shown, group_id, verdict, time.monotonic() - began)
+            wrong += not verdict.ok
+    return 1 if wrong else 0
+
+
+def _tell(name: str, group_id: UUID, verdict: Verdict, seconds: float) -> None:
+    """Print what was found, and what was not looked at."""
+    from timebank.services.verify import CHECKS
+
+    if verdict.ok:
+        print(f"{name}: the book is whole ({verdict.records:,} records, {seconds:.1f} s).")
+        print(
+            _PROVED.format(
+                records=f"{verdict.records:,}",
+                entries=f"{verdict.entries:,}",
+                kept=_KEPT.format(kept=f"{verdict.kept:,}") if verdict.kept is not None else "",
+                published=_PUBLISHED.format(periods=f"{verdict.periods:,}") if verdict.periods else "",
+            )
+        )
+    else:
+        first = verdict.findings[0]
+        where = f"record {first.seq}" if first.seq else "the book as a whole"
+        print(f"{name}: SOMETHING IS WRONG, first with {where} (group {group_id}).")
+        for finding in verdict.findings:
+            place = f"record {finding.seq}" if finding.seq else "whole book"
+            print(f"  {place}: {finding.what}. [{finding.check}]")
+            print(f"    What should hold: {CHECKS[finding.check]}")
+    for what in verdict.unproved:
+        print(f"  Not proved: {what}.")
+    print("  Not proved, here or anywhere: that what people wrote down is true.")
+
+
+def _progress(name: str) -> Progress:
+    """Return what shows on a terminal how far the check is, and says nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda _done, _total: None
+    return _Line(name).show
+
+
+class _Line:
+    """One line on the terminal that is written over and over."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.next_at = 0.0
+
+    def show(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done < total and now < self.next_at:
+            return
+        self.next_at = now + _PROGRESS_EVERY_S
+        percent = 100 if not total else 100 * done // total
+        end = "\r" if done < total else "\r\x1b[K"
+        print(f"\r{self.name}: {percent} % of {total:,} records{end}", end="", file=sys.stderr, flush=True)
+
+
+def _step_back(pid: int) -> None:
+    """Let the database's process of this check step back too; it runs on this machine, as our user."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
