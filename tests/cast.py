@@ -62,11 +62,7 @@ class Cast:
     async def actor(self, name: str) -> Actor:
         """Return somebody of the cast as they are now."""
         return await find_actor(
-            self.house.database,
-            self.house.keys,
-            self.group_of(name),
-            self.tokens[name],
-            now=datetime.now(UTC),
+            self.house, self.group_of(name), self.tokens[name], now=datetime.now(UTC)
         )
 
 
@@ -133,7 +129,7 @@ async def cast(house: House) -> Cast:
     return await make_cast(house, datetime.now(UTC))
 
 
-async def _trust_this_server(_connection: Any) -> None:
+async def trust_this_server(_connection: Any) -> None:
     """Stand in for the guard that refuses servers without fsync, as test servers are."""
 
 
@@ -204,7 +200,7 @@ async def stage(
     cast: Cast, fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     """The cast, and an application of its own on the same database and home."""
-    monkeypatch.setattr("timebank.store.engine.refuse_unsafe", _trust_this_server)
+    monkeypatch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
     app = build_app(Settings(home=tmp_path, database_urls={}), fresh_dsn)
     async with running(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -233,6 +233,7 @@ CREATE TABLE timebank.draw_hands (
     CONSTRAINT nobody_pays_their_own CHECK (NOT (asked AND paid)),
     CONSTRAINT payer_did_not_approve CHECK (NOT (approved AND paid) OR two_people)
 );
+CREATE INDEX draw_hands_of_member ON timebank.draw_hands (group_id, member_id);
 
 -- Which records a close covered. Never public: a seq tells how busy a group is.
 CREATE TABLE timebank.closes (

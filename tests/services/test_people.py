@@ -58,7 +58,7 @@ async def kinds(house: House, group_id: UUID) -> list[str]:
 
 
 async def actor_of(house: House, group_id: UUID, token: str, *, now: datetime = NOW) -> Any:
-    return await find_actor(house.database, house.keys, group_id, token, now=now)
+    return await find_actor(house, group_id, token, now=now)
 
 
 # ---------------------------------------------------------------- groups
@@ -169,39 +169,28 @@ async def test_a_member_row_says_nothing_without_the_key(house: House, cast: Cas
     assert len(set(boxes)) == 1, "a box does not tell how long the name is"
 
 
-@pytest.mark.parametrize(
-    "nickname",
-    [
-        "",
-        "   ",
-        "x" * 41,
-        "a\nb",
-        "a\u0000b",
-        "a\u202eb",
-        "\u2066a",
-        "a\u200bb",
-        "\ud800",
-        "\ue000",
-        "\u3164",
-    ],
-)
-async def test_a_nickname_is_letters_and_no_tricks(house: House, cast: Cast, nickname: str) -> None:
+async def test_a_nickname_is_letters_and_no_tricks(house: House, cast: Cast) -> None:
     before = await setup_version(house, cast.group_id)
 
-    with pytest.raises(FieldInvalid):
-        await add_member(house, cast.group_id, nickname, now=NOW)
+    for nickname in (
+        *("", "   ", "x" * 41, "a\nb", "a\u0000b", "a\u202eb", "\u2066a", "a\u200bb", "\ud800", "\ue000"),
+        *("\u3164", "\u200d"),
+    ):
+        with pytest.raises(FieldInvalid):
+            await add_member(house, cast.group_id, nickname, now=NOW)
 
     assert await setup_version(house, cast.group_id) == before
 
 
-@pytest.mark.parametrize("nickname", ["Zoë", "José 2", "عائشة", "李", "👩‍👩‍👧", "O'Neil-Smith", "x" * 40])
-async def test_names_of_all_the_world_are_names(house: House, cast: Cast, nickname: str) -> None:
+async def test_names_of_all_the_world_are_names(house: House, cast: Cast) -> None:
     before = await setup_version(house, cast.group_id)
+    names = ["Zoë", "José 2", "عائشة", "李", "👩\u200d👩\u200d👧", "O'Neil-Smith", "x" * 40]
 
-    member_id = await add_member(house, cast.group_id, nickname, now=NOW)
+    for nickname in names:
+        member_id = await add_member(house, cast.group_id, nickname, now=NOW)
+        assert (await find_member(house, cast.group_id, member_id=member_id, now=NOW)).nickname == nickname
 
-    assert (await find_member(house, cast.group_id, member_id=member_id, now=NOW)).nickname == nickname
-    assert await setup_version(house, cast.group_id) == before + 1
+    assert await setup_version(house, cast.group_id) == before + len(names)
 
 
 async def test_a_nickname_in_another_spelling_is_taken(house: House, cast: Cast) -> None:

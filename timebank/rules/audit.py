@@ -416,6 +416,8 @@ class BookAudit:
         for row in rows.values():
             if row.kind in {"pot", "promised", "shared", "held"} and row.account_id not in named:
                 self._find("set_up", 0, f"account {row.account_id} is of no pot or place")
+            if row.pot_account and row.kind not in {"pot", "promised", "shared"}:
+                self._find("set_up", 0, f"account {row.account_id} of kind {row.kind} is of a pot")
             # Only a pot's own floor is the group's to choose.
             fixed = 0 if row.kind in {"promised", "held"} else None
             if row.kind != "pot" and row.floor != fixed:

@@ -51,7 +51,7 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
         reverses=command.entry,
         reversal_legs=len(wrong.transfers),
     )
-    right = None if instead is None else _right_entry(wrong, instead, actor, state)
+    right = None if instead is None else _right_entry(wrong, instead, actor, state, held_now)
     result = state.post(mirror) if right is None else state.post(mirror, right)
     if isinstance(result, Refusal):
         return result
@@ -101,16 +101,23 @@ def _held_now(command: CorrectEntry, known: KnownEntry, state: State) -> dict[in
     return {}
 
 
-def _right_entry(wrong: Draft, instead: Instead, actor: Actor, state: State) -> Draft:
+def _right_entry(
+    wrong: Draft, instead: Instead, actor: Actor, state: State, held_now: dict[int, int]
+) -> Draft:
     """Return the entry that should have been written: like the wrong one, but for what ``instead`` says."""
-    transfers = wrong.transfers
-    if instead.amount is not None:
-        transfers = tuple(Transfer(t.unit, t.debit, t.credit, instead.amount) for t in transfers)
     return Draft(
         entry_id=next(state.ids),
         kind=wrong.kind,
         source="correction",
-        transfers=transfers,
+        transfers=tuple(
+            Transfer(
+                t.unit,
+                held_now.get(t.debit, t.debit),
+                held_now.get(t.credit, t.credit),
+                t.amount if instead.amount is None else instead.amount,
+            )
+            for t in wrong.transfers
+        ),
         effective_on=instead.effective_on or wrong.effective_on,
         actor=actor.account,
         category=wrong.category if instead.category is None else instead.category,

@@ -264,15 +264,10 @@ async def _tell_day(story: _Story, day: date) -> None:
     dice = story.dice
     del story.recent[:-40]
     lively = len(story.people) / len(_NICKNAMES) * (1.5 if day.weekday() >= 5 else 0.9)
-    doings: list[tuple[int, Command]] = []
-    for _ in range(_poisson(dice, 3.4 * lively)):
-        doings.append(_help(story, day))
-    for _ in range(_poisson(dice, 0.62 * lively)):
-        doings.append(_gift(story, day))
-    for _ in range(_poisson(dice, 0.50 * lively)):
-        doings.append(_ask_hours(story, day))
-    for _ in range(_poisson(dice, 0.24 * lively)):
-        doings.append(_ask_money(story, day))
+    doings: list[tuple[int, Command]] = [_help(story, day) for _ in range(_poisson(dice, 3.4 * lively))]
+    doings += [_gift(story, day) for _ in range(_poisson(dice, 0.62 * lively))]
+    doings += [_ask_hours(story) for _ in range(_poisson(dice, 0.50 * lively))]
+    doings += [_ask_money(story) for _ in range(_poisson(dice, 0.24 * lively))]
     if story.recent and dice.random() < 0.03:
         doings.append(_correction(story))
     for (person, command), said in zip(doings, await story.write(doings), strict=True):
@@ -305,13 +300,13 @@ def _gift(story: _Story, day: date) -> tuple[int, GiveMoney]:
     return _TREASURER, GiveMoney("money", amount, CURRENCY, held, giver, day)
 
 
-def _ask_hours(story: _Story, day: date) -> tuple[int, AskDraw]:
+def _ask_hours(story: _Story) -> tuple[int, AskDraw]:
     dice = story.dice
     minutes = dice.choice((60, 60, 90, 120, 120, 180, 240, 300, 360))
     return dice.randrange(len(story.people)), AskDraw("hours", minutes, MINUTES, dice.choice(CATEGORIES))
 
 
-def _ask_money(story: _Story, day: date) -> tuple[int, AskDraw]:
+def _ask_money(story: _Story) -> tuple[int, AskDraw]:
     dice = story.dice
     # Six thousand is over the limit: somebody asks too much now and then, and is told so.
     amount = dice.choice((1_000, 1_500, 2_000, 2_500, 3_000, 3_000, 3_500, 4_000, 5_000, 6_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 from hashlib import sha256
@@ -16,13 +17,14 @@ from timebank.store.boxes import BoxBrokenError
 from timebank.store.tokens import TokenRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
     from uuid import UUID
 
     from timebank.services.house import House
     from timebank.store.engine import Database
     from timebank.store.keys import KeyStore
+    from timebank.store.tokens import Bearer
 
 PREFIX = "tb_"
 
@@ -88,18 +90,76 @@ async def revoke_token(house: House, group_id: UUID, token_id: UUID, *, now: dat
             raise UnknownToken
 
 
-async def find_actor(
-    database: Database, keys: KeyStore, group_id: UUID, token: str, *, now: datetime
-) -> Actor:
-    """Return who holds a token in this group, with the duties of this very moment.
+class Tokens:
+    """Finds out who holds a token: in the database, for every request, and nothing is remembered.
 
-    Raises:
-        NotSignedIn: The token is not one, ended, belongs to another group, or its member is not
-            active; all of these look the same from outside.
+    Requests of one group that arrive while a look-up is under way share the next one, as writes
+    share a commit: each is answered by a look-up that began after it came, so that a duty taken
+    away or a token ended counts from the next request on, and a busy group costs few round trips.
     """
-    bearer = await store.find_bearer(
-        database.hot, group_id, sha256(token.encode("utf-8", "surrogateescape")).digest(), now=now
-    )
+
+    def __init__(self, database: Database, keys: KeyStore, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+        self._waiting: dict[UUID, list[tuple[bytes, asyncio.Future[Actor]]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def find_actor(self, group_id: UUID, token: str) -> Actor:
+        """Return who holds a token in this group, with the duties of this very moment.
+
+        Raises:
+            NotSignedIn: The token is not one, ended, belongs to another group, or its member is
+                not active; all of these look the same from outside.
+            StoreAway: The database cannot be reached.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Actor] = loop.create_future()
+        asked = (sha256(token.encode("utf-8", "surrogateescape")).digest(), future)
+        waiting = self._waiting.get(group_id)
+        if waiting is not None:
+            waiting.append(asked)
+        else:
+            self._waiting[group_id] = [asked]
+            task = loop.create_task(self._look_up_all(group_id))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await future
+
+    async def _look_up_all(self, group_id: UUID) -> None:
+        """Look up what waits for a group until nothing does; never raises."""
+        while batch := self._waiting[group_id]:
+            self._waiting[group_id] = []
+            bearers: dict[bytes, Bearer] = {}
+            failure: Exception | None = None
+            try:
+                bearers = await store.find_bearers(
+                    self._database.hot, group_id, {digest for digest, _ in batch}, now=self._clock()
+                )
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+                failure = error
+            for digest, future in batch:
+                if not future.done():
+                    self._settle(group_id, future, bearers.get(digest), failure)
+        del self._waiting[group_id]
+
+    def _settle(
+        self,
+        group_id: UUID,
+        future: asyncio.Future[Actor],
+        bearer: Bearer | None,
+        failure: Exception | None,
+    ) -> None:
+        if failure is not None:
+            future.set_exception(failure)
+            return
+        try:
+            future.set_result(_actor(self._keys, group_id, bearer))
+        except NotSignedIn as refusal:
+            future.set_exception(refusal)
+
+
+def _actor(keys: KeyStore, group_id: UUID, bearer: Bearer | None) -> Actor:
     if bearer is None:
         raise NotSignedIn
     try:
@@ -116,3 +176,12 @@ async def find_actor(
         roles=frozenset((MEMBER, *bearer.roles)),
         scopes=frozenset(bearer.scopes),
     )
+
+
+async def find_actor(house: House, group_id: UUID, token: str, *, now: datetime) -> Actor:
+    """Return who holds a token in a group at a moment; one look-up, for programs without a server.
+
+    Raises:
+        NotSignedIn, StoreAway: See Tokens.find_actor.
+    """
+    return await Tokens(house.database, house.keys, clock=lambda: now).find_actor(group_id, token)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,11 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import msgspec
-from asyncpg.pgproto.pgproto import UUID as FastUUID
 
-from timebank.errors import GroupBusy, KeyReused, OutcomeUnknown, Refusal, StoreAway, TooLarge
+from timebank.errors import GroupBusy, KeyReused, OutcomeUnknown, Refusal, ServerFault, StoreAway, TooLarge
 from timebank.ledger.books import Books
 from timebank.rules.commands import (
     ApproveDraw,
@@ -45,7 +43,9 @@ from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
+from timebank.store.engine import STORE_ERRORS, is_our_fault
 from timebank.store.hours import find_hours, set_hours_states
+from timebank.store.ids import id_of, random_ids
 from timebank.store.notes import insert_notes
 from timebank.store.setup import load_members, load_setup
 
@@ -159,6 +159,7 @@ class Writer:
             GroupBusy: Too much is waiting for this group; nothing was written.
             StoreAway: The database cannot be reached; nothing was written.
             OutcomeUnknown: The database went away during the commit; the key tells later.
+            ServerFault: A mistake of ours; nothing was written, and the log says more.
             TooLarge: More commands than one request may bring.
         """
         assert actor.group_id == group_id, "an actor acts in one group only"
@@ -223,10 +224,16 @@ class Writer:
             answers = await self._write(group_id, group, batch)
         except Refusal as refusal:
             _settle(batch, [refusal] * len(batch))
-        except Exception:
-            log.exception("a batch of %d was not written", len(batch))
+        except Exception as error:
             group.setup = None
-            _settle(batch, [StoreAway()] * len(batch))
+            if len(batch) > 1:
+                # Something in it is our mistake. Nobody else's request shall fail with it.
+                log.warning("a batch of %d is written one by one: %r", len(batch), error)
+                for submission in batch:
+                    await self._answer_batch(group_id, group, [submission])
+            else:
+                log.exception("a request was not written")
+                _settle(batch, [ServerFault()])
         else:
             _settle(batch, answers)
 
@@ -252,7 +259,9 @@ class Writer:
                 answers = await self._decide_and_apply(connection, head, state, fresh)
                 committing = True
                 await connection.execute("COMMIT")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except STORE_ERRORS as error:
+            if not committing and is_our_fault(error):
+                raise
             group.setup = None
             log.warning("a batch of %d failed: %r", len(batch), error)
             if committing:
@@ -305,7 +314,7 @@ class Writer:
             ),
             now=now,
             today=today,
-            ids=_fresh_ids(self.random),
+            ids=random_ids(self.random),
             salt=lambda: self.random(32),
             draws=draws,
             hands=hands,
@@ -323,32 +332,35 @@ class Writer:
         """
         group_id, setup, books = head.group_id, state.setup, state.books
         sealing = _Sealing(head.seq + 1)
+        *earlier, last = _cut(fresh, SLICE)
         sending: asyncio.Task[bool] | None = None
-        cuts = _cut(fresh, SLICE)
-        for number, (decisions, finished) in enumerate(cuts, start=1):
-            for command, submission in decisions:
-                submission.outcomes.append(_decide(command, submission.actor, state))
-            part = self._seal(head, state, sealing, finished)
-            if sending is not None:
+        try:
+            for cut in earlier:
+                part = self._decide_slice(head, state, sealing, cut)
                 await _must_keep(connection, sending)
-            if number < len(cuts):
                 sending = asyncio.create_task(book.append_slice(connection, group_id, part))
                 # Let the task hand its bytes to the kernel before the next slice keeps us busy.
                 await asyncio.sleep(0)
-                continue
-            head.checkpoint = self.checkpoints.sign(
-                group_id, setup.origin, head.epoch, head.seq, head.frontier.root()
-            )
-            settlement = book.Settlement(
-                head=head, accounts=[books.accounts[number] for number in books.touched], days=books.days
-            )
-            if number == 1:
-                await _must_keep(connection, book.append_and_settle(connection, group_id, part, settlement))
-            else:
-                await _must_keep(connection, book.append_slice(connection, group_id, part))
-                await book.settle(connection, group_id, settlement)
+            part = self._decide_slice(head, state, sealing, last)
+            await _must_keep(connection, sending)
+        except BaseException:
+            if sending is not None:
+                await asyncio.gather(sending, return_exceptions=True)
+            raise
+        head.checkpoint = self.checkpoints.sign(
+            group_id, setup.origin, head.epoch, head.seq, head.frontier.root()
+        )
+        settlement = book.Settlement(head, [books.accounts[number] for number in books.touched], books.days)
+        await _must_keep(connection, book.append_and_settle(connection, group_id, part, settlement))
         await self._apply_rest(connection, group_id, state)
         return sealing.answers
+
+    def _decide_slice(self, head: Head, state: State, sealing: _Sealing, cut: _Cut) -> book.Slice:
+        """Decide the commands of one slice in order, and make records and answers of them."""
+        decisions, finished = cut
+        for command, submission in decisions:
+            submission.outcomes.append(_decide(command, submission.actor, state))
+        return self._seal(head, state, sealing, finished)
 
     def _seal(self, head: Head, state: State, sealing: _Sealing, finished: list[_Submission]) -> book.Slice:
         """Make records of what was decided since the last slice, and answers of what is finished."""
@@ -388,18 +400,20 @@ class _Sealing:
     answers: list[AnswerRow] = field(default_factory=list)
 
 
-async def _must_keep(connection: Raw, appending: Awaitable[bool]) -> None:
+#: A slice of a batch: its commands with their submissions, and the submissions that end in it.
+_Cut = tuple[list[tuple[Command, _Submission]], list[_Submission]]
+
+
+async def _must_keep(connection: Raw, appending: Awaitable[bool] | None) -> None:
     """Wait for a slice; roll everything back when one of its keys was answered before."""
-    if not await appending:
+    if appending is not None and not await appending:
         await connection.execute("ROLLBACK")
         raise _KeyTakenError
 
 
-def _cut(
-    fresh: list[_Submission], size: int
-) -> list[tuple[list[tuple[Command, _Submission]], list[_Submission]]]:
-    """Cut a batch into slices: (commands with their submission, submissions that end here) of each."""
-    cuts: list[tuple[list[tuple[Command, _Submission]], list[_Submission]]] = [([], [])]
+def _cut(fresh: list[_Submission], size: int) -> list[_Cut]:
+    """Cut a batch into slices of at most ``size`` commands; there is always one, perhaps empty."""
+    cuts: list[_Cut] = [([], [])]
     for submission in fresh:
         submission.outcomes = []
         for command in submission.commands:
@@ -412,7 +426,7 @@ def _cut(
 
 def answer_id(account: int, key: str) -> UUID:
     """Return the id under which an answer is kept: the same key of two people is two keys."""
-    return FastUUID(sha256(b"%d\0%s" % (account, key.encode())).digest()[:16])
+    return id_of(sha256(b"%d\0%s" % (account, key.encode())).digest()[:16])
 
 
 def _gather(group: _Group) -> list[_Submission]:
@@ -552,13 +566,3 @@ def _say(submission: _Submission, outcome: Done | Refusal, sealing: _Sealing) ->
 
 
 _ENCODE = msgspec.json.Encoder().encode
-
-
-def _fresh_ids(random: Callable[[int], bytes]) -> Iterator[UUID]:
-    """Yield random version 4 ids; asyncpg's own class, ten times as fast to make as the standard one."""
-    while True:
-        pool = bytearray(random(16 * 256))
-        for at in range(0, len(pool), 16):
-            pool[at + 6] = pool[at + 6] & 0x0F | 0x40
-            pool[at + 8] = pool[at + 8] & 0x3F | 0x80
-            yield FastUUID(bytes(pool[at : at + 16]))

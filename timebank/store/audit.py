@@ -344,18 +344,31 @@ async def read_lines(connection: Raw, group_id: UUID, period: int) -> AsyncItera
                 category,
                 day,
                 late,
-                tuple(
-                    Change(
-                        str(change.get("pot")),
-                        str(change.get("unit")),
-                        int(change.get("available", 0)),
-                        int(change.get("promised", 0)),
-                    )
-                    for change in json.loads(changes)
-                ),
+                _read_changes(changes),
             )
             for _, kind, category, day, late, changes in rows
         ]
         if len(rows) < PAGE:
             return
         after = rows[-1]["line_id"]
+
+
+_CHANGE_KEYS: Final = frozenset({"pot", "unit", "available", "promised"})
+
+
+def _read_changes(text: str) -> tuple[Change, ...]:
+    """Read the changes of a line; what nobody would have written comes out as a change of no pot."""
+    changes = json.loads(text)
+    if not isinstance(changes, list):
+        return (Change("", text, 0, 0),)
+    read = []
+    for change in changes:
+        if not isinstance(change, dict) or not change.keys() <= _CHANGE_KEYS:
+            return (Change("", text, 0, 0),)
+        one = Change(
+            change.get("pot"), change.get("unit"), change.get("available", 0), change.get("promised", 0)
+        )
+        if [type(value) for value in one] != [str, str, int, int]:
+            return (Change("", text, 0, 0),)
+        read.append(one)
+    return tuple(read)

@@ -124,30 +124,19 @@ async def load_accounts(connection: Raw, group_id: UUID, numbers: Collection[int
     """Return the accounts with these numbers, by number; unknown numbers are left out."""
     rows = await connection.fetch(_LOAD_ACCOUNTS, group_id, list(numbers))
     return {
-        number: Account(
-            account_id=number,
-            kind=_KINDS[kind],
-            unit=unit,
-            pot_account=pot_account,
-            floor=floor,
-            closed=closed,
-            debits=debits,
-            credits=credits,
-            reversal_debits=reversal_debits,
-            reversal_credits=reversal_credits,
+        row[0]: Account(
+            account_id=row[0],
+            kind=_KINDS[row[1]],
+            unit=row[2],
+            pot_account=row[3],
+            floor=row[4],
+            closed=row[5],
+            debits=row[6],
+            credits=row[7],
+            reversal_debits=row[8],
+            reversal_credits=row[9],
         )
-        for (
-            number,
-            kind,
-            unit,
-            pot_account,
-            floor,
-            closed,
-            debits,
-            credits,
-            reversal_debits,
-            reversal_credits,
-        ) in rows
+        for row in rows
     }
 
 
@@ -343,7 +332,6 @@ _APPEND_PARTS = (_ANSWERS, _RECORDS, _ENTRIES, _TRANSFERS, _HOURS)
 _SETTLE_PARTS = (_DAYS, _BALANCES, _HEAD)
 _KEPT = "SELECT count(*) FROM answered"
 _APPEND = _Statement(*_APPEND_PARTS, result=_KEPT)
-_SETTLE = _Statement(*_SETTLE_PARTS, result="SELECT 0::bigint")
 _APPEND_AND_SETTLE = _Statement(*_APPEND_PARTS, *_SETTLE_PARTS, result=_KEPT)
 
 
@@ -368,7 +356,7 @@ class Settlement:
 
 
 async def append_slice(connection: Raw, group_id: UUID, part: Slice) -> bool:
-    """Append one slice of a batch whose balances and head follow in ``settle``.
+    """Append a slice of a batch; balances and head follow with the last one.
 
     Returns:
         False when one of the keys was answered before: nothing may be kept then, the caller
@@ -377,13 +365,8 @@ async def append_slice(connection: Raw, group_id: UUID, part: Slice) -> bool:
     return await _APPEND.run(connection, {"group": group_id, **_append_values(part)}) == len(part.answers)
 
 
-async def settle(connection: Raw, group_id: UUID, settlement: Settlement) -> None:
-    """Write balances, day sums and the head after the last slice."""
-    await _SETTLE.run(connection, {"group": group_id, **_settle_values(settlement)})
-
-
 async def append_and_settle(connection: Raw, group_id: UUID, part: Slice, settlement: Settlement) -> bool:
-    """Do both in one round trip, for a batch of one slice; False as in ``append_slice``."""
+    """Append the last or only slice of a batch with what it leaves behind; False as in ``append_slice``."""
     values = {"group": group_id, **_append_values(part), **_settle_values(settlement)}
     return await _APPEND_AND_SETTLE.run(connection, values) == len(part.answers)
 

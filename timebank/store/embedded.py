@@ -84,10 +84,14 @@ class Cluster:
         home: Directory for data, socket and log; made if missing.
         durable: False gives up safety for speed; for tests only.
         pg_bin: Directory of the programs to use; None means: find them.
+        name: What the operator calls the home, for messages; empty means by its path.
     """
 
-    def __init__(self, home: Path, *, durable: bool = True, pg_bin: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, *, durable: bool = True, pg_bin: Path | None = None, name: str = ""
+    ) -> None:
         self.home = Path(os.path.abspath(home))
+        self.name = name or str(self.home)
         self.durable = durable
         self.restarts = 0
         self._pg_bin = pg_bin
@@ -210,16 +214,13 @@ class Cluster:
             self._inner, self._keep_fds = service_user.way_in(self.home, self._user)
             self._binaries = postgres_binaries.reachable(self.binaries, self._user)
             return
-        # The way in that root opened for this process, which its children need just as much.
-        if opened := re.match(r"/proc/self/fd/(\d+)(?:/|$)", str(self.home)):
-            self._keep_fds = (int(opened[1]),)
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise ClusterError(f"{self.home} cannot be made: {error.strerror}.") from error
+            raise ClusterError(f"{self.name} cannot be made: {error.strerror}.") from error
         if not os.access(self.home, os.W_OK | os.X_OK):
             raise ClusterError(
-                f"{self.home} is not ours to write to; please name another directory with --data."
+                f"{self.name} is not ours to write to; please name another directory with --data."
             )
 
     def _take_lock(self) -> None:
@@ -234,7 +235,7 @@ class Cluster:
             who = lock.read().strip() or "unknown"
             lock.close()
             raise ClusterInUse(
-                f"Another timebank (process {who}) is already running in {shown(self.home)}; "
+                f"Another timebank (process {who}) is already running in {self.name}; "
                 "stop it first, or name another directory with --data."
             ) from None
         lock.truncate(0)
@@ -247,11 +248,10 @@ class Cluster:
         if self._socket_dir is not None and self._socket_dir.parent != self.home:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
         self._socket_dir = None
-        if self._inner != self.home:
-            for descriptor in self._keep_fds:
-                os.close(descriptor)
-            self._inner = self.home
+        for descriptor in self._keep_fds:
+            os.close(descriptor)
         self._keep_fds = ()
+        self._inner = self.home
         if self._lock is not None:
             self._lock.truncate(0)
             self._lock.close()
@@ -371,7 +371,7 @@ class Cluster:
             lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
             place = Path(lines[4])
         except (FileNotFoundError, IndexError):
-            raise ClusterError(f"No timebank is running in {shown(self.home)}.") from None
+            raise ClusterError(f"No timebank is running in {self.name}.") from None
         return self.home / "run" if place.name == "run" else place
 
     # ------------------------------------------------------------ the process
@@ -517,15 +517,6 @@ class Cluster:
         raise ClusterError(f"An old PostgreSQL (process {pid}) in {self.data} does not end.")
 
 
-def shown(home: Path) -> str:
-    """Return the name by which people know a home that may be open to us by descriptor only."""
-    if str(home).startswith("/proc/self/fd/"):
-        with contextlib.suppress(OSError):
-            parts = home.parts
-            return str(Path(os.readlink(Path(*parts[:5])), *parts[5:]))
-    return str(home)
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     for number, patience in ((signal.SIGINT, _STOP_WITHIN_S), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
         process.send_signal(number)
@@ -579,5 +570,9 @@ def _user_name(uid: int) -> str:
 
 def _last_words(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|HINT|error|invalid|unrecognized|could not", line)]
+    telling = [
+        line
+        for line in lines
+        if re.search(r"FATAL|PANIC|ERROR|HINT|error|invalid|unrecognized|could not", line)
+    ]
     return " / ".join((telling or lines)[-3:]) or "it said nothing."

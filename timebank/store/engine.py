@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -15,14 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from timebank.errors import StoreAway, UnknownGroup
 from timebank.store.guards import refuse_unsafe
 
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
-
-    Raw = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-    Pool = asyncpg.Pool[asyncpg.Record]
+#: The driver's own connection and pool; asyncpg brings no types of its own.
+Raw: TypeAlias = Any
+Pool: TypeAlias = Any
 
 Dsn = Callable[[str], Mapping[str, Any]]
 Tx = AsyncConnection
+
+#: What a statement raises when the server is away, refuses, or is lost half-way.
+STORE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 # Every statement of the write door joins arrays of one batch with rows found by primary key.
 # A plan made while a table was empty or never analysed would scan or hash instead, and is
@@ -45,6 +46,14 @@ READ_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "application_name": "timebank",
 }
+
+
+def is_our_fault(error: BaseException) -> bool:
+    """Say whether a statement failed for what was in it, and not because the server is away."""
+    return isinstance(
+        error,
+        asyncpg.IntegrityConstraintViolationError | asyncpg.DataError | asyncpg.SyntaxOrAccessError,
+    )
 
 
 def enter_group(group_id: UUID) -> str:
@@ -130,7 +139,7 @@ class Database:
         """
         try:
             connection = await self.hot.acquire(timeout=10)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except STORE_ERRORS as error:
             raise StoreAway from error
         try:
             await connection.execute(enter_group(group_id))
@@ -141,7 +150,7 @@ class Database:
             try:
                 if not connection.is_closed() and connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except STORE_ERRORS:
                 connection.terminate()
             await self.hot.release(connection, timeout=5)
 

@@ -132,7 +132,7 @@ async def list_flows(
         by_kind: Whether kinds of entries stand apart; ``kind`` is empty otherwise.
     """
     assert last_period - first_period < PERIODS_MAX, (first_period, last_period)
-    kind = "f.kind" if by_kind else "''"
+    kind, and_kind = ("f.kind", ", f.kind") if by_kind else ("''", "")
     rows = await tx.execute(
         text(f"""
             SELECT p.period, p.first_day, p.last_day, f.pot, f.unit, {kind} AS kind,
@@ -142,8 +142,8 @@ async def list_flows(
               JOIN timebank.published_periods AS p ON p.group_id = f.group_id AND p.period = f.period
              WHERE f.group_id = :group_id
                AND f.period BETWEEN :first_period AND :last_period
-          GROUP BY p.period, p.first_day, p.last_day, f.pot, f.unit, {kind}
-          ORDER BY p.period, f.pot COLLATE "C", kind COLLATE "C"
+          GROUP BY p.period, p.first_day, p.last_day, f.pot, f.unit{and_kind}
+          ORDER BY p.period, f.pot{and_kind}
              LIMIT 20000
         """),
         {"group_id": group_id, "first_period": first_period, "last_period": last_period},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import pwd
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -116,11 +118,48 @@ def _holds_nothing_of_others(home: Path) -> bool:
     return (home / LOCK).exists() or not any(child.is_dir() for child in home.iterdir())
 
 
-def way_in(home: Path, user: ServiceUser) -> tuple[Path, tuple[int, ...]]:
-    """Return a path by which the service user can reach its home, and what must stay open for it.
+def reachable_home(home: Path, user: ServiceUser, *, mount_point: Path) -> Path:
+    """Return a path by which this process, once it is the service user, reaches its home.
 
     A home below a private directory of root is out of reach by name. Opening that directory to
-    others is not ours to do, so a descriptor that root opened leads there instead.
+    others is not ours to do, so it is shown in a second place, to this process and its children
+    only (a bind mount in a mount namespace of their own).
+
+    Args:
+        mount_point: Directory for the second place, made if missing; everyone must reach it.
+
+    Raises:
+        OperatorError: The home is out of reach and the kernel allows no second place.
+    """
+    if user.may("-w", home):
+        return home
+    mount_point.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not _show_here_too(home, mount_point) or not user.may("-w", mount_point):
+        raise OperatorError(
+            f"The user {user.name} cannot reach {home}, which lies in a private directory; "
+            "please name another one with --data."
+        )
+    return mount_point
+
+
+def _show_here_too(home: Path, mount_point: Path) -> bool:
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None)
+    new_namespace, bind, slave_of_all = 0x20000, 0x1000, 0x80000 | 0x4000
+    return bool(
+        libc.unshare(new_namespace) == 0
+        # What the administrator mounts later still shows; what we mount shows to nobody else.
+        and libc.mount(b"none", b"/", None, slave_of_all, None) == 0
+        and libc.mount(os.fsencode(home), os.fsencode(mount_point), None, bind, None) == 0
+    )
+
+
+def way_in(home: Path, user: ServiceUser) -> tuple[Path, tuple[int, ...]]:
+    """Return a path by which PostgreSQL can reach its home, and what must stay open for it.
+
+    For a process that stays root and so needs no mount: a descriptor that root opened leads
+    into the private directory.
 
     Raises:
         OperatorError: The home is out of reach and this system has no such way in.

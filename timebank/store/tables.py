@@ -270,6 +270,7 @@ _table(
     asked approved paid two_people boolean
     """,
     _refers("group_id draw_id", "timebank.draws"),
+    _index("draw_hands_of_member", "group_id member_id"),
 )
 _table(
     "timebank.closes",

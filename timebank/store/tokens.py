@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import asyncpg
 from sqlalchemy import text
 
+from timebank.errors import StoreAway
 from timebank.store.engine import enter_group
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -80,8 +82,8 @@ async def list_tokens(tx: Tx, group_id: UUID, member_id: UUID) -> list[TokenRow]
     return [TokenRow(*row) for row in rows]
 
 
-_FIND_BEARER = """
-    SELECT t.member_id, t.scopes,
+_FIND_BEARERS = """
+    SELECT t.token_hash, t.member_id, t.scopes,
            ARRAY(SELECT r.role
                    FROM people.member_roles AS r
                   WHERE r.group_id = $1
@@ -92,23 +94,30 @@ _FIND_BEARER = """
       FROM people.tokens AS t
       JOIN people.members AS m ON m.group_id = t.group_id AND m.member_id = t.member_id
      WHERE t.group_id = $1
-       AND t.token_hash = $2
+       AND t.token_hash = ANY($2::bytea[])
        AND t.revoked_at IS NULL
        AND (t.expires_at IS NULL OR t.expires_at > $3)
        AND m.state = 'active'
 """
 
 
-async def find_bearer(pool: Pool, group_id: UUID, token_hash: bytes, *, now: datetime) -> Bearer | None:
-    """Return who holds a token in this group at this moment, with the duties of this moment.
+async def find_bearers(
+    pool: Pool, group_id: UUID, token_hashes: Collection[bytes], *, now: datetime
+) -> dict[bytes, Bearer]:
+    """Return who holds which token in this group at this moment, with the duties of this moment.
 
-    Nothing of this is kept: a token revoked or a duty taken away counts from the next request on.
-    An unknown token costs exactly the same statements as a known one.
+    An unknown token costs the same statements as a known one, and is left out.
+
+    Raises:
+        StoreAway: The database cannot be reached.
     """
-    async with pool.acquire() as connection:
-        await connection.execute(enter_group(group_id))
-        try:
-            row = await connection.fetchrow(_FIND_BEARER, group_id, token_hash, now)
-        finally:
-            await connection.execute("COMMIT")
-    return None if row is None else Bearer(*row)
+    try:
+        async with pool.acquire() as connection:
+            await connection.execute(enter_group(group_id))
+            try:
+                rows = await connection.fetch(_FIND_BEARERS, group_id, list(token_hashes), now)
+            finally:
+                await connection.execute("COMMIT")
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StoreAway from error
+    return {row[0]: Bearer(row[1], row[2], row[3], row[4]) for row in rows}

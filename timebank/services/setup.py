@@ -1,0 +1,519 @@
+"""The first run: a one-time link opens it, and a group comes out of it, or an example to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hmac
+import logging
+import os
+import re
+import secrets
+import shlex
+import time
+import unicodedata
+import zoneinfo
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+from uuid import UUID
+
+from babel.core import get_global
+from babel.numbers import get_currency_precision, get_territory_currencies, list_currencies
+
+from timebank.config import ROOT_HOME, Settings, default_home
+from timebank.errors import FieldInvalid, Refusal, ServerFault, UnknownGroup, UnknownMember, UnknownPage
+from timebank.ledger.units import MINUTES
+from timebank.rules.names import EMPTY, code, plain_text
+from timebank.rules.set_up import (
+    NAME_MAX,
+    NOT_KNOWN,
+    SLUG_MAX,
+    TOO_SHORT,
+    NewGroup,
+    NewHeldPlace,
+    NewPot,
+    Terms,
+)
+from timebank.services import example
+from timebank.services.groups import create_group
+from timebank.services.members import NICKNAME_MAX, add_member, find_member
+from timebank.services.tokens import make_token
+from timebank.store.published import find_group
+
+if TYPE_CHECKING:
+    from timebank.rules.publication import PublicGroup
+    from timebank.services.house import House
+
+log = logging.getLogger(__name__)
+
+KEY_FILE: Final = "setup.key"
+FIRST_ROLES: Final = ("steward", "treasurer")
+TOKEN_SCOPES: Final = ("read", "write")
+CATEGORIES: Final = ("care", "children", "company", "cooking", "errands", "lifts", "repairs", "other")
+#: The only preset whose periods this version can close.
+PRESET: Final = "open"
+#: Whom the example lends a token of: what they do there, and what they are called there.
+EXAMPLE_PEOPLE: Final = {"member": "Ada", "steward": "Bo", "treasurer": "Ed"}
+HOURS_AT_ONCE: Final = 120
+
+#: A page that is reloaded, or a button that is pressed twice, shows the same token for so long.
+SHOWN_AGAIN_SECONDS: Final = 600.0
+_STOP_WITHIN_S: Final = 1.0
+
+
+# ---------------------------------------------------------------- the link
+
+
+class SetUpLink:
+    """The one-time secret in ``setup.key``: whoever knows it may set up one group."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / KEY_FILE
+
+    def opens_with(self, token: str) -> bool:
+        """Whether this is the secret, and not used up; takes equally long for every wrong one."""
+        try:
+            secret = self._path.read_bytes().strip()
+        except OSError:
+            secret = b""
+        # A secret that is not there is compared too, with something that nobody can know.
+        return hmac.compare_digest(_digest(token), sha256(secret or secrets.token_bytes(32)).digest())
+
+    def take(self) -> int:
+        """Wait until nobody else, in any process, sets up a group with this link; call it in a thread.
+
+        Returns:
+            A file descriptor; closing it lets the next one in.
+
+        Raises:
+            UnknownPage: There is no such link.
+        """
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            raise UnknownPage from None
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return descriptor
+
+    def use_up(self, descriptor: int) -> None:
+        """Make the link lead nowhere from now on, also after a power cut."""
+        os.ftruncate(descriptor, 0)
+        os.fsync(descriptor)
+
+
+# ---------------------------------------------------------------- a first group
+
+
+@dataclass(frozen=True, slots=True)
+class FirstGroup:
+    """What somebody wrote about their group; nothing of it is checked.
+
+    Attributes:
+        slug: Address; empty to have it made from the name.
+        currency: ISO 4217 code; empty for a group without money.
+        languages: Language tags, the first is the default.
+        nickname: Of the first member.
+    """
+
+    name: str
+    slug: str
+    time_zone: str
+    currency: str
+    languages: tuple[str, ...]
+    nickname: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeGroup:
+    """A group that was set up, and the only copy of its first member's token.
+
+    Attributes:
+        began_on: First day of its book, in its own time zone.
+        currency: Empty for a group without money.
+    """
+
+    group_id: UUID
+    member_id: UUID
+    slug: str
+    name: str
+    began_on: date
+    currency: str
+    token: str
+
+
+def check_first_group(
+    wanted: FirstGroup, *, languages_known: tuple[str, ...]
+) -> tuple[FirstGroup, Mapping[str, Refusal]]:
+    """Return what was written in normal form, and every field that is wrong with the reason.
+
+    Args:
+        languages_known: Tags of the languages that pages are written in.
+    """
+    faults: dict[str, Refusal] = {}
+
+    def checked(field: str, check: Callable[[], str], otherwise: str) -> str:
+        try:
+            return check()
+        except Refusal as refusal:
+            faults[field] = refusal
+            return otherwise
+
+    name = checked("name", lambda: plain_text(wanted.name, field="name", length_max=NAME_MAX), wanted.name)
+    slug = wanted.slug.strip() or slug_from(wanted.name)
+    if slug or "name" not in faults:
+        slug = checked("slug", lambda: _slug(slug), wanted.slug)
+    zone = checked("time_zone", lambda: _time_zone(wanted.time_zone), wanted.time_zone)
+    currency = checked("currency", lambda: _currency(wanted.currency), wanted.currency)
+    if not wanted.languages or not set(languages_known).issuperset(wanted.languages):
+        faults["languages"] = FieldInvalid(field="languages", why=NOT_KNOWN)
+    nickname = checked(
+        "nickname",
+        lambda: plain_text(wanted.nickname, field="nickname", length_max=NICKNAME_MAX),
+        wanted.nickname,
+    )
+    return FirstGroup(name, slug, zone, currency, wanted.languages, nickname), faults
+
+
+def group_with_defaults(first: FirstGroup, *, now: datetime) -> NewGroup:
+    """Return the whole group that a few answers stand for: its pots, rules, places and categories.
+
+    Args:
+        first: As check_first_group returned it, without a fault.
+    """
+    pots = [NewPot("hours", MINUTES, terms=Terms(approvals=((0, 0), (HOURS_AT_ONCE, 1))))]
+    places: tuple[NewHeldPlace, ...] = ()
+    if first.currency:
+        terms = Terms(approvals=((0, 1), (two_people_above(first.currency), 2)))
+        pots.append(NewPot("money", first.currency, terms=terms))
+        places = (
+            NewHeldPlace("cash-1", "cash", first.currency),
+            NewHeldPlace("bank-1", "bank", first.currency),
+        )
+    return NewGroup(
+        slug=first.slug,
+        name=first.name,
+        languages=first.languages,
+        time_zone=first.time_zone,
+        began_on=now.astimezone(zoneinfo.ZoneInfo(first.time_zone)).date(),
+        categories=CATEGORIES,
+        preset=PRESET,
+        currencies=(first.currency,) if first.currency else (),
+        pots=tuple(pots),
+        held_places=places,
+    )
+
+
+def two_people_above(currency: str) -> int:
+    """Return the amount, in smallest coins, above which money takes two yeses: 30.00, or 3,000 without coins."""
+    digits = get_currency_precision(currency)
+    return int(30 * 10**digits) if digits else 3_000
+
+
+async def set_up_group(house: House, token: str, first: FirstGroup, *, host: str, now: datetime) -> MadeGroup:
+    """Make a group and its first member, who is steward and treasurer, and a token for them.
+
+    All ids follow from the link's secret. So whoever is interrupted half-way and tries again goes
+    on with the same group, whatever they write the second time, and no link makes two.
+
+    Args:
+        token: Secret of the set-up link.
+        first: As check_first_group returned it, without a fault.
+        host: First part of the book's name in proofs, such as ``bank.example``.
+
+    Raises:
+        SlugTaken: Another group has this address.
+    """
+    group_id, member_id = _derived_id(token, b"group"), _derived_id(token, b"member")
+    try:
+        group = await _published(house, group_id)
+    except UnknownGroup:
+        await create_group(
+            house,
+            group_with_defaults(first, now=now),
+            origin=f"{host}/g/{first.slug}",
+            now=now,
+            group_id=group_id,
+        )
+        group = await _published(house, group_id)
+    try:
+        await find_member(house, group_id, now=now, member_id=member_id)
+    except UnknownMember:
+        await add_member(house, group_id, first.nickname, now=now, roles=FIRST_ROLES, member_id=member_id)
+    made = await make_token(house, group_id, member_id, TOKEN_SCOPES, now=now)
+    currency = next((unit.code for unit in group.units if unit.kind == "money"), "")
+    return MadeGroup(group_id, member_id, group.slug, group.name, group.began_on, currency, made.token)
+
+
+def slug_from(name: str) -> str:
+    """Return an address made from a name, such as ``millbank-lane``; empty if it has no Latin letters."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    letters = "".join(
+        sign if sign.isascii() and sign.isalnum() else "-"
+        for sign in plain
+        if not unicodedata.combining(sign) and sign not in "'’"
+    )
+    slug = re.sub("-+", "-", letters).strip("-")[: SLUG_MAX - 3].strip("-")
+    return slug if len(slug) >= 2 else ""
+
+
+def server_time_zone() -> str:
+    """Return the IANA name of the time zone that this machine is set to; ``UTC`` if it does not say."""
+    told = os.environ.get("TZ", "").removeprefix(":")
+    named = told or os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
+    named = "UTC" if named in {"Etc/UTC", "Etc/UCT", "UCT", "Zulu"} else named
+    return named if named in zoneinfo.available_timezones() else "UTC"
+
+
+def currency_of(time_zone: str) -> str:
+    """Return the currency that people in a time zone use; empty if that says nothing, as UTC does."""
+    territory = get_global("zone_territories").get(time_zone)
+    currencies = get_territory_currencies(territory) if territory and territory != "001" else []
+    return str(currencies[0]) if currencies else ""
+
+
+def _slug(slug: str) -> str:
+    if not slug:
+        raise FieldInvalid(field="slug", why=EMPTY)
+    if len(code(slug, field="slug", length_max=SLUG_MAX)) < 2:
+        raise FieldInvalid(field="slug", why=TOO_SHORT)
+    return slug
+
+
+def _time_zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise FieldInvalid(field="time_zone", why=NOT_KNOWN)
+    return name
+
+
+def _currency(text: str) -> str:
+    named = text.strip().upper()
+    if named and (not re.fullmatch("[A-Z]{3}", named, re.ASCII) or named not in list_currencies()):
+        raise FieldInvalid(field="currency", why=NOT_KNOWN)
+    return named
+
+
+async def _published(house: House, group_id: UUID) -> PublicGroup:
+    async with house.database.public_read(group_id) as tx:
+        return await find_group(tx, group_id)
+
+
+def _derived_id(token: str, what: bytes) -> UUID:
+    return UUID(bytes=sha256(b"timebank/set-up/" + what + b"\0" + _digest(token)).digest()[:16], version=4)
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+# ---------------------------------------------------------------- the example group
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleState:
+    """How far the example group is.
+
+    Attributes:
+        stage: ``none``; ``telling``; ``ready``; ``failed`` in this process just now;
+            ``interrupted``: some of it was written before the server was stopped.
+        told: Days of its story that are told, 0 to ``days``.
+        can_start: Whether it can be begun. Once some of it is written it cannot be begun again:
+            nothing in a book is ever taken back.
+        problem: Why it failed.
+    """
+
+    stage: Literal["none", "telling", "ready", "failed", "interrupted"]
+    told: int = 0
+    days: int = 0
+    slug: str = example.SLUG
+    can_start: bool = False
+    problem: Refusal | None = None
+
+
+class _Stopped(Exception):
+    """The server ends; the story stops between two weeks."""
+
+
+class ExampleLoader:
+    """Tells the story of the example group beside the requests, one story at a time.
+
+    The group counts as ready once its story is told to the end and its days are closed; the second
+    group of the example, which is made last, is the sign of it. What an interrupted story left
+    behind never shows a figure, because closing comes at the end.
+    """
+
+    def __init__(self, house: House, *, clock: Callable[[], datetime], days: int) -> None:
+        self.days = days
+        self._house = house
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._told = 0
+        self._problem: Refusal | None = None
+        self._stopping = False
+        self._starting = asyncio.Lock()
+
+    async def state(self) -> ExampleState:
+        """Return how far it is."""
+        if self._task is not None and not self._task.done():
+            return ExampleState("telling", self._told, self.days)
+        begun, done = await self._exists(example.SLUG), await self._exists(example.OTHER_SLUG)
+        if begun and done:
+            return ExampleState("ready", self.days, self.days)
+        if self._problem is not None:
+            return ExampleState("failed", self._told, self.days, can_start=not begun, problem=self._problem)
+        return ExampleState("interrupted" if begun else "none", 0, self.days, can_start=not begun)
+
+    async def start(self, *, host: str) -> None:
+        """Begin to tell the story, unless it is being told, is there, or cannot be begun again.
+
+        Args:
+            host: First part of the books' names in proofs.
+        """
+        async with self._starting:
+            begun = await self._exists(example.SLUG)
+            if not begun and not self._stopping and (self._task is None or self._task.done()):
+                self._told, self._problem = 0, None
+                self._task = asyncio.create_task(self._tell(host))
+
+    async def make_tokens(self) -> dict[str, str]:
+        """Make fresh tokens for people of the example; {what they do there: token}.
+
+        Raises:
+            UnknownGroup: It is not there yet.
+        """
+        if (await self.state()).stage != "ready":
+            raise UnknownGroup
+        now = self._clock()
+        group_id = await self._house.database.group_id(example.SLUG)
+        tokens = {}
+        for part, nickname in EXAMPLE_PEOPLE.items():
+            member = await find_member(self._house, group_id, now=now, nickname=nickname)
+            made = await make_token(self._house, group_id, member.member_id, TOKEN_SCOPES, now=now)
+            tokens[part] = made.token
+        return tokens
+
+    async def close(self) -> None:
+        """Stop a story that is being told, at the end of a week of it if that is near."""
+        self._stopping = True
+        if self._task is None or self._task.done():
+            return
+        await asyncio.wait({self._task}, timeout=_STOP_WITHIN_S)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _tell(self, host: str) -> None:
+        try:
+            await example.make_example(
+                self._house, host=host, now=self._clock(), progress=self._note, days=self.days
+            )
+        except _Stopped:
+            return
+        except Refusal as refusal:
+            self._problem = refusal
+        except Exception:
+            # Nobody awaits this task: the page says that it failed, the log says why.
+            log.exception("the example group could not be made")
+            self._problem = ServerFault()
+
+    async def _note(self, told: int, days: int, _doing: str) -> None:
+        self._told = min(told, days)
+        if self._stopping:
+            raise _Stopped
+        # Whoever asks for a page meanwhile gets a turn.
+        await asyncio.sleep(0)
+
+    async def _exists(self, slug: str) -> bool:
+        try:
+            await self._house.database.group_id(slug)
+        except UnknownGroup:
+            return False
+        return True
+
+
+# ---------------------------------------------------------------- the desk
+
+
+class SetUpDesk:
+    """What the set-up page works with; one per application, made by open_desk.
+
+    Attributes:
+        origin: What people type to get here; empty if the operator did not say.
+        data_option: What commands need so that they find this home: `` --data DIR``, or nothing.
+    """
+
+    def __init__(
+        self, settings: Settings, house: House, *, clock: Callable[[], datetime], example_days: int
+    ) -> None:
+        self.origin = settings.origin
+        self.data_option = _data_option(settings)
+        self.example = ExampleLoader(house, clock=clock, days=example_days)
+        self._house = house
+        self._link = SetUpLink(settings.home)
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._made: tuple[bytes, MadeGroup, float] | None = None
+
+    def is_open(self, token: str) -> bool:
+        """Whether a group can be set up with this secret."""
+        return self._link.opens_with(token)
+
+    def knows(self, token: str) -> bool:
+        """Whether this secret opens the link, or opened it until this process used it up."""
+        used = self._made is not None and hmac.compare_digest(self._made[0], _digest(token))
+        return self._link.opens_with(token) or used
+
+    async def set_up(self, token: str, first: FirstGroup, *, host: str) -> MadeGroup:
+        """Set up the one group of a link; asking twice within ten minutes gives the same answer.
+
+        Args:
+            first: As check_first_group returned it, without a fault.
+            host: First part of the book's name in proofs.
+
+        Raises:
+            UnknownPage: The link was used before, or never was one.
+            SlugTaken: Another group has this address; the link still works.
+        """
+        async with self._lock:
+            if self._made is not None and hmac.compare_digest(self._made[0], _digest(token)):
+                if time.monotonic() - self._made[2] < SHOWN_AGAIN_SECONDS:
+                    return self._made[1]
+                raise UnknownPage
+            if not self._link.opens_with(token):
+                raise UnknownPage
+            descriptor = await asyncio.to_thread(self._link.take)
+            try:
+                # Another process may have used it while this one waited.
+                if not self._link.opens_with(token):
+                    raise UnknownPage
+                made = await set_up_group(self._house, token, first, host=host, now=self._clock())
+                await asyncio.to_thread(self._link.use_up, descriptor)
+            finally:
+                os.close(descriptor)
+            self._made = (_digest(token), made, time.monotonic())
+            return made
+
+
+def _data_option(settings: Settings) -> str:
+    called = settings.home_name or str(settings.home)
+    usual = {str(ROOT_HOME), str(default_home(os.environ))}
+    return "" if called in usual else f" --data {shlex.quote(called)}"
+
+
+@asynccontextmanager
+async def open_desk(
+    settings: Settings,
+    house: House,
+    *,
+    clock: Callable[[], datetime],
+    example_days: int = example.YEARS * 365,
+) -> AsyncIterator[SetUpDesk]:
+    """Open the set-up desk of a home; an example that is being made is stopped in the end."""
+    desk = SetUpDesk(settings, house, clock=clock, example_days=example_days)
+    try:
+        yield desk
+    finally:
+        await desk.example.close()
