@@ -20,8 +20,10 @@ from timebank.edge.framework import AsIs, Framed
 from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
 from timebank.services.house import open_house
+from timebank.services.setup import open_desk
 from timebank.services.writer import Writer
 from timebank.web.public import PUBLIC_PAGES, error_page
+from timebank.web.setup import SET_UP_PAGES
 
 
 def build_app(
@@ -45,14 +47,15 @@ def build_app(
             keeper = Doorkeeper(house.database, house.keys, clock=clock)
             app.state.database = house.database
             app.state.door = Door(house, writer, keeper, clock)
-            try:
-                yield
-            finally:
-                # What was taken in is written before the connections go.
-                await writer.close()
+            async with open_desk(settings, house, clock=clock) as app.state.set_up:
+                try:
+                    yield
+                finally:
+                    # What was taken in is written before the connections go.
+                    await writer.close()
 
     return Litestar(
-        route_handlers=[*API, *PUBLIC_PAGES],
+        route_handlers=[*API, *PUBLIC_PAGES, *SET_UP_PAGES],
         lifespan=[lifespan],
         exception_handlers={Exception: _answer_error},
         response_class=AsIs,

@@ -33,6 +33,8 @@ class Settings:
 
     Attributes:
         home: Directory of everything this server keeps: database, keys, sockets.
+        home_name: What the operator calls that directory, for sentences; the path itself may be
+            one that only this process can use.
         database_urls: Address of an outside PostgreSQL server per role; empty means that the
             server of our own in ``home`` is used.
         pg_bin: Directory with ``postgres`` and ``initdb``; None means: find them.
@@ -45,6 +47,7 @@ class Settings:
 
     home: Path
     database_urls: Mapping[str, str]
+    home_name: str = ""
     pg_bin: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -88,8 +91,10 @@ def load(environment: Mapping[str, str] | None = None, *, data: Path | None = No
     read = {name: _read(name, values[name]) for name in values if values[name] != ""}
 
     home = data or read.get("TIMEBANK_HOME") or default_home(given)
+    home = _absolute(home)
     return Settings(
-        home=_absolute(home),
+        home=home,
+        home_name=str(home),
         database_urls=_database_urls(read),
         pg_bin=read.get("TIMEBANK_PG_BIN"),
         host=read.get("TIMEBANK_HOST", "127.0.0.1"),
@@ -241,7 +246,7 @@ def _database(parts: SplitResult) -> str:
 
 
 def _absolute(home: Path) -> Path:
-    # Not resolve(): as root a home may be one that only an open file descriptor leads to.
+    # Not resolve(): messages use the name that was given.
     return Path(os.path.abspath(home.expanduser()))
 
 

@@ -27,6 +27,7 @@ DOMAIN: Final = "timebank"
 
 # A digit, and whatever a locale puts between digits.
 _DIGITS: Final = re.compile(r"\d(?:[\d.,'’٬٫\u00a0\u202f]*\d)?")
+_LETTER_MEETS_DIGIT: Final = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _DECIMALS: Final = re.compile(r"0\.0+")
 
 
@@ -144,7 +145,7 @@ class Language:
         """
         assert amount >= 0, amount
         value = _decimal(amount, currency)
-        return str(format_currency(value, currency, locale=self.locale, numbering_system="default"))
+        return _spaced(format_currency(value, currency, locale=self.locale, numbering_system="default"))
 
     def money_parts(self, amount: int, currency: str) -> tuple[str, str, str]:
         """Return (sign before, figure, sign after) for large figures, whose sign is written small."""
@@ -162,7 +163,7 @@ class Language:
         if amount % 10 ** get_currency_precision(currency):
             return self.money(amount, currency)
         pattern = _DECIMALS.sub("0", self.locale.currency_formats["standard"].pattern)
-        return str(
+        return _spaced(
             format_currency(
                 _decimal(amount, currency),
                 currency,
@@ -327,6 +328,11 @@ def _closest(code: str) -> str | None:
             if known.lower() == candidate.lower():
                 return known
     return None
+
+
+def _spaced(written: str) -> str:
+    """Put a no-break space between letters and digits: CLDR asks for it (``TND 5``), Babel leaves it out."""
+    return _LETTER_MEETS_DIGIT.sub(NO_BREAK, written)
 
 
 def _decimal(amount: int, currency: str) -> Decimal:

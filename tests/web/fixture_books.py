@@ -61,7 +61,9 @@ POLICIES = (
 EMPTY_BOOK = PublicBook(group=GROUP, policies=POLICIES)
 
 
-def lively_book(*, available: tuple[int, int] = (8790, 98650), days: int = 60, per_day: int = 4) -> PublicBook:
+def lively_book(
+    *, available: tuple[int, int] = (8790, 98650), days: int = 60, per_day: int = 4
+) -> PublicBook:
     """Return a book that closes every day; its figures fold, as published ones do."""
     dice = random.Random(20260927)
     flows: list[PublicFlow] = []
@@ -90,7 +92,9 @@ def lively_book(*, available: tuple[int, int] = (8790, 98650), days: int = 60, p
                 total[2] += 1
                 if back < 7:
                     late = dice.random() < 0.1
-                    category = dice.choice(("errands", "cooking", "repairs", "Kinderladen")) if unit != "EUR" else ""
+                    category = (
+                        dice.choice(("errands", "cooking", "repairs", "Kinderladen")) if unit != "EUR" else ""
+                    )
                     lines.append(
                         PublishedLine(
                             line_id=str(UUID(int=dice.getrandbits(128))),
@@ -110,7 +114,10 @@ def lively_book(*, available: tuple[int, int] = (8790, 98650), days: int = 60, p
     last_week = [flow for flow in flows if flow.period > 893]
     balances = []
     before = []
-    for pot, unit, free, promised in (("hours", "minutes", available[0], 1080), ("money", "EUR", available[1], 19000)):
+    for pot, unit, free, promised in (
+        ("hours", "minutes", available[0], 1080),
+        ("money", "EUR", available[1], 19000),
+    ):
         recent = [flow for flow in last_week if flow.pot == pot]
         came_in, went_out = sum(f.came_in for f in recent), sum(f.went_out for f in recent)
         balances.append(PublicBalance(pot, unit, free, promised, 90_000, 80_000, 0, 0))

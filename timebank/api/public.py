@@ -11,6 +11,7 @@ from litestar import Request, route
 from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
+from litestar.types import ASGIApp
 
 from timebank.edge.published import PublishedReply
 from timebank.errors import N_, FieldInvalid, UnknownPage, UnknownPot
@@ -183,12 +184,16 @@ def _documented(answer: type[msgspec.Struct], summary: str) -> dict[str, Any]:
     return {
         "summary": summary,
         "tags": ["public"],
-        "responses": {200: ResponseSpec(data_container=answer, generate_examples=False, description="As of the last close.")},
+        "responses": {
+            200: ResponseSpec(
+                data_container=answer, generate_examples=False, description="As of the last close."
+            )
+        },
     }
 
 
 @route("/api/v1/groups/{slug:str}", http_method=_READ, **_documented(GroupOut, "A group: name, units, pots"))
-async def get_group(request: Request[Any, Any, Any], slug: FromPath[str]) -> Any:
+async def get_group(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Return what a group says about itself."""
     figures = await published.read_public_group(_database(request), slug)
     group = figures.group
@@ -212,7 +217,7 @@ async def get_group(request: Request[Any, Any, Any], slug: FromPath[str]) -> Any
     http_method=_READ,
     **_documented(BalancesOut, "The pots and where the money is, as of the last close"),
 )
-async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> Any:
+async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Return every pot as of the last close."""
     figures = await published.read_public_group(_database(request), slug)
     units = dict.fromkeys(place.unit for place in figures.held)
@@ -257,11 +262,17 @@ async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> 
 async def get_flows(
     request: Request[Any, Any, Any],
     slug: FromPath[str],
-    unit: Annotated[str | None, QueryParameter(description="Only pots of this unit, such as minutes or EUR.")] = None,
+    unit: Annotated[
+        str | None, QueryParameter(description="Only pots of this unit, such as minutes or EUR.")
+    ] = None,
     by: Annotated[str, QueryParameter(description="period: all kinds together; kind: apart.")] = "period",
-    before: Annotated[str | None, QueryParameter(description="Cursor: the next of an earlier answer.")] = None,
-    limit: Annotated[str | None, QueryParameter(description="How many periods, 1 to 400; 60 if not said.")] = None,
-) -> Any:
+    before: Annotated[
+        str | None, QueryParameter(description="Cursor: the next of an earlier answer.")
+    ] = None,
+    limit: Annotated[
+        str | None, QueryParameter(description="How many periods, 1 to 400; 60 if not said.")
+    ] = None,
+) -> ASGIApp:
     """Return in and out of the last periods, oldest first."""
     if by not in {"period", "kind"}:
         raise FieldInvalid(field="by", why=NOT_A_GROUPING)
@@ -298,14 +309,16 @@ async def get_flows(
 
 
 @route(
-    "/api/v1/groups/{slug:str}/entries", http_method=_READ, **_documented(LinesOut, "The public lines of the book")
+    "/api/v1/groups/{slug:str}/entries",
+    http_method=_READ,
+    **_documented(LinesOut, "The public lines of the book"),
 )
 async def get_entries(
     request: Request[Any, Any, Any],
     slug: FromPath[str],
     after: Annotated[str | None, QueryParameter(description="Cursor: the next of an earlier answer.")] = None,
     limit: Annotated[str | None, QueryParameter(description="1 to 500; 100 if not said.")] = None,
-) -> Any:
+) -> ASGIApp:
     """Return a page of public lines, newest period first."""
     found = await published.read_public_lines(
         _database(request),
@@ -327,7 +340,7 @@ async def get_entries(
     http_method=_READ,
     **_documented(PoliciesOut, "The rules of a pot, every version"),
 )
-async def get_policies(request: Request[Any, Any, Any], slug: FromPath[str], pot: FromPath[str]) -> Any:
+async def get_policies(request: Request[Any, Any, Any], slug: FromPath[str], pot: FromPath[str]) -> ASGIApp:
     """Return every version of a pot's rules, newest first; new ones show at once, not at the next close."""
     try:
         _, policies = await published.read_public_policies(_database(request), slug, pot)

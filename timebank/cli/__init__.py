@@ -10,6 +10,7 @@ Exit codes: 0 done; 1 refused, or a check failed; 2 the command line or a settin
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import importlib.util
 import sys
@@ -25,7 +26,7 @@ DONE: Final = 0
 REFUSED: Final = 1
 USAGE: Final = 2
 
-COMMANDS: Final = ("serve", "demo", "close", "verify", "token", "doctor", "bench")
+COMMANDS: Final = ("serve", "demo", "close", "verify", "member", "token", "doctor", "bench")
 DEFAULT: Final = "serve"
 
 
@@ -42,19 +43,21 @@ class Command(Protocol):
         """Do it, and return an exit code."""
 
 
-def main(argv: Sequence[str] | None = None, *, home: Path | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, home: tuple[Path, str] | None = None) -> int:
     """Run one command and return its exit code.
 
     Args:
         argv: Words after the program's name; the process's own when None.
-        home: The home as root opened it for this process; wins over everything.
+        home: Path and name of the home as root made it ready for this process; wins over everything.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0].startswith("-") and words[0] not in {"-h", "--help", "--version"}):
         words.insert(0, DEFAULT)
     args = _parser(words).parse_args(words)
     try:
-        args.settings = load(data=home or args.data)
+        args.settings = load(data=home[0] if home else args.data)
+        if home:
+            args.settings = dataclasses.replace(args.settings, home_name=home[1])
         return _run(args.command, args, words)
     except BadSetting as error:
         return _say(error, USAGE)

@@ -29,7 +29,7 @@ def open_database(settings: Settings, *, alone: bool = False) -> Iterator[Dsn]:
     if not settings.embedded:
         yield settings.dsn
         return
-    cluster = Cluster(settings.home, pg_bin=settings.pg_bin)
+    cluster = Cluster(settings.home, pg_bin=settings.pg_bin, name=settings.home_name)
     try:
         cluster.start()
     except ClusterInUse:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.serve import add_arguments as add_serve_arguments
 from timebank.cli.serve import run_server, stoppable, with_arguments
+from timebank.config import OperatorError
 
 if TYPE_CHECKING:
     from timebank.config import Settings
@@ -48,22 +49,25 @@ def run(args: argparse.Namespace) -> int:
 
 async def prepare_demo(settings: Settings, dsn: Dsn, address: str, *, days: int) -> None:
     """Make the example group unless it is there, close what is due, and write ``demo.json``."""
-    from timebank.errors import UnknownGroup
     from timebank.services.close import close_period
-    from timebank.services.example import SLUG, TIME_ZONE
+    from timebank.services.example import TIME_ZONE, find_example
     from timebank.services.house import open_house
 
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(TIME_ZONE)).date()
     path = settings.home / FILE
     async with open_house(settings.home, dsn) as house:
-        try:
-            group_id = await house.database.group_id(SLUG)
-        except UnknownGroup:
-            facts = await _tell(house, address, now, days)
-        else:
+        found = await find_example(house)
+        if found.whole and path.exists():
             facts = json.loads(path.read_text(encoding="utf-8"))
-            await close_period(house, group_id, now=now)
+            await close_period(house, await house.database.group_id(found.slug), now=now)
+        elif found.whole:
+            # Only the story knows what it expects; without the file it cannot be asked any more.
+            raise OperatorError(
+                f"{path} is missing. Use another --data, or run `serve` to go on without the file."
+            )
+        else:
+            facts = await _tell(house, address, now, days)
     _write(path, {**facts, "base_url": address, "today": today.isoformat()})
 
 
@@ -78,7 +82,7 @@ async def _tell(house: House, address: str, now: datetime, days: int) -> dict[st
 
 
 async def _facts(house: House, example: Example) -> dict[str, Any]:
-    from timebank.services.example import CATEGORIES, OTHER_SLUG, SLUG
+    from timebank.services.example import CATEGORIES
     from timebank.services.tokens import make_token
 
     now = datetime.now(UTC)
@@ -88,8 +92,8 @@ async def _facts(house: House, example: Example) -> dict[str, Any]:
         made = await make_token(house, group_id, member_id, ("read", "write"), now=now)
         tokens[part] = made.token
     return {
-        "slug": SLUG,
-        "other_slug": OTHER_SLUG,
+        "slug": example.slug,
+        "other_slug": example.other_slug,
         "categories": list(CATEGORIES),
         "cast": {part: str(member_id) for part, member_id in example.cast.items()},
         "tokens": tokens,

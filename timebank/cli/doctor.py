@@ -12,7 +12,7 @@ from typing import Final
 from timebank.cli.database import open_database
 from timebank.config import APP_ROLE, OperatorError, Settings
 from timebank.store import postgres_binaries
-from timebank.store.embedded import Cluster, shown
+from timebank.store.embedded import Cluster
 from timebank.store.health import Finding, look
 from timebank.store.roles import role_sql
 
@@ -68,7 +68,7 @@ def _user() -> Finding:
 
 
 def _home(settings: Settings) -> Finding:
-    what, home = "home", shown(settings.home)
+    what, home = "home", settings.home_name or str(settings.home)
     if not settings.home.exists():
         return Finding(what, True, f"{home} is not there yet; the first start of the server makes it")
     if not os.access(settings.home, os.R_OK | os.W_OK | os.X_OK):

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -17,12 +18,13 @@ from typing import Any, Final, NoReturn
 
 from timebank.cli.database import Dsn, open_database
 from timebank.config import Settings
-from timebank.store.embedded import shown
 
 NAME: Final = "serve"
 HELP: Final = "run the server, with a PostgreSQL of its own unless TIMEBANK_DATABASE_URL names one"
 
 SETUP_KEY: Final = "setup.key"
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BaseException):
@@ -58,7 +60,7 @@ def stoppable() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         yield
     except Stopped:
@@ -89,14 +91,34 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
     address = settings.origin or f"http://{_host_name(settings.host)}:{port}"
 
     async def go() -> None:
+        _let_signals_cancel()
         await upgrade(dsn, embedded=settings.embedded)
         if prepare is not None:
             await prepare(address)
         app = build_app(settings, dsn)
         await serve_app(app, settings, listener, ready=lambda: _say(settings, port, address))
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(go())
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(go())
+    except asyncio.CancelledError:
+        raise Stopped from None
+    finally:
+        # The loop leaves the system's own behind, which would not stop the database.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _let_signals_cancel() -> None:
+    """Let a signal end the running task, until the server itself takes care of them.
+
+    An exception out of a signal handler could surface in any task of the loop, and be lost there.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def _host_name(host: str) -> str:
@@ -118,7 +140,7 @@ def _say(settings: Settings, port: int, address: str) -> None:
             "A phone cannot reach this address. Put a web server with TLS in front of it (docs/operating.md),",
             "or tunnel to it, and name what people type in TIMEBANK_ORIGIN.",
         ]
-    lines += [f"Everything is kept in {shown(settings.home)}. Ctrl-C stops the server.", ""]
+    lines += [f"Everything is kept in {settings.home_name or settings.home}. Ctrl-C stops the server.", ""]
     print("\n".join(lines), flush=True)
 
 
@@ -128,7 +150,12 @@ def setup_token(home: Path) -> str | None:
     The file ``setup.key`` holds it; the set-up page empties that file when a group is made.
     """
     path = home / SETUP_KEY
-    with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
-        path.chmod(0o600)
-        file.write(secrets.token_urlsafe(24))
+    if not path.exists():
+        # Complete or not at all: an empty file says that the link has been used.
+        fresh = home / f"{SETUP_KEY}.new"
+        with open(
+            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii"
+        ) as file:
+            file.write(secrets.token_urlsafe(24))
+        fresh.replace(path)
     return path.read_text(encoding="ascii").strip() or None

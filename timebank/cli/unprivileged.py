@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import dataclasses
 import hashlib
 import json
@@ -24,10 +25,10 @@ import json, pathlib, sys
 told = json.loads(sys.argv[1])
 sys.path.extend(told["path"])
 from timebank.cli import main
-sys.exit(main(told["words"], home=pathlib.Path(told["home"])))
+sys.exit(main(told["words"], home=(pathlib.Path(told["home"]), told["name"])))
 """
 _KEPT: Final = 3
-_NOT_NEEDED: Final = ("__pycache__", "ensurepip", "idlelib", "site-packages", "test", "tkinter", "turtledemo")
+_NOT_NEEDED: Final = ("ensurepip", "idlelib", "site-packages", "test", "tkinter", "turtledemo")
 
 
 def drop_root(settings: Settings, words: Sequence[str]) -> Settings:
@@ -44,7 +45,7 @@ def drop_root(settings: Settings, words: Sequence[str]) -> Settings:
         return settings
     user = service_user.find_or_make()
     service_user.hand_over_home(settings.home, user)
-    home, _ = service_user.way_in(settings.home, user)
+    home = service_user.reachable_home(settings.home, user, mount_point=CODE_HOME / "home")
     settings = dataclasses.replace(settings, home=home, pg_bin=_postgres(settings, user))
     if all(_reaches(user, path) for path in _what_is_needed()):
         service_user.become(user, home)
@@ -93,7 +94,12 @@ def _run_copy(settings: Settings, user: ServiceUser, words: Sequence[str]) -> No
     os.chmod(CODE_HOME, 0o755)  # noqa: S103 - programs that everyone may read
     python, variables = _python(user)
     path = [_our_code(), *(p if _reaches(user, p) else _tree("site", p) for p in _import_path())]
-    told = {"path": [str(p) for p in path], "words": list(words), "home": str(settings.home)}
+    told = {
+        "path": [str(p) for p in path],
+        "words": list(words),
+        "home": str(settings.home),
+        "name": settings.home_name,
+    }
     environment = {**os.environ, **variables}
     if settings.pg_bin:
         environment["TIMEBANK_PG_BIN"] = str(settings.pg_bin)
@@ -139,6 +145,8 @@ def _our_code() -> Path:
         fresh = _fresh(place)
         for name, part in parts.items():
             _copy_tree(part, fresh / name, skip=("__pycache__",))
+        # Who runs it cannot write here, so what is not compiled now would be at every start.
+        compileall.compile_dir(fresh / "timebank", quiet=2, stripdir=str(fresh), prependdir=str(place))
         _put_in_place(fresh, place)
     return place
 

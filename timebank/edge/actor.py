@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from timebank.errors import NotSignedIn
-from timebank.services.tokens import TOKEN_LENGTH, find_actor
+from timebank.errors import NotSignedIn, UnknownGroup
+from timebank.services.tokens import TOKEN_LENGTH, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 #: An address that is moved to another group leads to the old one for so long, in every process.
 SLUG_SECONDS: Final = 10.0
 _SLUGS_MAX: Final = 10_000
+_SLUG: Final = re.compile(r"[a-z0-9-]{2,63}", re.ASCII)
 
 
 class Doorkeeper:
@@ -27,8 +29,7 @@ class Doorkeeper:
 
     def __init__(self, database: Database, keys: KeyStore, *, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self._keys = keys
-        self._clock = clock
+        self._tokens = Tokens(database, keys, clock=clock)
         self._slugs: dict[str, tuple[UUID, float]] = {}
 
     async def group_id(self, slug: str) -> UUID:
@@ -37,6 +38,9 @@ class Doorkeeper:
         Raises:
             UnknownGroup: There is none.
         """
+        # What could not be an address never reaches the database, which takes no zero bytes.
+        if not _SLUG.fullmatch(slug):
+            raise UnknownGroup
         at = time.monotonic()
         known = self._slugs.get(slug)
         if known is not None and known[1] > at:
@@ -60,9 +64,7 @@ class Doorkeeper:
             NotSignedIn: No token, more than one, or one that does not hold in this group.
         """
         group_id = await self.group_id(slug)
-        return await find_actor(
-            self._database, self._keys, group_id, bearer_token(authorization), now=self._clock()
-        )
+        return await self._tokens.find_actor(group_id, bearer_token(authorization))
 
 
 def bearer_token(authorization: list[bytes]) -> str:

@@ -29,7 +29,7 @@ NOT_A_DAY: Final = N_("it must be a day such as 2026-03-01")
 NOT_AN_ID: Final = N_("it is no id")
 TOO_LONG: Final = N_("it is too long")
 
-_FIELD: Final = re.compile(r"`\$((?:\.\w+|\[\.\.\.\])*)`$")
+_FIELD: Final = re.compile(r"`\$((?:\.\w+|\[\d+\])*)`$")
 _NAMED: Final = re.compile(r"field `([^`]{0,60})`")
 _AMOUNTS: Final = frozenset({"minutes", "amount"})
 
@@ -67,7 +67,7 @@ class Reader(Generic[T]):
             # ValueError: a number of more digits than Python is willing to read.
             raise MalformedBody(why=NOT_UTF8 if _is_not_utf8(body) else NOT_JSON) from None
         # Only now: what fits the shape is as deep as the shape, so this cannot be led down a hole.
-        json.loads(body, object_pairs_hook=_each_once)
+        _LOOK_FOR_DOUBLES(body.decode())
         return value
 
 
@@ -123,6 +123,9 @@ def _each_once(pairs: list[tuple[str, Any]]) -> None:
         raise MalformedBody(why=FIELD_TWICE)
 
 
+_LOOK_FOR_DOUBLES: Final = json.JSONDecoder(object_pairs_hook=_each_once).decode
+
+
 def _is_not_utf8(body: bytes) -> bool:
     try:
         body.decode()
@@ -134,7 +137,7 @@ def _is_not_utf8(body: bytes) -> bool:
 def _refuse(said: str) -> NoReturn:
     """Turn what the decoder said, which is for programmers, into a refusal for people."""
     found = _FIELD.search(said)
-    path = found[1].lstrip(".").replace("[...]", "") if found else ""
+    path = found[1].lstrip(".") if found else ""
     named = _NAMED.search(said)
     if "unknown field" in said:
         raise FieldInvalid(field=_joined(path, named[1] if named else "?"), why=UNKNOWN_FIELD)

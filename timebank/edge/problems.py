@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from litestar.exceptions import HTTPException
 
+from timebank.edge.bodies import BODY_MAX
 from timebank.edge.framework import Framed
 from timebank.edge.headers import PROBLEM, Reply
 from timebank.errors import (
@@ -144,6 +145,9 @@ def reply(refusal: Refusal, language: Language, more: tuple[tuple[bytes, bytes],
     status, problem = say(refusal, language)
     if status == 401:
         more += ((b"www-authenticate", b'Bearer realm="timebank"'),)
+    elif status == 413:
+        # What still comes of the body is not worth reading; without this the server would, for ever.
+        more += ((b"connection", b"close"),)
     elif status == 503:
         more += ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
     return Reply(status, msgspec.json.encode(problem), PROBLEM, more)
@@ -157,7 +161,7 @@ def refusal_of(error: Exception, method: str) -> Refusal:
     if status == 405:
         return WrongMethod(method=method if method.isascii() and method.isalpha() else "?")
     if status == 413:
-        return TooLarge(limit=0)
+        return TooLarge(limit=BODY_MAX)
     if status in _FROM_FRAMEWORK:
         return _FROM_FRAMEWORK[status]()
     if 400 <= status < 500:

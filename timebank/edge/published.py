@@ -40,7 +40,12 @@ class PublishedReply:
         self.body = body
         self.status = status
         self.etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        self._headers = {"content-type": media_type, "cache-control": cache, "etag": self.etag, **(headers or {})}
+        self._headers = {
+            "content-type": media_type,
+            "cache-control": cache,
+            "etag": self.etag,
+            **(headers or {}),
+        }
 
     def to_asgi_response(self, *_: Any, **__: Any) -> PublishedReply:
         """Return the reply itself, where the framework wants a response of its own making."""

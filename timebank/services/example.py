@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from timebank.errors import UnknownGroup
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import (
     ApproveDraw,
@@ -79,6 +80,8 @@ class Example:
         refused: Commands that the rules refused on the way, as some should be.
     """
 
+    slug: str
+    other_slug: str
     group_id: UUID
     other_group_id: UUID
     cast: dict[str, UUID]
@@ -143,6 +146,41 @@ class _Story:
         return said
 
 
+class Found(NamedTuple):
+    """The newest example on a server: its address, or the free address that the next one takes.
+
+    Attributes:
+        whole: Whether its story was told to the end; the second group, made last, is the sign.
+        interrupted: Whether an earlier one was begun and never finished.
+    """
+
+    slug: str
+    other_slug: str
+    whole: bool
+    interrupted: bool
+
+
+async def find_example(house: House) -> Found:
+    """Look for a whole example; one that was interrupted keeps its address, and the next takes another."""
+    number = 1
+    while True:
+        suffix = "" if number == 1 else f"-{number}"
+        slug, other_slug = SLUG + suffix, OTHER_SLUG + suffix
+        if not await _exists(house, slug):
+            return Found(slug, other_slug, whole=False, interrupted=number > 1)
+        if await _exists(house, other_slug):
+            return Found(slug, other_slug, whole=True, interrupted=number > 1)
+        number += 1
+
+
+async def _exists(house: House, slug: str) -> bool:
+    try:
+        await house.database.group_id(slug)
+    except UnknownGroup:
+        return False
+    return True
+
+
 async def make_example(
     house: House, *, host: str, now: datetime, progress: Progress, days: int = YEARS * 365
 ) -> Example:
@@ -156,7 +194,10 @@ async def make_example(
     """
     assert days >= 30, days
     today = now.astimezone(ZoneInfo(TIME_ZONE)).date()
-    dice = random.Random("the open book for a common pot")  # noqa: S311 - a story, not a secret
+    slug, other_slug, whole, _ = await find_example(house)
+    assert not whole, "one example is enough"
+    # The same story every time; under another address it needs other ids.
+    dice = random.Random(f"the open book for a common pot: {slug}")  # noqa: S311 - a story, not a secret
     house = replace(
         house,
         new_id=lambda: UUID(int=dice.getrandbits(128), version=4),
@@ -168,7 +209,7 @@ async def make_example(
     writer = Writer(
         house.database, house.keys, house.checkpoints, clock=lambda: clock[0], random=dice.randbytes
     )
-    group_id = await create_group(house, _group(SLUG, NAME, began), origin=f"{host}/g/{SLUG}", now=clock[0])
+    group_id = await create_group(house, _group(slug, NAME, began), origin=f"{host}/g/{slug}", now=clock[0])
     story = _Story(house, writer, group_id, dice, clock)
     await _join(story, range(_FOUNDERS))
 
@@ -183,11 +224,13 @@ async def make_example(
     await progress(days, days, "closing")
 
     other_id = await create_group(
-        house, _group(OTHER_SLUG, OTHER_NAME, began), origin=f"{host}/g/{OTHER_SLUG}", now=now
+        house, _group(other_slug, OTHER_NAME, began), origin=f"{host}/g/{other_slug}", now=now
     )
     stranger = (await add_members(house, other_id, [NewMember("Cy")], now=now))[0]
     parts = {"member": 0, "member2": 5, "steward": 1, "steward2": 2, "treasurer": _TREASURER}
     return Example(
+        slug=slug,
+        other_slug=other_slug,
         group_id=group_id,
         other_group_id=other_id,
         cast={part: story.people[number].member_id for part, number in parts.items()}

@@ -155,9 +155,7 @@ async def read_public_flows(
         if not periods:
             return PublicFlows(group, period, (), None)
         first, last = periods[-1].period, periods[0].period
-        flows = await store.list_flows(
-            tx, group_id, first_period=first, last_period=last, by_kind=by_kind
-        )
+        flows = await store.list_flows(tx, group_id, first_period=first, last_period=last, by_kind=by_kind)
         return PublicFlows(group, period, tuple(flows), first if first > 1 else None)
 
 

@@ -321,8 +321,8 @@ class ExampleState:
         stage: ``none``; ``telling``; ``ready``; ``failed`` in this process just now;
             ``interrupted``: some of it was written before the server was stopped.
         told: Days of its story that are told, 0 to ``days``.
-        can_start: Whether it can be begun. Once some of it is written it cannot be begun again:
-            nothing in a book is ever taken back.
+        can_start: Whether it can be begun. What was written of an interrupted one stays, as nothing
+            in a book is ever taken back; the next one takes another address.
         problem: Why it failed.
     """
 
@@ -360,22 +360,22 @@ class ExampleLoader:
         """Return how far it is."""
         if self._task is not None and not self._task.done():
             return ExampleState("telling", self._told, self.days)
-        begun, done = await self._exists(example.SLUG), await self._exists(example.OTHER_SLUG)
-        if begun and done:
-            return ExampleState("ready", self.days, self.days)
+        found = await example.find_example(self._house)
+        if found.whole:
+            return ExampleState("ready", self.days, self.days, found.slug)
         if self._problem is not None:
-            return ExampleState("failed", self._told, self.days, can_start=not begun, problem=self._problem)
-        return ExampleState("interrupted" if begun else "none", 0, self.days, can_start=not begun)
+            return ExampleState("failed", self._told, self.days, can_start=True, problem=self._problem)
+        return ExampleState("interrupted" if found.interrupted else "none", 0, self.days, can_start=True)
 
     async def start(self, *, host: str) -> None:
-        """Begin to tell the story, unless it is being told, is there, or cannot be begun again.
+        """Begin to tell the story, unless it is being told or is there.
 
         Args:
             host: First part of the books' names in proofs.
         """
         async with self._starting:
-            begun = await self._exists(example.SLUG)
-            if not begun and not self._stopping and (self._task is None or self._task.done()):
+            whole = (await example.find_example(self._house)).whole
+            if not whole and not self._stopping and (self._task is None or self._task.done()):
                 self._told, self._problem = 0, None
                 self._task = asyncio.create_task(self._tell(host))
 
@@ -385,10 +385,11 @@ class ExampleLoader:
         Raises:
             UnknownGroup: It is not there yet.
         """
-        if (await self.state()).stage != "ready":
+        state = await self.state()
+        if state.stage != "ready":
             raise UnknownGroup
         now = self._clock()
-        group_id = await self._house.database.group_id(example.SLUG)
+        group_id = await self._house.database.group_id(state.slug)
         tokens = {}
         for part, nickname in EXAMPLE_PEOPLE.items():
             member = await find_member(self._house, group_id, now=now, nickname=nickname)
@@ -425,13 +426,6 @@ class ExampleLoader:
             raise _Stopped
         # Whoever asks for a page meanwhile gets a turn.
         await asyncio.sleep(0)
-
-    async def _exists(self, slug: str) -> bool:
-        try:
-            await self._house.database.group_id(slug)
-        except UnknownGroup:
-            return False
-        return True
 
 
 # ---------------------------------------------------------------- the desk

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -75,10 +75,6 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     replayed: bool
-
-
-class _KeyTakenError(Exception):
-    """A key of this batch was answered before; the batch starts again and looks the answers up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -241,7 +237,7 @@ class Writer:
         """Write one batch; a second time, looking answers up first, if one of its keys is taken."""
         try:
             return await self._attempt(group_id, group, batch, look_up=False)
-        except _KeyTakenError:
+        except book.KeyTakenError:
             return await self._attempt(group_id, group, batch, look_up=True)
 
     async def _attempt(
@@ -333,16 +329,18 @@ class Writer:
         group_id, setup, books = head.group_id, state.setup, state.books
         sealing = _Sealing(head.seq + 1)
         *earlier, last = _cut(fresh, SLICE)
-        sending: asyncio.Task[bool] | None = None
+        sending: asyncio.Task[None] | None = None
         try:
             for cut in earlier:
                 part = self._decide_slice(head, state, sealing, cut)
-                await _must_keep(connection, sending)
+                if sending is not None:
+                    await sending
                 sending = asyncio.create_task(book.append_slice(connection, group_id, part))
                 # Let the task hand its bytes to the kernel before the next slice keeps us busy.
                 await asyncio.sleep(0)
             part = self._decide_slice(head, state, sealing, last)
-            await _must_keep(connection, sending)
+            if sending is not None:
+                await sending
         except BaseException:
             if sending is not None:
                 await asyncio.gather(sending, return_exceptions=True)
@@ -351,7 +349,7 @@ class Writer:
             group_id, setup.origin, head.epoch, head.seq, head.frontier.root()
         )
         settlement = book.Settlement(head, [books.accounts[number] for number in books.touched], books.days)
-        await _must_keep(connection, book.append_and_settle(connection, group_id, part, settlement))
+        await book.append_and_settle(connection, group_id, part, settlement)
         await self._apply_rest(connection, group_id, state)
         return sealing.answers
 
@@ -402,13 +400,6 @@ class _Sealing:
 
 #: A slice of a batch: its commands with their submissions, and the submissions that end in it.
 _Cut = tuple[list[tuple[Command, _Submission]], list[_Submission]]
-
-
-async def _must_keep(connection: Raw, appending: Awaitable[bool] | None) -> None:
-    """Wait for a slice; roll everything back when one of its keys was answered before."""
-    if appending is not None and not await appending:
-        await connection.execute("ROLLBACK")
-        raise _KeyTakenError
 
 
 def _cut(fresh: list[_Submission], size: int) -> list[_Cut]:

@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from timebank.ledger.accounts import Account, AccountKind
 from timebank.ledger.canonical import entry_record, other_record, read_entry
 from timebank.ledger.entries import Entry, KnownEntry
@@ -71,6 +73,10 @@ class Appended(NamedTuple):
     records: list[bytes]
     salts: bytes
     commitments: list[bytes]
+
+
+class KeyTakenError(Exception):
+    """A key of the batch was answered before; nothing of the batch may be kept."""
 
 
 class NotDurable(Exception):
@@ -230,8 +236,6 @@ _ANSWERS = """answered AS (
                u.status, u.body, {answered_at}::timestamptz
           FROM unnest({answer_ids}::text::uuid[], {statuses}::text::smallint[], {bodies}::bytea[])
           WITH ORDINALITY AS u (answer_id, status, body, at)
-            ON CONFLICT DO NOTHING
-     RETURNING 1
     )"""
 
 _RECORDS = """recorded AS (
@@ -315,24 +319,28 @@ _HEAD = """headed AS (
 class _Statement:
     """A statement made of parts, with ``{name}`` places instead of numbers."""
 
-    def __init__(self, *parts: str, result: str) -> None:
+    def __init__(self, *parts: str) -> None:
+        *before, last = parts
+        # The last part is the statement itself; the ones before it run all the same.
+        text = f"WITH {', '.join(before)} {last.partition('AS (')[2].strip().removesuffix(')')}"
         self.names: dict[str, int] = {"group": 1}
-        text = f"WITH {', '.join(parts)} {result}"
         for name in re.findall(r"\{(\w+)\}", text):
             self.names.setdefault(name, len(self.names) + 1)
         places = {name: f"${number}" for name, number in self.names.items()}
         self.sql = text.format_map(places | {"group": "$1::uuid"})
 
-    async def run(self, connection: Raw, values: dict[str, Any]) -> int:
-        kept: int = await connection.fetchval(self.sql, *[values[name] for name in self.names])
-        return kept
+    async def run(self, connection: Raw, values: dict[str, Any]) -> None:
+        try:
+            await connection.execute(self.sql, *[values[name] for name in self.names])
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == "answers_once":
+                raise KeyTakenError from error
+            raise
 
 
-_APPEND_PARTS = (_ANSWERS, _RECORDS, _ENTRIES, _TRANSFERS, _HOURS)
-_SETTLE_PARTS = (_DAYS, _BALANCES, _HEAD)
-_KEPT = "SELECT count(*) FROM answered"
-_APPEND = _Statement(*_APPEND_PARTS, result=_KEPT)
-_APPEND_AND_SETTLE = _Statement(*_APPEND_PARTS, *_SETTLE_PARTS, result=_KEPT)
+_APPEND_PARTS = (_RECORDS, _ENTRIES, _TRANSFERS, _HOURS, _ANSWERS)
+_APPEND = _Statement(*_APPEND_PARTS)
+_APPEND_AND_SETTLE = _Statement(*_APPEND_PARTS, _DAYS, _BALANCES, _HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,20 +363,20 @@ class Settlement:
     days: dict[tuple[int, date], list[int]]
 
 
-async def append_slice(connection: Raw, group_id: UUID, part: Slice) -> bool:
+async def append_slice(connection: Raw, group_id: UUID, part: Slice) -> None:
     """Append a slice of a batch; balances and head follow with the last one.
 
-    Returns:
-        False when one of the keys was answered before: nothing may be kept then, the caller
-        rolls back and looks the answers up.
+    Raises:
+        KeyTakenError: One of the keys was answered before. The transaction cannot go on: the
+            caller rolls back, looks the answers up and begins again.
     """
-    return await _APPEND.run(connection, {"group": group_id, **_append_values(part)}) == len(part.answers)
+    await _APPEND.run(connection, {"group": group_id, **_append_values(part)})
 
 
-async def append_and_settle(connection: Raw, group_id: UUID, part: Slice, settlement: Settlement) -> bool:
-    """Append the last or only slice of a batch with what it leaves behind; False as in ``append_slice``."""
+async def append_and_settle(connection: Raw, group_id: UUID, part: Slice, settlement: Settlement) -> None:
+    """Append the last or only slice of a batch with what it leaves behind; raises as ``append_slice``."""
     values = {"group": group_id, **_append_values(part), **_settle_values(settlement)}
-    return await _APPEND_AND_SETTLE.run(connection, values) == len(part.answers)
+    await _APPEND_AND_SETTLE.run(connection, values)
 
 
 def _append_values(part: Slice) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -178,6 +178,7 @@ class Cluster:
             self._socket_dir = self._make_socket_dir()
             self._launch()
         except BaseException:
+            self._end_started()
             self._let_go()
             raise
         self._stopping.clear()
@@ -204,6 +205,11 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _end_started(self) -> None:
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
 
     # ------------------------------------------------------------ home and lock
 
@@ -396,16 +402,17 @@ class Cluster:
         """Start PostgreSQL; return None when it answers, or what it said before it ended."""
         with self._open_log() as log:
             began = log.tell()
-            self._process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C is for us: PostgreSQL must stay until we have finished with it.
-                start_new_session=True,
-                preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509 - one system call, nothing else
-                **self._as_user(),
-            )
+            with _signals_held():
+                self._process = subprocess.Popen(
+                    self._command(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    # Ctrl-C is for us: PostgreSQL must stay until we have finished with it.
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509 - one system call, nothing else
+                    **self._as_user(),
+                )
         give_up = time.monotonic() + _READY_WITHIN_S
         while self._process.poll() is None:
             if self._is_ready(self._process.pid):
@@ -523,6 +530,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
             return
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Keep signals from the moment between fork and exec, where our child would run our handlers.
+
+    PostgreSQL starts with them held back, and lets them through when it can deal with them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent(parent: int) -> Callable[[], None] | None:

@@ -27,12 +27,14 @@ STORE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceE
 
 # Every statement of the write door joins arrays of one batch with rows found by primary key.
 # A plan made while a table was empty or never analysed would scan or hash instead, and is
-# cached: it cost a factor of five. So this pool is only offered the plan that stays linear.
+# cached: it cost a factor of five. So this pool is only offered the plan that stays linear, and
+# makes it once.
 WRITE_DOOR_SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_material": "off",
+    "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "lock_timeout": "5s",
     "statement_timeout": "30s",

@@ -240,7 +240,9 @@ def language_links(group: PublicGroup, language: Language) -> tuple[LanguageLink
     languages = offered(group.languages)
     if len(languages) < 2:
         return ()
-    return tuple(LanguageLink(each.code, each.name, f"?lang={each.code}", each is language) for each in languages)
+    return tuple(
+        LanguageLink(each.code, each.name, f"?lang={each.code}", each is language) for each in languages
+    )
 
 
 def _leaf(
@@ -399,7 +401,9 @@ def _pot_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> PotView:
         given=amounts.words(max(0, balance.given)),
         drawn=amounts.words(max(0, balance.drawn)),
         places=_places(places, amounts),
-        strip=held_strip([place.amount for place in places], rtl=language.direction == "rtl") if places else (),
+        strip=held_strip([place.amount for place in places], rtl=language.direction == "rtl")
+        if places
+        else (),
     )
 
 
@@ -462,16 +466,16 @@ def _flow_view(
         before=in_the_pot(before, amounts),
         rows=tuple(rows),
         total_name=language.say_many("%(count)s week", "%(count)s weeks", count),
-        total=FlowRow(
-            "", amounts.digits(came_in), amounts.digits(went_out), in_the_pot(left, amounts)
-        ),
+        total=FlowRow("", amounts.digits(came_in), amounts.digits(went_out), in_the_pot(left, amounts)),
         column_unit=amounts.column_unit,
     )
 
 
 def _chart(weeks: Sequence[Week], amounts: Amounts) -> Chart:
     language = amounts.language
-    widest = max(len(amounts.label(max(week.came_in, week.went_out) // amounts.step * amounts.step)) for week in weeks)
+    widest = max(
+        len(amounts.label(max(week.came_in, week.went_out) // amounts.step * amounts.step)) for week in weeks
+    )
     return chart(
         [Column(*week) for week in weeks],
         label=amounts.label,
@@ -512,8 +516,6 @@ def in_the_pot(amount: int, amounts: Amounts) -> str:
         return amounts.digits(amount)
     message = N_("ahead by %(amount)s") if amounts.is_time else N_("short by %(amount)s")
     return amounts.language.say(message, amount=amounts.digits(-amount))
-
-
 
 
 # ---------------------------------------------------------------- the lines
@@ -574,10 +576,9 @@ def _days(lines: Sequence[PublishedLine], pot: PublicPot, amounts: Amounts) -> t
                     came_in=blank(_in_of(line, pot.pot)),
                     went_out=blank(_out_of(line, pot.pot)),
                 )
-                # Kind and size order the lines of a day: nothing about who came first.
                 for line in sorted(
                     published,
-                    key=lambda line: (_order(line.kind), -_in_of(line, pot.pot), -_out_of(line, pot.pot)),
+                    key=lambda line: _in_print_order(line, pot.pot),
                 )
             ),
         )
@@ -601,6 +602,12 @@ _KINDS_IN_ORDER: Final = (
     "hand_over",
     "money_returned",
 )
+
+
+def _in_print_order(line: PublishedLine, pot: str) -> tuple[object, ...]:
+    """Order the lines of a day by kind and size: nothing of it tells who came first."""
+    late_day = line.day if line.arrived_late else None
+    return (_order(line.kind), -_in_of(line, pot), -_out_of(line, pot), line.category, str(late_day or ""))
 
 
 def _order(kind: str) -> tuple[int, str]:

@@ -147,7 +147,8 @@ def pot_bar(
     shapes = [(shape, amount) for shape, amount in amounts if amount]
     edges = _edges([amount for _, amount in shapes])
     parts = tuple(
-        Part(shape, *_stretch(start, end, rtl=rtl)) for (shape, _), (start, end) in zip(shapes, edges, strict=True)
+        Part(shape, *_stretch(start, end, rtl=rtl))
+        for (shape, _), (start, end) in zip(shapes, edges, strict=True)
     )
     ends = [end for (shape, _), (_, end) in zip(shapes, edges, strict=True) if shape != "dashed"]
     frame = Part("hollow", *_stretch(0.0, ends[-1], rtl=rtl)) if ends else None

@@ -98,7 +98,15 @@ def _book() -> PublicBook:
     """Return a small book: a wide period, a silent week, a late line, a correction."""
     flows = tuple(
         PublicFlow(
-            number, first, first + timedelta(days=days - 1), pot, unit, "", came_in * step, went_out * step, lines
+            number,
+            first,
+            first + timedelta(days=days - 1),
+            pot,
+            unit,
+            "",
+            came_in * step,
+            went_out * step,
+            lines,
         )
         for pot, unit, step, lines in (("hours", "minutes", 15, 9), ("money", "EUR", 500, 2))
         for number, (first, days, came_in, went_out) in enumerate(
@@ -132,11 +140,20 @@ def _book() -> PublicBook:
             PublicBalance("hours", "minutes", 8610, 1080, 8610, 3555, 0, 0),
             PublicBalance("money", "EUR", 92650, 19000, 154000, 118500, 0, 0),
         ),
-        held=(PublicPlace("eur-cash-1", "cash", 1, "EUR", 21230), PublicPlace("eur-bank-1", "bank", 1, "EUR", 96420)),
+        held=(
+            PublicPlace("eur-cash-1", "cash", 1, "EUR", 21230),
+            PublicPlace("eur-bank-1", "bank", 1, "EUR", 96420),
+        ),
         flows=flows,
         lines=(
             _line(1, "help_given", "errands", Change("hours", "minutes", 240, 0)),
-            _line(2, "fulfil", "repairs", Change("hours", "minutes", 150, 0), Change("hours", "minutes", 0, -150)),
+            _line(
+                2,
+                "fulfil",
+                "repairs",
+                Change("hours", "minutes", 150, 0),
+                Change("hours", "minutes", 0, -150),
+            ),
             _line(3, "correction", "errands", Change("hours", "minutes", -60, 0)),
             _line(4, "promise", "lifts", Change("hours", "minutes", -120, 120)),
             _line(5, "money_in", "", Change("money", "EUR", 13000, 0), late=True),
@@ -145,8 +162,18 @@ def _book() -> PublicBook:
         lines_from=date(2026, 9, 21),
         line_flows=tuple(flow for flow in flows if flow.period == 5),
         policies=(
-            PublicPolicy("hours", 2, date(2026, 6, 1), {"approvals": [{"above": 0, "count": 0}, {"above": 120, "count": 1}]}),
-            PublicPolicy("money", 1, date(2026, 6, 1), {"per_request_max": 5000, "approvals": [{"above": 0, "count": 2}]}),
+            PublicPolicy(
+                "hours",
+                2,
+                date(2026, 6, 1),
+                {"approvals": [{"above": 0, "count": 0}, {"above": 120, "count": 1}]},
+            ),
+            PublicPolicy(
+                "money",
+                1,
+                date(2026, 6, 1),
+                {"per_request_max": 5000, "approvals": [{"above": 0, "count": 2}]},
+            ),
         ),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from litestar import Request, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
+from litestar.types import ASGIApp
 
 from timebank.edge.published import FOR_EVER, PublishedReply
 from timebank.errors import N_, Refusal, ServerFault, Unknown, UnknownGroup, UnknownPage
@@ -64,7 +65,7 @@ class WelcomePage:
 
 
 @route("/", http_method=_READ, include_in_schema=False)
-async def start_page(request: Request[Any, Any, Any]) -> Any:
+async def start_page(request: Request[Any, Any, Any]) -> ASGIApp:
     """Say what this server is."""
     chosen, _ = _language(request)
     example = str(getattr(request.app.state, "example_slug", "") or "")
@@ -75,14 +76,14 @@ async def start_page(request: Request[Any, Any, Any]) -> Any:
 
 
 @route("/patterns", http_method=_READ, include_in_schema=False)
-async def patterns(request: Request[Any, Any, Any]) -> Any:
+async def patterns(request: Request[Any, Any, Any]) -> ASGIApp:
     """Show every part of the pages in each of its states."""
     chosen, _ = _language(request)
     return _page("patterns.html", patterns_page(chosen, _all_languages(chosen)), chosen)
 
 
 @route("/g/{slug:str}", http_method=_READ, include_in_schema=False)
-async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> Any:
+async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show a group's open book as of the last close."""
     book = await read_public_book(_database(request), slug)
     chosen, explicit = _language(request, book.group.languages)
@@ -91,7 +92,7 @@ async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> An
 
 
 @route("/g/{slug:str}/{door:str}", http_method=_READ, include_in_schema=False)
-async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: FromPath[str]) -> Any:
+async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: FromPath[str]) -> ASGIApp:
     """Say how to give to a group, ask it, or join it."""
     wanted = next((known for known in DOORS if known == door), None)
     if wanted is None:
@@ -103,7 +104,7 @@ async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: 
 
 
 @route("/static/{path:path}", http_method=_READ, include_in_schema=False)
-async def static_file(path: FromPath[str]) -> Any:
+async def static_file(path: FromPath[str]) -> ASGIApp:
     """Give a static file; its address changes when its content does, so it may be kept for ever."""
     file = static_files().get(path.removeprefix("/"))
     if file is None:
@@ -122,7 +123,9 @@ def error_page(refusal: Refusal, status: int, accept_language: str | None) -> Pu
         accept_language: Header of the browser.
     """
     chosen = choose_language(accept_language=accept_language)
-    page = ErrorPage(title=_title(refusal, chosen), sentence=chosen.refusal(refusal), can_retry=refusal.retryable)
+    page = ErrorPage(
+        title=_title(refusal, chosen), sentence=chosen.refusal(refusal), can_retry=refusal.retryable
+    )
     body = render("error.html", page, chosen)
     headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
     return PublishedReply(body, _HTML, cache="no-store", headers=headers, status=status)
@@ -155,7 +158,9 @@ def _language(request: Request[Any, Any, Any], group: tuple[str, ...] = ()) -> t
 
 def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
     languages = [language(code) for code in language_codes()]
-    return tuple(LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in languages)
+    return tuple(
+        LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in languages
+    )
 
 
 def _page(template: str, page: object, chosen: Language) -> PublishedReply:

@@ -1,0 +1,254 @@
+"""The public page in a real browser: what it asks for, how it fits, how it reads without eyes.
+
+Pictures go to ``TIMEBANK_TEST_PICTURES`` or the test's own directory. Without a chromium these
+tests are skipped and say so; ``TIMEBANK_TEST_CHROMIUM`` names another than ``/usr/bin/chromium``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from litestar import Litestar, get
+from litestar.types import ASGIApp
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.web.fixture_books import EMPTY_BOOK, lively_book
+from timebank.edge.published import PublishedReply
+from timebank.errors import UnknownGroup
+from timebank.i18n import language
+from timebank.services.published import PublicFigures
+from timebank.web.book_page import book_page
+from timebank.web.pages import PAGE_HEADERS, render
+from timebank.web.public import PUBLIC_PAGES
+
+CHROMIUM = os.environ.get("TIMEBANK_TEST_CHROMIUM") or shutil.which("chromium") or ""
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+WIDTHS = (320, 768, 1280)
+AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not CHROMIUM, reason="no chromium: apt-get install chromium, or set TIMEBANK_TEST_CHROMIUM"
+    ),
+]
+
+BOOKS = {
+    "millbank-lane": lively_book(),
+    "short": lively_book(available=(-720, -5000)),
+    "busy": lively_book(available=(900_000, 9_000_000), per_day=60),
+    "young": EMPTY_BOOK,
+}
+PAGES = {
+    "lively": "/g/millbank-lane?lang=en",
+    "lively-es": "/g/millbank-lane?lang=es",
+    "short-es": "/g/short?lang=es",
+    "busy": "/g/busy?lang=en",
+    "rtl": "/rtl",
+    "young": "/g/young?lang=en",
+    "young-es": "/g/young?lang=es",
+    "ask-es": "/g/millbank-lane/ask?lang=es",
+    "start": "/?lang=en",
+    "start-es": "/?lang=es",
+    "patterns": "/patterns?lang=en",
+}
+
+
+@get("/rtl", include_in_schema=False)
+async def right_to_left() -> ASGIApp:
+    """Show the page in a language that would run from right to left, to see the layout turn round."""
+    spoken = dataclasses.replace(language("en"), direction="rtl")
+    body = render("public.html", book_page(lively_book(), spoken, explicit=True), spoken)
+    return PublishedReply(body, "text/html; charset=utf-8", headers=PAGE_HEADERS)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A server with the books above, on a port of its own."""
+    patch = pytest.MonkeyPatch()
+
+    async def read_book(_database: object, slug: str) -> Any:
+        if slug not in BOOKS:
+            raise UnknownGroup
+        return BOOKS[slug]
+
+    async def read_group(_database: object, slug: str) -> PublicFigures:
+        book = await read_book(None, slug)
+        return PublicFigures(book.group, book.period, book.balances, book.held)
+
+    patch.setattr("timebank.web.public.read_public_book", read_book)
+    patch.setattr("timebank.web.public.read_public_group", read_group)
+    app = Litestar([*PUBLIC_PAGES, right_to_left], openapi_config=None, logging_config=None)
+    app.state.database = None
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Playwright's own loop must not meet the session's: it lives in this thread's fixtures only.
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(os.environ.get("TIMEBANK_TEST_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def look(browser: Browser, url: str, width: int = 1280, **more: Any) -> Page:
+    page = browser.new_context(viewport={"width": width, "height": 900}, **more).new_page()
+    page.goto(url)
+    return page
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_scrolls_sideways(browser, address, pictures, name, width):
+    page = look(browser, address + PAGES[name], width)
+
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.screenshot(path=pictures / f"{name}-{width}.png", full_page=True)
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_a_barrier(browser, address, name):
+    for width, scheme in ((320, "light"), (1280, "dark")):
+        page = look(browser, address + PAGES[name], width, color_scheme=scheme)
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+
+        found = Axe().run(page, options=AXE_RULES)
+
+        assert found.violations_count == 0, found.generate_report()
+        page.context.close()
+
+
+def test_the_page_asks_nobody_else_and_keeps_nothing(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    asked, complaints, sizes = [], [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("response", lambda response: sizes.append(len(response.body())))
+
+    page.goto(address + PAGES["busy"])
+    page.wait_for_load_state("networkidle")
+
+    assert len(asked) >= 5
+    assert all(url.startswith(address) for url in asked)
+    assert complaints == []
+    assert sum(sizes) < 100_000
+    assert context.cookies() == []
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    context.close()
+
+
+def test_the_page_is_whole_without_script(browser, address):
+    page = look(browser, address + PAGES["lively"], java_script_enabled=False)
+
+    page.locator("summary").first.click()
+
+    assert page.locator("table.book").first.is_visible()
+    assert page.locator("details[open]").count() == 1
+    page.get_by_role("link", name="Español").click()
+    assert page.get_by_role("heading", name="Horas en el bote").is_visible()
+    page.get_by_role("link", name="Pide").click()
+    assert page.get_by_role("link", name="Salir ya de esta página").is_visible()
+    page.context.close()
+
+
+def test_the_first_pot_bar_is_on_the_first_screen_of_a_phone(browser, address):
+    page = browser.new_context(viewport={"width": 320, "height": 640}).new_page()
+    page.goto(address + PAGES["lively"])
+
+    box = page.locator("svg.measure").first.bounding_box()
+
+    assert box
+    assert box["y"] + 56 < 640
+    page.context.close()
+
+
+def test_the_bar_and_the_strip_of_places_are_equally_long(browser, address):
+    page = look(browser, address + PAGES["lively"])
+
+    bar = page.locator(".leaf.verso svg.measure rect").last.bounding_box()
+    strip = page.locator(".where svg").bounding_box()
+
+    assert bar
+    assert strip
+    assert strip["width"] == pytest.approx(bar["width"], abs=2)
+    page.context.close()
+
+
+def test_keys_reach_every_link_and_the_ring_is_seen(browser, address):
+    page = look(browser, address + PAGES["lively"])
+    reached = set()
+
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        focus = page.evaluate(
+            "(() => { const a = document.activeElement, s = getComputedStyle(a);"
+            " return [a.tagName + ':' + (a.textContent || '').trim().slice(0, 30), s.outlineStyle, s.outlineWidth] })()"
+        )
+        if focus[0].startswith("BODY"):
+            break
+        assert focus[1:] == ["solid", "3px"], focus
+        reached.add(focus[0])
+
+    links = page.locator("a:visible").count()
+    assert len([one for one in reached if one.startswith("A:")]) >= links - 3
+    page.context.close()
+
+
+def test_text_twice_as_large_still_fits(browser, address):
+    page = look(browser, address + PAGES["lively-es"], 1280)
+
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 1280
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", ["lively", "lively-es", "rtl"])
+def test_the_poster_is_two_sheets(browser, address, pictures, name):
+    page = look(browser, address + PAGES[name])
+
+    printed = page.pdf(path=pictures / f"{name}.pdf", prefer_css_page_size=True)
+
+    assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 2
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    "more", [{"color_scheme": "dark"}, {"forced_colors": "active"}], ids=["dark", "forced"]
+)
+def test_pictures_in_other_lights(browser, address, pictures, more):
+    for name in ("lively", "rtl", "short-es"):
+        page = look(browser, address + PAGES[name], **more)
+        page.screenshot(path=pictures / f"{name}-{next(iter(more.values()))}.png", full_page=True)
+        page.context.close()

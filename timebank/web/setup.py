@@ -1,0 +1,586 @@
+"""Handlers of the set-up pages: a group in one form, or an example to look at; both behind a secret address."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qs, urlsplit
+
+from litestar import Request, post, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from timebank.edge.bodies import receive_body
+from timebank.errors import (
+    N_,
+    FieldInvalid,
+    MalformedBody,
+    NotAllowed,
+    Refusal,
+    SlugTaken,
+    UnknownPage,
+)
+from timebank.i18n import Language, choose_language, language, language_codes
+from timebank.ledger.units import MINUTES, Unit
+from timebank.rules.names import EMPTY, NOT_A_CODE, NOT_TEXT, TOO_LONG
+from timebank.rules.set_up import NAME_MAX, NOT_KNOWN, SLUG_MAX, TOO_SHORT
+from timebank.services.members import NICKNAME_MAX
+from timebank.services.setup import (
+    FirstGroup,
+    check_first_group,
+    currency_of,
+    group_with_defaults,
+    server_time_zone,
+    slug_from,
+)
+from timebank.web.book_page import LanguageLink
+from timebank.web.pages import PAGE_HEADERS, render
+from timebank.web.policy_words import rules_in_words
+from timebank.web.words import category_in_words
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+    from litestar.types import HTTPScope, Receive, Scope, Send
+
+    from timebank.edge.door import Door
+    from timebank.services.setup import ExampleState, MadeGroup, SetUpDesk
+
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+_FORM_MAX: Final = 16 * 1024
+_FIELDS_MAX: Final = 40
+_TEXT_MAX: Final = 500
+_HOST: Final = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?", re.ASCII)
+
+NOT_A_FORM: Final = N_("it is not a form")
+
+# What to do about a field, in the words of the person who fills it in.
+_ADVICE: Final[Mapping[tuple[str, str], str]] = {
+    ("name", EMPTY): N_("Write the name of your group"),
+    ("name", TOO_LONG): N_("Write a shorter name, %(count)s characters at most"),
+    ("name", NOT_TEXT): N_("Write the name in plain letters, without line breaks or invisible signs"),
+    ("slug", EMPTY): N_("Write an address: the name has no Latin letters that one could be made from"),
+    ("slug", NOT_A_CODE): N_("Write the address with small letters a to z, digits and single hyphens"),
+    ("slug", TOO_SHORT): N_("Write a longer address, at least two characters"),
+    ("slug", TOO_LONG): N_("Write a shorter address, %(count)s characters at most"),
+    ("time_zone", NOT_KNOWN): N_("Choose a time zone from the list"),
+    ("currency", NOT_KNOWN): N_("Write the three letters of a currency, such as EUR, or leave this empty"),
+    ("languages", NOT_KNOWN): N_("Choose the languages of your group"),
+    ("nickname", EMPTY): N_("Write a nickname for yourself"),
+    ("nickname", TOO_LONG): N_("Write a shorter nickname, %(count)s characters at most"),
+    ("nickname", NOT_TEXT): N_("Write the nickname in plain letters, without line breaks or invisible signs"),
+}
+_COUNTS: Final = {"name": NAME_MAX, "slug": SLUG_MAX, "nickname": NICKNAME_MAX}
+_FIELDS: Final = ("name", "slug", "time_zone", "currency", "languages", "nickname")
+
+_OFTEN: Final[tuple[str, ...]] = (
+    "Europe/Madrid", "Europe/London", "Europe/Dublin", "Europe/Paris", "Europe/Berlin", "Europe/Rome",
+    "Europe/Lisbon", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
+    "America/Los_Angeles", "America/Mexico_City", "America/Bogota", "America/Lima", "America/Santiago",
+    "America/Argentina/Buenos_Aires", "America/Sao_Paulo", "Africa/Johannesburg", "Asia/Kolkata",
+    "Asia/Tokyo", "Australia/Sydney", "Pacific/Auckland", "UTC",
+)  # fmt: skip
+_REGIONS: Final = {
+    "Africa": N_("Africa"),
+    "America": N_("America"),
+    "Asia": N_("Asia"),
+    "Atlantic": N_("Atlantic Ocean"),
+    "Australia": N_("Australia"),
+    "Europe": N_("Europe"),
+    "Indian": N_("Indian Ocean"),
+    "Pacific": N_("Pacific Ocean"),
+}
+_CURRENCIES: Final = (
+    "EUR",
+    "USD",
+    "GBP",
+    "MXN",
+    "ARS",
+    "COP",
+    "CLP",
+    "PEN",
+    "BRL",
+    "CHF",
+    "CAD",
+    "AUD",
+    "NZD",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One field of the form: what stands in it, and what is wrong with that; empty if nothing is."""
+
+    value: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several answers."""
+
+    value: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Answers under one heading."""
+
+    label: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpPage:
+    """The first page of an empty house.
+
+    Attributes:
+        action: Address that the forms below start from, without a slash at the end.
+        query: ``?lang=es`` if the address named a language, else empty.
+        faults: (field, what to do about it) in the order of the form.
+        group_address: What stands before the group's own part of its address.
+        book_host: First part of the book's name in proofs, for ever.
+        book_host_is_sure: Whether the operator said so, and it is not just this machine's name.
+        hours_rules, money_rules: What the pots will say, in the words that are published.
+        example: How far the example group is.
+    """
+
+    languages: tuple[LanguageLink, ...]
+    action: str
+    query: str
+    faults: tuple[tuple[str, str], ...]
+    name: Answer
+    slug: Answer
+    time_zone: Answer
+    currency: Answer
+    language_choice: Answer
+    nickname: Answer
+    time_zones: tuple[Choices, ...]
+    language_choices: tuple[Choice, ...]
+    currencies: tuple[str, ...]
+    group_address: str
+    book_host: str
+    book_host_is_sure: bool
+    hours_rules: tuple[str, ...]
+    money_rules: tuple[str, ...]
+    categories: str
+    example: ExampleState
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpDonePage:
+    """A group that is there now, with the token of its first member, shown this once."""
+
+    name: str
+    slug: str
+    href: str
+    token: str
+    currency: str
+    curl: str
+    close: str
+    commands: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpExamplePage:
+    """The example group: not begun, under way, ready, or in trouble.
+
+    Attributes:
+        can_set_up: Whether the link still opens the form.
+        part: (days told, days in all) as this language writes numbers.
+        tokens: (what they do there, token); only right after they were made.
+        curl: How to use one of them.
+    """
+
+    action: str
+    query: str
+    state: ExampleState
+    can_set_up: bool
+    part: tuple[str, str]
+    is_closing: bool
+    problem: str
+    tokens: tuple[tuple[str, str], ...]
+    curl: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpClosedPage:
+    """A set-up link that leads nowhere; nobody learns whether it ever did."""
+
+    languages: tuple[LanguageLink, ...]
+
+
+class PrivatePage:
+    """A page for one reader, as bytes: no cache keeps it, no search engine lists it, no link tells where it was."""
+
+    __slots__ = ("_headers", "body", "status")
+
+    def __init__(self, body: bytes, chosen: Language, *, status: int = 200, location: str = "") -> None:
+        self.body = body
+        self.status = status
+        self._headers = {
+            **PAGE_HEADERS,
+            "cache-control": "no-store",
+            "content-language": chosen.code,
+            "content-length": str(len(body)),
+            "content-type": "text/html; charset=utf-8",
+            "x-robots-tag": "noindex, nofollow",
+            **({"location": location} if location else {}),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it (ASGI)."""
+        headers = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        is_head = cast("HTTPScope", scope)["method"] == "HEAD"
+        await send({"type": "http.response.body", "body": b"" if is_head else self.body, "more_body": False})
+
+
+# ---------------------------------------------------------------- handlers
+
+
+@route("/setup/{token:str}", http_method=_READ, include_in_schema=False)
+async def set_up_page(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIApp:
+    """Show the form of a first group, and the way to the example."""
+    chosen, query = _language(request)
+    desk = _desk(request)
+    if not desk.is_open(token):
+        return _closed(chosen)
+    page = _form_page(request, token, _first_answers(chosen), {}, chosen, query, await desk.example.state())
+    return PrivatePage(render("setup.html", page, chosen), chosen)
+
+
+@post("/setup/{token:str}", include_in_schema=False)
+async def set_up(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIApp:
+    """Set up the group that the form says, or show the form again with everything that is wrong."""
+    chosen, query = _language(request)
+    desk = _desk(request)
+    if not desk.knows(token):
+        return _closed(chosen)
+    _refuse_other_sites(request)
+    written = _first_group(await _read_form(request))
+    first, faults = check_first_group(written, languages_known=language_codes())
+    if not faults:
+        try:
+            made = await desk.set_up(token, first, host=_book_host(request))
+        except SlugTaken as refusal:
+            faults = {"slug": refusal}
+        except UnknownPage:
+            return _closed(chosen)
+        else:
+            return PrivatePage(render("setup_done.html", _done_page(request, made, query), chosen), chosen)
+    page = _form_page(request, token, first, faults, chosen, query, await desk.example.state())
+    return PrivatePage(render("setup.html", page, chosen), chosen, status=422)
+
+
+@route("/setup/{token:str}/example", http_method=_READ, include_in_schema=False)
+async def example_page(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIApp:
+    """Show how far the example group is; the page reads itself again until it is ready."""
+    chosen, query = _language(request)
+    desk = _desk(request)
+    if not desk.knows(token):
+        return _closed(chosen)
+    page = _example_page(request, token, await desk.example.state(), {}, chosen, query)
+    return PrivatePage(render("setup_example.html", page, chosen), chosen)
+
+
+@post("/setup/{token:str}/example", include_in_schema=False)
+async def load_example(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIApp:
+    """Begin to make the example group, and go to the page that says how far it is."""
+    chosen, query = _language(request)
+    desk = _desk(request)
+    if not desk.knows(token):
+        return _closed(chosen)
+    _refuse_other_sites(request)
+    await desk.example.start(host=_book_host(request))
+    return PrivatePage(b"", chosen, status=303, location=f"/setup/{token}/example{query}")
+
+
+@post("/setup/{token:str}/example/tokens", include_in_schema=False)
+async def make_example_tokens(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIApp:
+    """Make fresh tokens for three people of the example, and show them once."""
+    chosen, query = _language(request)
+    desk = _desk(request)
+    if not desk.knows(token):
+        return _closed(chosen)
+    _refuse_other_sites(request)
+    tokens = await desk.example.make_tokens()
+    page = _example_page(request, token, await desk.example.state(), tokens, chosen, query)
+    return PrivatePage(render("setup_example.html", page, chosen), chosen)
+
+
+SET_UP_PAGES: Final[list[HTTPRouteHandler]] = [
+    set_up_page,
+    set_up,
+    example_page,
+    load_example,
+    make_example_tokens,
+]
+
+
+# ---------------------------------------------------------------- requests
+
+
+def _desk(request: Request[Any, Any, Any]) -> SetUpDesk:
+    desk: SetUpDesk = request.app.state.set_up
+    return desk
+
+
+def _refuse_other_sites(request: Request[Any, Any, Any]) -> None:
+    """Refuse a form that another site sent, where the browser says so.
+
+    The address is a secret that no other site knows; this is the second lock. Pages here are sent
+    without a referrer, so an honest browser may say ``Origin: null``.
+
+    Raises:
+        NotAllowed: It came from somewhere else.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in {"same-origin", "none"}:
+            raise NotAllowed
+        return
+    origin = request.headers.get("origin", "null")
+    if origin == "null":
+        return
+    ours = {urlsplit(_desk(request).origin).netloc, request.headers.get("host", "")} - {""}
+    if urlsplit(origin).netloc not in ours:
+        raise NotAllowed
+
+
+async def _read_form(request: Request[Any, Any, Any]) -> Mapping[str, list[str]]:
+    """Return the fields of a form.
+
+    Raises:
+        TooLarge: It is larger than any that we have.
+        MalformedBody: It is no form, or not UTF-8.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise MalformedBody(why=NOT_A_FORM)
+    body = await receive_body(
+        request.receive, size_max=_FORM_MAX, announced=request.headers.get("content-length", "")
+    )
+    try:
+        return parse_qs(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
+        )
+    except (UnicodeError, ValueError):
+        raise MalformedBody(why=NOT_A_FORM) from None
+
+
+def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
+    def text(name: str) -> str:
+        # Longer than anything that could be right, and short enough to be shown again.
+        return next(iter(fields.get(name, ())), "")[:_TEXT_MAX]
+
+    return FirstGroup(
+        name=text("name"),
+        slug=text("slug"),
+        time_zone=text("time_zone"),
+        currency=text("currency"),
+        languages=tuple(dict.fromkeys(text("languages").split())),
+        nickname=text("nickname"),
+    )
+
+
+def _first_answers(chosen: Language) -> FirstGroup:
+    """Return what stands in the form at first: the machine's time zone, and the currency used there."""
+    zone = server_time_zone()
+    others = tuple(code for code in language_codes() if code != chosen.code)
+    return FirstGroup("", "", zone, currency_of(zone), (chosen.code, *others), "")
+
+
+def _book_host(request: Request[Any, Any, Any]) -> str:
+    """Return the first part of a book's name: what the operator said, else what the browser typed."""
+    said = urlsplit(_desk(request).origin).netloc
+    typed = request.headers.get("host", "").lower()
+    return said or (typed if _HOST.fullmatch(typed) else "localhost")
+
+
+def _origin(request: Request[Any, Any, Any]) -> str:
+    """Return what people type to get here, without a slash at the end."""
+    return _desk(request).origin or f"{request.url.scheme}://{_book_host(request)}"
+
+
+def _language(request: Request[Any, Any, Any]) -> tuple[Language, str]:
+    """Return the language of an answer, and ``?lang=`` with it if the address named it."""
+    explicit = request.query_params.get("lang")
+    known = explicit if explicit in language_codes() else None
+    chosen = choose_language(explicit=known, accept_language=request.headers.get("accept-language"))
+    return chosen, f"?lang={known}" if known else ""
+
+
+# ---------------------------------------------------------------- pages
+
+
+def _closed(chosen: Language) -> PrivatePage:
+    return PrivatePage(
+        render("setup_closed.html", SetUpClosedPage(_language_links(chosen)), chosen), chosen, status=404
+    )
+
+
+def _form_page(
+    request: Request[Any, Any, Any],
+    token: str,
+    written: FirstGroup,
+    faults: Mapping[str, Refusal],
+    chosen: Language,
+    query: str,
+    example: ExampleState,
+) -> SetUpPage:
+    said = {field: _advice(field, refusal, chosen) for field, refusal in faults.items()}
+    # An address that was made from the name and cannot be used is shown, so that it can be changed.
+    slug = written.slug or (slug_from(written.name) if "slug" in said else "")
+    rules = group_with_defaults(_example_of(written.currency), now=_now(request))
+    money = next((pot for pot in rules.pots if pot.unit != MINUTES), None)
+    return SetUpPage(
+        languages=_language_links(chosen),
+        action=f"/setup/{token}",
+        query=query,
+        faults=tuple((field, said[field]) for field in _FIELDS if field in said),
+        name=Answer(written.name, said.get("name", "")),
+        slug=Answer(slug, said.get("slug", "")),
+        time_zone=Answer(written.time_zone, said.get("time_zone", "")),
+        currency=Answer(written.currency, said.get("currency", "")),
+        language_choice=Answer(" ".join(written.languages), said.get("languages", "")),
+        nickname=Answer(written.nickname, said.get("nickname", "")),
+        time_zones=_time_zones(written.time_zone, chosen),
+        language_choices=_language_choices(written.languages, chosen),
+        currencies=_CURRENCIES,
+        group_address=f"{_book_host(request)}/g/",
+        book_host=_book_host(request),
+        book_host_is_sure=bool(_desk(request).origin),
+        hours_rules=rules_in_words(rules.pots[0].terms.as_json(), Unit(MINUTES, "time", 0), chosen),
+        money_rules=rules_in_words(money.terms.as_json(), Unit(money.unit, "money", 2), chosen)
+        if money
+        else (),
+        categories=", ".join(category_in_words(category, chosen) for category in rules.categories),
+        example=example,
+    )
+
+
+def _example_of(currency: str) -> FirstGroup:
+    """Return a group whose rules the form shows; euros where nothing usable was written."""
+    _, faults = check_first_group(FirstGroup("", "", "UTC", currency, (), ""), languages_known=())
+    shown = "EUR" if "currency" in faults or not currency.strip() else currency.strip().upper()
+    return FirstGroup("", "", "UTC", shown, (), "")
+
+
+def _advice(field: str, refusal: Refusal, chosen: Language) -> str:
+    """Return what to do about a field, for the summary and beside the field alike."""
+    if isinstance(refusal, SlugTaken):
+        return chosen.say(N_("Choose another address: %(slug)s is taken"), **refusal.params)
+    advice = _ADVICE.get((field, str(refusal.params.get("why", ""))))
+    if isinstance(refusal, FieldInvalid) and advice is not None:
+        count = _COUNTS.get(field, 0)
+        return chosen.say(advice, count=chosen.number(count)) if "%(count)s" in advice else chosen.say(advice)
+    return chosen.refusal(refusal)
+
+
+def _done_page(request: Request[Any, Any, Any], made: MadeGroup, query: str) -> SetUpDonePage:
+    # The day on which its book began: a good day in the group's own time zone, whatever it is here.
+    today = made.began_on.isoformat()
+    curl = (
+        f"curl {_origin(request)}/api/v1/groups/{made.slug}/hours \\\n"
+        f"  -H 'Authorization: Bearer {made.token}' \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        "  -H 'Idempotency-Key: my-first-hour' \\\n"
+        f'  -d \'{{"minutes": 60, "effective_on": "{today}", "category": "errands"}}\''
+    )
+    data = _desk(request).data_option
+    people = (("Bo", " --role steward"), ("Cy", " --role treasurer"), ("Di", ""))
+    commands = "\n".join(
+        f"./run member add{data} --group {made.slug} --nickname {nickname}{role} --token"
+        for nickname, role in people
+    )
+    return SetUpDonePage(
+        name=made.name,
+        slug=made.slug,
+        href=f"/g/{made.slug}{query}",
+        token=made.token,
+        currency=made.currency,
+        curl=curl,
+        close=f"./run close{data} --group {made.slug}",
+        commands=commands,
+    )
+
+
+def _example_page(
+    request: Request[Any, Any, Any],
+    token: str,
+    state: ExampleState,
+    tokens: Mapping[str, str],
+    chosen: Language,
+    query: str,
+) -> SetUpExamplePage:
+    curl = (
+        f"curl {_origin(request)}/api/v1/groups/{state.slug}/me/statement \\\n"
+        f"  -H 'Authorization: Bearer {tokens['member']}'"
+        if tokens
+        else ""
+    )
+    return SetUpExamplePage(
+        action=f"/setup/{token}",
+        query=query,
+        state=state,
+        can_set_up=_desk(request).is_open(token),
+        part=(chosen.number(state.told), chosen.number(state.days)),
+        # The story reports week by week, and closing reports nothing until it is done.
+        is_closing=state.days - state.told <= state.days % 7,
+        problem=chosen.refusal(state.problem) if state.problem else "",
+        tokens=tuple(tokens.items()),
+        curl=curl,
+    )
+
+
+def _language_links(chosen: Language) -> tuple[LanguageLink, ...]:
+    known = [language(code) for code in language_codes()]
+    return tuple(LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in known)
+
+
+def _language_choices(written: tuple[str, ...], chosen: Language) -> tuple[Choice, ...]:
+    codes = language_codes()
+    lists = [(code,) for code in codes] + [(one, two) for one in codes for two in codes if one != two]
+
+    def label(codes: Sequence[str]) -> str:
+        if len(codes) == 1:
+            return language(codes[0]).name
+        return chosen.say(
+            N_("%(first)s, then %(second)s"), first=language(codes[0]).name, second=language(codes[1]).name
+        )
+
+    return tuple(Choice(" ".join(each), label(each), each == written) for each in lists)
+
+
+def _time_zones(written: str, chosen: Language) -> tuple[Choices, ...]:
+    """Return every time zone under its region, those used often first; what was written is one of them."""
+    groups = [(chosen.say(N_("Often chosen")), _OFTEN)]
+    groups += [(chosen.say(label), _zones_of(region)) for region, label in _REGIONS.items()]
+    if written and not any(written in zones for _, zones in groups):
+        groups.insert(0, (chosen.say(N_("Chosen now")), (written,)))
+    found, made = False, []
+    for label, zones in groups:
+        choices = []
+        for zone in zones:
+            choices.append(Choice(zone, zone.replace("_", " "), zone == written and not found))
+            found = found or zone == written
+        made.append(Choices(label, tuple(choices)))
+    return tuple(made)
+
+
+@lru_cache
+def _zones_of(region: str) -> tuple[str, ...]:
+    return tuple(sorted(zone for zone in zoneinfo.available_timezones() if zone.startswith(f"{region}/")))
+
+
+def _now(request: Request[Any, Any, Any]) -> datetime:
+    door: Door = request.app.state.door
+    return door.clock()
