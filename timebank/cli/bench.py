@@ -56,7 +56,10 @@ def measure(plan: Plan, *, only: tuple[str, ...] = ()) -> Report:
     import uvloop
 
     from timebank.bench.run import run_bench
+    from timebank.cli.memory import settle_memory
     from timebank.store.embedded import Cluster
+
+    settle_memory()
 
     # A short name below a place that everyone reaches: PostgreSQL runs as somebody else under root.
     place = Path(tempfile.mkdtemp(prefix="timebank-bench-"))

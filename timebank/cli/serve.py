@@ -80,6 +80,7 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
     import uvloop
 
     from timebank.app import build_app
+    from timebank.cli.memory import settle_memory
     from timebank.cli.server import listen, serve_app
     from timebank.store.migrate import upgrade
 
@@ -96,6 +97,7 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
         if prepare is not None:
             await prepare(address)
         app = build_app(settings, dsn)
+        settle_memory()
         await serve_app(app, settings, listener, ready=lambda: _say(settings, port, address))
 
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}

@@ -297,15 +297,20 @@ _DAYS = """dated AS (
                reversal_credits = d.reversal_credits + excluded.reversal_credits
     )"""
 
+# An upsert of rows that are all there: unlike UPDATE ... FROM, which the planner turned into a
+# scan of all accounts where statistics were missing, it has only one plan.
 _BALANCES = """balanced AS (
-        UPDATE timebank.accounts AS a
-           SET debits = u.debits, credits = u.credits,
-               reversal_debits = u.reversal_debits, reversal_credits = u.reversal_credits
-          FROM unnest({account_ids}::text::bigint[], {debits}::text::bigint[], {credits}::text::bigint[],
-                      {reversal_debits}::text::bigint[], {reversal_credits}::text::bigint[])
-            AS u (account_id, debits, credits, reversal_debits, reversal_credits)
-         WHERE a.group_id = {group}
-           AND a.account_id = u.account_id
+        INSERT INTO timebank.accounts AS a (group_id, account_id, kind, unit, pot_account, floor, closed,
+                                            debits, credits, reversal_debits, reversal_credits)
+        SELECT {group}, u.*
+          FROM unnest({account_ids}::text::bigint[], {account_kinds}::text::text[],
+                      {account_units}::text::text[], {account_pots}::text::bigint[],
+                      {account_floors}::text::bigint[], {account_closed}::text::boolean[],
+                      {debits}::text::bigint[], {credits}::text::bigint[],
+                      {reversal_debits}::text::bigint[], {reversal_credits}::text::bigint[]) AS u
+            ON CONFLICT (group_id, account_id) DO UPDATE
+           SET debits = excluded.debits, credits = excluded.credits,
+               reversal_debits = excluded.reversal_debits, reversal_credits = excluded.reversal_credits
     )"""
 
 _HEAD = """headed AS (
@@ -443,6 +448,11 @@ def _settle_values(settlement: Settlement) -> dict[str, Any]:
         "day_reversal_debits": _literal([delta[2] for delta in days.values()]),
         "day_reversal_credits": _literal([delta[3] for delta in days.values()]),
         "account_ids": _literal([account.account_id for account in accounts]),
+        "account_kinds": _words([account.kind for account in accounts]),
+        "account_units": _words([account.unit for account in accounts]),
+        "account_pots": _literal([account.pot_account for account in accounts]),
+        "account_floors": _nullable([account.floor for account in accounts]),
+        "account_closed": _literal([account.closed for account in accounts]),
         "debits": _literal([account.debits for account in accounts]),
         "credits": _literal([account.credits for account in accounts]),
         "reversal_debits": _literal([account.reversal_debits for account in accounts]),

@@ -1,0 +1,125 @@
+"""How fast the one door is, in this process: batches long and short, against COPY and against row locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from timebank.bench.baselines import Copies, RowLocking, Rows
+from timebank.bench.measure import Run, Say, WentWrong, in_turns
+from timebank.bench.plan import (
+    BATCH,
+    BATCH_LONG,
+    BATCH_SHORT,
+    COPY_ALL,
+    COPY_BARE,
+    FRESH,
+    LONG_BATCH,
+    ROW_LOCKING,
+    Plan,
+)
+from timebank.bench.stage import make_requests
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from timebank.bench.stage import Group, Stage
+
+NAMES = frozenset({COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH, FRESH})
+
+
+class Writes:
+    """The ways to write that are measured in turns.
+
+    Args:
+        stage, loaded: The group that has its entries and its figures for the planner.
+        fresh_stage, fresh: A group in a database that was made just now and never analysed.
+    """
+
+    def __init__(
+        self, stage: Stage, loaded: Group, fresh_stage: Stage, fresh: Group | None, plan: Plan
+    ) -> None:
+        self.stage = stage
+        self.loaded = loaded
+        self.fresh_stage = fresh_stage
+        self.fresh = fresh
+        self.plan = plan
+        self._rows: Rows = {}
+        self._seq = 0
+
+    async def measure(self, wanted: Collection[str], say: Say) -> dict[str, list[float]]:
+        """Return seconds per entry of each way that the wanted ratios need."""
+        runs: dict[str, Run] = {}
+        copies = locking = None
+        if {COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH} & set(wanted):
+            runs["batch_1000"] = self._batch
+        if {COPY_ALL, COPY_BARE} & set(wanted):
+            say("making twins of the tables for COPY")
+            copies = Copies(self.stage, self.loaded)
+            await copies.open()
+            runs["copy_all"] = self._copy_all(copies)
+            runs["copy_bare"] = self._copy_bare(copies)
+        if LONG_BATCH in wanted:
+            runs["batch_5000"] = lambda: self._write(BATCH_LONG)
+        if ROW_LOCKING in wanted:
+            say("making twins of the tables for a ledger that locks rows")
+            locking = RowLocking(self.stage, self.loaded)
+            await locking.open()
+            runs["row_locking"] = self._row_locking(locking)
+        if FRESH in wanted:
+            runs["batch_100"] = self._short
+            runs["fresh_100"] = self._short_fresh
+        try:
+            found = await in_turns(runs, rounds=self.plan.rounds, say=say)
+            if locking is not None:
+                await locking.check()
+        finally:
+            if copies is not None:
+                await copies.close()
+            if locking is not None:
+                await locking.close()
+        return found
+
+    async def _batch(self) -> float:
+        group_id = self.loaded.group_id
+        async with self.stage.superuser() as connection:
+            self._seq = await connection.fetchval(
+                "SELECT seq FROM timebank.book_heads WHERE group_id = $1", group_id
+            )
+        return await self._write(BATCH)
+
+    async def _write(self, size: int) -> float:
+        return await self.stage.write(self.loaded, make_requests(self.loaded, size))
+
+    def _copy_all(self, copies: Copies) -> Run:
+        async def run() -> float:
+            self._rows = await copies.rows_after(self._seq)
+            sizes = {table: len(rows) for table, rows in self._rows.items() if table != "account_days"}
+            if set(sizes.values()) != {BATCH}:
+                raise WentWrong(f"a batch of {BATCH} wrote {sizes}")
+            return await copies.copy_all(self._rows)
+
+        return run
+
+    def _copy_bare(self, copies: Copies) -> Run:
+        async def run() -> float:
+            seconds = await copies.copy_bare(self._rows)
+            # Half a million values that nobody needs any more would slow down who measures next.
+            self._rows = {}
+            return seconds
+
+        return run
+
+    def _row_locking(self, locking: RowLocking) -> Run:
+        async def run() -> float:
+            return await locking.write(make_requests(self.loaded, self.plan.row_locking))
+
+        return run
+
+    async def _short(self) -> float:
+        batches = self.plan.short_batches
+        return sum([await self._write(BATCH_SHORT) for _ in range(batches)]) / batches
+
+    async def _short_fresh(self) -> float:
+        assert self.fresh is not None
+        batches = [make_requests(self.fresh, BATCH_SHORT) for _ in range(self.plan.short_batches)]
+        return sum([await self.fresh_stage.write(self.fresh, batch) for batch in batches]) / len(batches)
