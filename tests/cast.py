@@ -61,9 +61,7 @@ class Cast:
 
     async def actor(self, name: str) -> Actor:
         """Return somebody of the cast as they are now."""
-        return await find_actor(
-            self.house, self.group_of(name), self.tokens[name], now=datetime.now(UTC)
-        )
+        return await find_actor(self.house, self.group_of(name), self.tokens[name], now=datetime.now(UTC))
 
 
 def a_group(slug: str = SLUG, **changes: Any) -> NewGroup:

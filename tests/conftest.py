@@ -12,7 +12,6 @@ import pytest
 
 from timebank.store.embedded import Cluster
 
-
 pytest_plugins = ["tests.database"]
 
 

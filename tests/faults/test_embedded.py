@@ -230,6 +230,7 @@ def test_postgres_comes_back_when_it_is_killed(used: Path) -> None:
 def test_postgres_ends_when_its_timebank_is_killed_and_the_next_one_finds_every_row(used: Path) -> None:
     holder, pid = hold(used)
     holder.kill()
+    holder.wait()
     with Cluster(used, pg_bin=PG_BIN) as cluster:
         assert answers(cluster)
     assert gone(pid)
@@ -240,6 +241,7 @@ def test_both_killed_at_once(used: Path) -> None:
     holder, pid = hold(used)
     holder.kill()
     os.kill(pid, signal.SIGKILL)
+    holder.wait()
     with Cluster(used, pg_bin=PG_BIN) as cluster:
         assert answers(cluster)
     finish(holder)

@@ -82,7 +82,12 @@ class Stand:
         return self.groups[0]
 
     async def send(
-        self, who: str, *commands: Command, key: str = "", group: Group | None = None, many: bool | None = None
+        self,
+        who: str,
+        *commands: Command,
+        key: str = "",
+        group: Group | None = None,
+        many: bool | None = None,
     ) -> Answer:
         """Have somebody send commands as one request, under a fresh key unless one is given."""
         group = group or self.group
@@ -157,13 +162,17 @@ async def shut(stand: Stand) -> None:
 
 
 @asynccontextmanager
-async def a_stand(dsn: Dsn, home: Path, *, hot_size: int = 4, groups: int = 1, **terms: Any) -> AsyncIterator[Stand]:
+async def a_stand(
+    dsn: Dsn, home: Path, *, hot_size: int = 4, groups: int = 1, **terms: Any
+) -> AsyncIterator[Stand]:
     """A write door with so many groups behind it."""
     await keep_commits(dsn)
     stand = await open_stand(dsn, home, hot_size=hot_size)
     try:
         for number in range(groups):
-            stand.groups.append(await make_group(stand.house, f"group-{number}-{secrets.token_hex(4)}", **terms))
+            stand.groups.append(
+                await make_group(stand.house, f"group-{number}-{secrets.token_hex(4)}", **terms)
+            )
         yield stand
     finally:
         await shut(stand)
@@ -175,7 +184,7 @@ async def make_group(
     *,
     hours: Terms | None = None,
     money: Terms | None = None,
-    hours_floor: int | None = None,
+    pots: tuple[NewPot, ...] = (),
     people: Mapping[str, tuple[str, ...]] = ROLES,
 ) -> Group:
     """Set a group up through the services and nothing else."""
@@ -191,8 +200,9 @@ async def make_group(
             categories=CATEGORIES,
             preset="open",
             currencies=("EUR",),
-            pots=(
-                NewPot("hours", MINUTES, floor=hours_floor, terms=hours or Terms()),
+            pots=pots
+            or (
+                NewPot("hours", MINUTES, terms=hours or Terms()),
                 NewPot("money", "EUR", terms=money or Terms()),
             ),
             held_places=(NewHeldPlace("cash-box", "cash", "EUR"), NewHeldPlace("bank", "bank", "EUR")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,14 +24,12 @@ from tests.properties.stand import (
     hours,
     money,
     said,
-    shut,
 )
 from timebank.cli import verify as command
 from timebank.config import Settings
-from timebank.rules.commands import AskDraw, ApproveDraw, CorrectEntry, Instead
+from timebank.rules.commands import ApproveDraw, AskDraw, CorrectEntry, Instead
 from timebank.services.close import close_period
 from timebank.services.verify import CHECKS, Verdict, list_books, verify_group
-from timebank.store.checkpoints import Checkpoints
 
 pytestmark = [pytest.mark.database]
 
@@ -221,11 +218,13 @@ async def test_one_changed_column_of_any_row_is_found_and_named(busy: Stand) -> 
 
             verdict = await verdict_of(busy)
 
-            if verdict.ok or (
-                column.table in BOOK
-                and column.name != "seq"
-                and verdict.findings[0].seq != row["seq"]
-            ) or (column.name == "seq" and column.table in BOOK and row["seq"] > verdict.findings[0].seq > 0):
+            if (
+                verdict.ok
+                or (column.table in BOOK and column.name != "seq" and verdict.findings[0].seq != row["seq"])
+                or (
+                    column.name == "seq" and column.table in BOOK and row["seq"] > verdict.findings[0].seq > 0
+                )
+            ):
                 missed.append((column, place, change, dict(row), verdict.findings))
             await restore(connection, column.table)
     assert (await verdict_of(busy)).ok

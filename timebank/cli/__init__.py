@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,8 +92,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     # Loading every command takes its time; only the overview needs them all.
     for name in [words[0]] if words[0] in COMMANDS else COMMANDS:
-        if importlib.util.find_spec(f"timebank.cli.{name}"):
-            _add(commands, name)
+        _add(commands, name)
     return parser
 
 

@@ -77,9 +77,14 @@ def _import_path() -> list[Path]:
     """Return where modules come from besides the standard library and the checkout, in order."""
     standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     standard |= {os.path.join(path, "lib-dynload") for path in standard}
-    own = _package().parent
+    # Installed, the package lies among the others; in a checkout, beside what is not code.
+    own = None if _is_installed() else _package().parent
     entries = dict.fromkeys(os.path.abspath(entry) for entry in sys.path if os.path.isdir(entry or "."))
     return [Path(entry) for entry in entries if entry not in standard and Path(entry) != own]
+
+
+def _is_installed() -> bool:
+    return frontend_dir().is_relative_to(_package())
 
 
 def _package() -> Path:
@@ -136,7 +141,7 @@ def _python(user: ServiceUser) -> tuple[Path, dict[str, str]]:
 def _our_code() -> Path:
     """Return a copy of the package with its pages and migrations, as they are right now."""
     parts = {"timebank": _package(), "frontend": frontend_dir(), "migrations": migrations_dir()}
-    if frontend_dir().is_relative_to(_package()):
+    if _is_installed():
         parts = {"timebank": _package()}
     files = [file for part in parts.values() for file in sorted(part.rglob("*")) if _is_code(file)]
     stamps = "".join(f"{file}:{(s := file.stat()).st_size}:{s.st_mtime_ns}\n" for file in files)

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the books; 0 when everything is as it should be, 1 when anything is not."""
     settings: Settings = args.settings
-    os.nice(max(0, _NICE - os.nice(0)))
+    _step_back(0)
     with open_database(settings) as dsn:
         return asyncio.run(_verify(settings, dsn, args.group))
 
@@ -125,6 +125,13 @@ class _Line:
 
 
 def _step_back(pid: int) -> None:
-    """Let the database's process of this check step back too; it runs on this machine, as our user."""
+    """Let a process step back behind everybody who writes: this one (0), or the database's that serves it.
+
+    The database's is asked only where it runs on this machine, as our user.
+    """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _NICE)
+    # Being nice still takes its turn and is in the way of others; being idle takes what is left over.
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))

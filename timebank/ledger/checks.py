@@ -28,7 +28,7 @@ from timebank.ledger.canonical import (
 )
 from timebank.ledger.entries import DECISIONS, OF_DRAWS, UNDOES, Entry, EntryKind, Transfer
 from timebank.ledger.tree import Frontier, commitment
-from timebank.ledger.units import is_money
+from timebank.ledger.units import TOTAL_MAX, is_money
 
 WHOLE_BOOK_CHECKS: Final[Mapping[str, str]] = {
     "gapless": "Records are numbered from 1 to the number in the head, none missing, none twice.",
@@ -181,7 +181,7 @@ _UNDOES: Final = {str(kind): str(undone) for kind, undone in UNDOES.items()}
 
 # Ordinary records, read ten times faster than as JSON; whatever does not match is read as JSON.
 _ORDINARY: Final = re.compile(
-    r'\{"actor":(0|[1-9][0-9]{0,14})(?:,"category":"[^"]*")?(?:,"draw":"[^"]*")?,"effective_on":"[^"]*"'
+    r'\{"actor":(0|[1-9][0-9]{0,15})(?:,"category":"[^"]*")?(?:,"draw":"[^"]*")?,"effective_on":"[^"]*"'
     r'((?:,"facts_hash":"[0-9a-f]+")?),"id":"[^"]*","kind":"[^"]*"'
     r'((?:,"links":\{"[a-z_]+":"[-0-9a-z]+"(?:,"[a-z_]+":"[-0-9a-z]+")*\})?)'
     r'((?:,"note_hash":"[0-9a-f]+")?),"recorded_at":"[^"]*"((?:,"reversal_legs":([1-9][0-9]?))?)'
@@ -321,6 +321,8 @@ class BookCheck:
         match = _ORDINARY.match(text) if kind == entry[2] else None
         if match is not None and record.isascii():
             actor, facts, links, note, legs_text, reversal_legs, reverses = match.groups()
+            if len(actor) > 15 and int(actor) > TOTAL_MAX:
+                return self._written_slow(row, entry, legs)
             if "," in links[1:]:
                 names = _LINK_NAME.findall(links)[1:]
                 if names != sorted(set(names)):

@@ -325,7 +325,7 @@ def _help(story: _Story, day: date) -> tuple[int, LogHours]:
     dice = story.dice
     giver = dice.randrange(len(story.people))
     receiver = None
-    if dice.random() < 0.84:
+    if dice.random() < 0.92:
         other = dice.randrange(len(story.people) - 1)
         receiver = story.people[other + (other >= giver)].member_id
     happened = max(day - timedelta(days=min(6, int(dice.expovariate(0.9)))), day - timedelta(days=6))
@@ -453,8 +453,8 @@ async def _answer_asks(story: _Story, day: date) -> None:
     for ask in ready:
         if ask.unit == MINUTES:
             helper = story.dice.randrange(len(story.people))
-            if helper == ask.asker:
-                continue
+            if helper == ask.asker or story.dice.random() < 0.75:
+                continue  # not today
             minutes = ask.left if ask.left <= 120 or story.dice.random() < 0.7 else ask.left // 2
             chosen.append(ask)
             doings.append((helper, LogHours(None, None, ask.draw_id, minutes, day, "other")))

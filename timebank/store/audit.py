@@ -12,7 +12,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from timebank.ledger.checks import AccountRow, DayRow, EntryRow, RecordRow, TransferRow
@@ -358,7 +358,7 @@ _CHANGE_KEYS: Final = frozenset({"pot", "unit", "available", "promised"})
 
 def _read_changes(text: str) -> tuple[Change, ...]:
     """Read the changes of a line; what nobody would have written comes out as a change of no pot."""
-    changes = json.loads(text)
+    changes: Any = json.loads(text)
     if not isinstance(changes, list):
         return (Change("", text, 0, 0),)
     read = []
@@ -366,7 +366,7 @@ def _read_changes(text: str) -> tuple[Change, ...]:
         if not isinstance(change, dict) or not change.keys() <= _CHANGE_KEYS:
             return (Change("", text, 0, 0),)
         one = Change(
-            change.get("pot"), change.get("unit"), change.get("available", 0), change.get("promised", 0)
+            change.get("pot", 0), change.get("unit", 0), change.get("available", 0), change.get("promised", 0)
         )
         if [type(value) for value in one] != [str, str, int, int]:
             return (Change("", text, 0, 0),)

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from timebank.errors import StoreAway, UnknownGroup
@@ -23,7 +25,14 @@ Dsn = Callable[[str], Mapping[str, Any]]
 Tx = AsyncConnection
 
 #: What a statement raises when the server is away, refuses, or is lost half-way.
-STORE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# The last one is no InterfaceError: the driver raises it when the server went away in mid-sentence.
+STORE_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 # Every statement of the write door joins arrays of one batch with rows found by primary key.
 # A plan made while a table was empty or never analysed would scan or hash instead, and is
@@ -126,8 +135,14 @@ class Database:
 
         Raises:
             UnknownGroup: No group has this slug.
+            StoreAway: The database cannot be reached.
         """
-        found = await self.hot.fetchval("SELECT group_id FROM timebank.published_slugs WHERE slug = $1", slug)
+        try:
+            found = await self.hot.fetchval(
+                "SELECT group_id FROM timebank.published_slugs WHERE slug = $1", slug
+            )
+        except STORE_ERRORS as error:
+            raise StoreAway from error
         if found is None:
             raise UnknownGroup
         return UUID(str(found))
@@ -146,6 +161,10 @@ class Database:
         try:
             await connection.execute(enter_group(group_id))
             yield connection
+        except asyncpg.InternalClientError:
+            # The driver no longer knows where the conversation stands, so nobody may go on with it.
+            connection.terminate()
+            raise
         finally:
             # Whoever was interrupted leaves a transaction; rolled back here, so that a
             # connection is never lent again inside one. A broken one is replaced by the pool.
@@ -186,8 +205,27 @@ async def _wall(tx: Tx, group_id: UUID) -> None:
 
 @contextlib.asynccontextmanager
 async def _snapshot(engine: AsyncEngine, group_id: UUID) -> AsyncIterator[Tx]:
-    async with engine.connect() as connection:
-        tx = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with tx.begin():
-            await _wall(tx, group_id)
-            yield tx
+    try:
+        async with engine.connect() as connection:
+            tx = await connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            async with tx.begin():
+                await _wall(tx, group_id)
+                yield tx
+    except _AWAY as error:
+        raise StoreAway from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StoreAway from error
+        raise
+
+
+_AWAY = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    PoolTimeout,
+)

@@ -43,26 +43,21 @@ async def _look_as(dsn: Dsn, role: str) -> Finding:
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return Finding(what, False, f"cannot connect: {str(error) or type(error).__name__}")
     try:
-        return Finding(what, True, await _judge(connection, role))
+        return await _judge(connection, role, what)
     except Refusal as refusal:
         return Finding(what, False, refusal.message % refusal.params)
     finally:
         await connection.close()
 
 
-async def _judge(connection: Any, role: str) -> str:
+async def _judge(connection: Any, role: str, what: str) -> Finding:
     version = (await connection.fetchval("SHOW server_version")).split()[0]
     if role in _GUARDED:
         await refuse_unsafe(connection)
-        return f"PostgreSQL {version}; writes are kept; sees one group at a time"
+        return Finding(what, True, f"PostgreSQL {version}; writes are kept; sees one group at a time")
     sees_all = await connection.fetchval("SELECT rolbypassrls FROM pg_roles WHERE rolname = current_user")
     if not sees_all:
-        raise NotAllToBeSeen(role=role)
-    return f"PostgreSQL {version}; sees every group"
-
-
-class NotAllToBeSeen(Refusal):
-    """A role that must see every group would silently see none."""
-
-    code = "role_sees_nothing"
-    message = "The role %(role)s does not bypass row-level security, so a backup would be empty; see doctor --roles."
+        return Finding(
+            what, False, "row-level security hides every row, so a backup would be empty; see --roles"
+        )
+    return Finding(what, True, f"PostgreSQL {version}; sees every group")

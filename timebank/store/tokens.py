@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy import text
 
 from timebank.errors import StoreAway
-from timebank.store.engine import enter_group
+from timebank.store.engine import STORE_ERRORS, enter_group
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -113,11 +113,16 @@ async def find_bearers(
     """
     try:
         async with pool.acquire() as connection:
-            await connection.execute(enter_group(group_id))
             try:
-                rows = await connection.fetch(_FIND_BEARERS, group_id, list(token_hashes), now)
-            finally:
-                await connection.execute("COMMIT")
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                await connection.execute(enter_group(group_id))
+                try:
+                    rows = await connection.fetch(_FIND_BEARERS, group_id, list(token_hashes), now)
+                finally:
+                    await connection.execute("COMMIT")
+            except asyncpg.InternalClientError:
+                # The driver no longer knows where the conversation stands: nobody may go on with it.
+                connection.terminate()
+                raise
+    except STORE_ERRORS as error:
         raise StoreAway from error
     return {row[0]: Bearer(row[1], row[2], row[3], row[4]) for row in rows}
