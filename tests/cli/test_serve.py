@@ -26,6 +26,17 @@ pytestmark = pytest.mark.database
 ROOT = Path(__file__).resolve().parents[2]
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    yield
+    while STARTED:
+        with STARTED.pop() as process:
+            process.kill()
+
+
 class Served:
     """A running ``timebank serve`` and what it said."""
 
@@ -41,6 +52,7 @@ class Served:
             text=True,
             start_new_session=True,
         )
+        STARTED.append(self.process)
         self.said = ""
 
     def wait_ready(self) -> str:

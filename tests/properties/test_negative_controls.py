@@ -63,7 +63,7 @@ async def test_without_the_head_row_lock_two_writers_stand_in_each_others_way(
 ) -> None:
     # The second wall, one record per number, still keeps the book whole: what breaks is that
     # requests find their number taken and are turned away.
-    monkeypatch.setattr(book, "_LOCK_HEAD", without("FOR UPDATE", book._LOCK_HEAD))
+    monkeypatch.setattr(book, "_LOCK", without("FOR UPDATE", book._LOCK))
     async with a_stand(fresh_dsn, tmp_path, hot_size=8) as door, another_door(door, tmp_path) as second:
         with pytest.raises((StoreAway, ServerFault)):
             await writers_take_turns([door, second])
@@ -74,7 +74,7 @@ async def test_without_the_head_row_lock_two_writers_stand_in_each_others_way(
 async def test_without_lock_and_without_numbers_taken_once_the_pot_hands_over_what_it_has_not(
     fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_to_decide: None
 ) -> None:
-    monkeypatch.setattr(book, "_LOCK_HEAD", without("FOR UPDATE", book._LOCK_HEAD))
+    monkeypatch.setattr(book, "_LOCK", without("FOR UPDATE", book._LOCK))
     await superuser(
         fresh_dsn,
         """
@@ -166,7 +166,7 @@ async def test_acknowledged_writes_survive_the_postmaster_only_with_synchronous_
                 await door.send("ada", hours())
 
             monkeypatch.setattr(
-                book, "_LOCK_HEAD", book._LOCK_HEAD.replace("current_setting('synchronous_commit')", "'on'")
+                book, "_LOAD", book._LOAD.replace("current_setting('synchronous_commit')", "'on'")
             )
             with pytest.raises(Broken, match="are gone"):
                 await what_was_acknowledged_survives_the_postmaster(door, cluster)

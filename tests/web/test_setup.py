@@ -411,7 +411,7 @@ async def test_an_example_that_was_interrupted_is_not_shown_as_one(opened: Open)
         app.state.set_up.example.days = 30
         await http.post(f"{LINK}/example")
         async with asyncio.timeout(60):
-            while (state := await app.state.set_up.example.state()).stage != "ready":
+            while (state := await app.state.set_up.example.state()).stage != "ready":  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.05)
         assert state.slug == "millbank-lane-2"
         assert (await http.post(LINK, data=FORM)).status_code == 200

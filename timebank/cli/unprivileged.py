@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -135,6 +136,7 @@ def _python(user: ServiceUser) -> tuple[Path, dict[str, str]]:
         for shared in (prefix / "lib").glob("libpython*.so*"):
             shutil.copy2(shared, fresh / "lib" / shared.name)
         _put_in_place(fresh, place)
+    _hold(place)
     return place / "bin" / name, {"LD_LIBRARY_PATH": str(place / "lib")}
 
 
@@ -153,7 +155,7 @@ def _our_code() -> Path:
         # Who runs it cannot write here, so what is not compiled now would be at every start.
         compileall.compile_dir(fresh / "timebank", quiet=2, stripdir=str(fresh), prependdir=str(place))
         _put_in_place(fresh, place)
-    return place
+    return _hold(place)
 
 
 def _is_code(file: Path) -> bool:
@@ -168,7 +170,7 @@ def _tree(kind: str, source: Path) -> Path:
         fresh = _fresh(place)
         _copy_tree(source, fresh)
         _put_in_place(fresh, place)
-    return place
+    return _hold(place)
 
 
 def _name(kind: str, mark: str) -> str:
@@ -194,9 +196,31 @@ def _put_in_place(fresh: Path, place: Path) -> None:
     except OSError:
         # Another start was faster; its copy is the same.
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _hold(place: Path) -> Path:
+    """Mark a copy as in use for as long as this process lives, and clear away older ones that are not.
+
+    A server may run for months and still import something for the first time.
+    """
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    os.set_inheritable(descriptor, True)
+    os.utime(place)
     kind = place.name.partition("-")[0]
-    # A server that is still running may use the copy before this one.
-    copies = sorted(CODE_HOME.glob(f"{kind}-*"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+    copies = sorted(CODE_HOME.glob(f"{kind}-*"), key=lambda copy: copy.stat().st_mtime_ns, reverse=True)
     for old in copies[_KEPT:]:
-        if old != place:
+        if _is_free(old):
             shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def _is_free(copy: Path) -> bool:
+    descriptor = os.open(copy, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

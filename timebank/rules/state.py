@@ -77,6 +77,10 @@ class MemberAccounts(NamedTuple):
     accounts: dict[str, int]
 
 
+#: Stands for an id that is nobody's, or of somebody who was erased.
+NOBODY = MemberAccounts(active=False, accounts={})
+
+
 @dataclass(slots=True)
 class SetUp:
     """What of a group changes rarely; true for exactly one ``version`` of the head row.

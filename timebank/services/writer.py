@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -24,6 +24,7 @@ import msgspec
 
 from timebank.errors import GroupBusy, KeyReused, OutcomeUnknown, Refusal, ServerFault, StoreAway, TooLarge
 from timebank.ledger.books import Books
+from timebank.ledger.entries import KnownEntry
 from timebank.rules.commands import (
     ApproveDraw,
     AskDraw,
@@ -38,12 +39,12 @@ from timebank.rules.entries import correct_entry
 from timebank.rules.hours import log_hours
 from timebank.rules.money import give_money
 from timebank.rules.outcome import Done
-from timebank.rules.state import SetUp, State
+from timebank.rules.state import MINUTES, NOBODY, SetUp, State
 from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
-from timebank.store.engine import STORE_ERRORS, is_our_fault
+from timebank.store.engine import STORE_ERRORS, is_our_fault, leave_clean
 from timebank.store.hours import find_hours, set_hours_states
 from timebank.store.ids import id_of, random_ids
 from timebank.store.notes import insert_notes
@@ -60,8 +61,12 @@ log = logging.getLogger(__name__)
 #: Commands of one request, and of one transaction. A longer batch is no faster and locks longer.
 BATCH_MAX = 5_000
 GATHER_MAX = 1_000
+#: Fewer than this are not worth leaving any over.
+GATHER_MIN = 8
 #: Commands that are decided while the slice before them is on its way to the database.
 SLICE = 128
+#: Seconds after which a busy group gives its connection back for others to have a turn.
+HOLD_S = 0.1
 #: Commands that wait for one group; beyond it the next is refused at once, with Retry-After.
 QUEUE_MAX = 20_000
 
@@ -174,7 +179,8 @@ class Writer:
         group.commands_waiting += len(commands)
         if group.running is None:
             group.running = asyncio.get_running_loop().create_task(self._run(group_id, group))
-        return await asyncio.shield(future)
+        # Cancelling this leaves the submission where it is: the one who writes is another task.
+        return await future
 
     async def post(
         self, group_id: UUID, requests: Sequence[tuple[Command, Actor, str, bytes]], *, render: Render
@@ -194,7 +200,8 @@ class Writer:
             )
             for command, actor, key, request_hash in requests
         ]
-        await self._answer_batch(group_id, group, batch)
+        async with self.database.lend() as connection:
+            await self._answer_batch(connection, group_id, group, batch)
         return [
             error if isinstance(error := s.future.exception(), Refusal) else s.future.result() for s in batch
         ]
@@ -211,13 +218,31 @@ class Writer:
         """Write batch after batch until nothing waits; never raises."""
         try:
             while group.waiting:
-                await self._answer_batch(group_id, group, _gather(group))
+                try:
+                    async with self.database.lend() as connection:
+                        await self._run_for_a_while(connection, group_id, group)
+                except Exception as error:
+                    # Whatever it was, nobody may wait for an answer that never comes.
+                    if not isinstance(error, StoreAway):
+                        log.exception("the writer stumbled")
+                    batch = _gather(group)
+                    _settle(batch, [StoreAway()] * len(batch))
         finally:
             group.running = None
 
-    async def _answer_batch(self, group_id: UUID, group: _Group, batch: list[_Submission]) -> None:
+    async def _run_for_a_while(self, connection: Raw, group_id: UUID, group: _Group) -> None:
+        """Write batches on one connection, but give it back now and then: other groups may wait for one."""
+        until = asyncio.get_running_loop().time() + HOLD_S
+        while group.waiting and not connection.is_closed():
+            await self._answer_batch(connection, group_id, group, _gather(group))
+            if asyncio.get_running_loop().time() > until:
+                break
+
+    async def _answer_batch(
+        self, connection: Raw, group_id: UUID, group: _Group, batch: list[_Submission]
+    ) -> None:
         try:
-            answers = await self._write(group_id, group, batch)
+            answers = await self._write(connection, group_id, group, batch)
         except Refusal as refusal:
             _settle(batch, [refusal] * len(batch))
         except Exception as error:
@@ -226,79 +251,82 @@ class Writer:
                 # Something in it is our mistake. Nobody else's request shall fail with it.
                 log.warning("a batch of %d is written one by one: %r", len(batch), error)
                 for submission in batch:
-                    await self._answer_batch(group_id, group, [submission])
+                    await self._answer_batch(connection, group_id, group, [submission])
             else:
                 log.exception("a request was not written")
                 _settle(batch, [ServerFault()])
         else:
             _settle(batch, answers)
 
-    async def _write(self, group_id: UUID, group: _Group, batch: list[_Submission]) -> list[Answer | Refusal]:
+    async def _write(
+        self, connection: Raw, group_id: UUID, group: _Group, batch: list[_Submission]
+    ) -> list[Answer | Refusal]:
         """Write one batch; a second time, looking answers up first, if one of its keys is taken."""
         try:
-            return await self._attempt(group_id, group, batch, look_up=False)
+            return await self._attempt(connection, group_id, group, batch, look_up=False)
         except book.KeyTakenError:
-            return await self._attempt(group_id, group, batch, look_up=True)
+            return await self._attempt(connection, group_id, group, batch, look_up=True)
 
     async def _attempt(
-        self, group_id: UUID, group: _Group, batch: list[_Submission], *, look_up: bool
+        self, connection: Raw, group_id: UUID, group: _Group, batch: list[_Submission], *, look_up: bool
     ) -> list[Answer | Refusal]:
         committing = False
         try:
-            async with self.database.write_door(group_id) as connection:
-                head = await book.lock_head(connection, group_id)
-                known: dict[UUID, StoredAnswer] = {}
-                if look_up:
-                    known = await book.load_answers(connection, group_id, {s.answer_id for s in batch})
-                fresh = _first_of_each_key(batch, known)
-                state = await self._load(connection, group, head, fresh)
-                answers = await self._decide_and_apply(connection, head, state, fresh)
-                committing = True
-                await connection.execute("COMMIT")
+            await connection.execute(book.begin_batch(group_id))
+            known: dict[UUID, StoredAnswer] = {}
+            if look_up:
+                known = await book.load_answers(connection, group_id, {s.answer_id for s in batch})
+            fresh = _first_of_each_key(batch, known)
+            head, state = await self._load(connection, group_id, group, fresh)
+            answers = await self._decide_and_apply(connection, head, state, fresh)
+            committing = True
+            # In a failed transaction COMMIT answers ROLLBACK, and raises nothing.
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise StoreAway
+        except book.NotDurable as error:
+            log.critical("%s: nothing is written until it is on again", error)
+            raise StoreAway from error
         except STORE_ERRORS as error:
             if not committing and is_our_fault(error):
                 raise
+            await leave_clean(connection, after=error)
             group.setup = None
             log.warning("a batch of %d failed: %r", len(batch), error)
             if committing:
                 raise OutcomeUnknown from error
             raise StoreAway from error
+        finally:
+            await leave_clean(connection)
         self.checkpoints.keep(group_id, head.seq, head.checkpoint)
         return _answer_all(batch, {a.answer_id: a for a in answers}, known)
 
     # ------------------------------------------------------------ load, decide, apply
 
-    async def _load(self, connection: Raw, group: _Group, head: Head, fresh: list[_Submission]) -> State:
+    async def _load(
+        self, connection: Raw, group_id: UUID, group: _Group, fresh: list[_Submission]
+    ) -> tuple[Head, State]:
         """Read every row that the batch names: one statement for each kind."""
-        group_id = head.group_id
-        if group.setup is None or group.setup.version != head.setup_version:
-            group.setup = await load_setup(connection, group_id, head.setup_version)
-        setup = group.setup
         named = _Named()
         for submission in fresh:
             named.members.add(submission.actor.member_id)
             for command in submission.commands:
                 _NAMES[type(command)](command, named)
-        strangers = named.members - setup.members.keys()
-        if strangers:
-            setup.members.update(await load_members(connection, self.keys, group_id, strangers))
-
         draws, hands = await find_draws(connection, group_id, named.draws)
         known = await book.load_known(connection, group_id, named.entries)
         hours = await find_hours(connection, group_id, named.entries)
-        numbers = set(setup.common_accounts)
-        for member_id in named.members:
-            if member_id in setup.members:
-                numbers.update(setup.members[member_id].accounts.values())
-        for entry in known.values():
-            for transfer in entry.draft.transfers:
-                numbers.add(transfer.debit)
-                numbers.add(transfer.credit)
-        accounts = await book.load_accounts(connection, group_id, numbers)
+
+        # What is remembered of the set-up says which accounts these are. Only the head tells
+        # whether that is still true; if not, it is read, and the accounts are read once more.
+        setup = group.setup
+        numbers = _numbers(setup, named, known) if setup is not None else set()
+        head, accounts = await book.load(connection, group_id, numbers)
+        if setup is None or setup.version != head.setup_version or not named.members <= setup.members.keys():
+            setup = await self._refresh(connection, group, head, named)
+            head, accounts = await book.load(connection, group_id, _numbers(setup, named, known))
 
         now = self.clock()
         today = now.astimezone(ZoneInfo(setup.time_zone)).date()
-        return State(
+        state = State(
             setup=setup,
             books=Books(
                 accounts=accounts,
@@ -317,6 +345,18 @@ class Writer:
             known=known,
             hours=hours,
         )
+        return head, state
+
+    async def _refresh(self, connection: Raw, group: _Group, head: Head, named: _Named) -> SetUp:
+        """Bring what is remembered of a group up to the head's version, with the members that are named."""
+        setup = group.setup
+        if setup is None or setup.version != head.setup_version:
+            setup = group.setup = await load_setup(connection, head.group_id, head.setup_version)
+        strangers = named.members - setup.members.keys()
+        found = await load_members(connection, self.keys, head.group_id, strangers)
+        # Who is not there is remembered, too, so that a wrong id costs one look-up and not one a batch.
+        setup.members |= {member_id: found.get(member_id, NOBODY) for member_id in strangers}
+        return setup
 
     async def _decide_and_apply(
         self, connection: Raw, head: Head, state: State, fresh: list[_Submission]
@@ -421,10 +461,15 @@ def answer_id(account: int, key: str) -> UUID:
 
 
 def _gather(group: _Group) -> list[_Submission]:
-    """Take what waits, up to the size of one batch; a single large request goes alone if need be."""
+    """Take most of what waits, up to the size of one batch; a single large request goes alone if need be.
+
+    Taking everything would have all clients wait for the same batch, and then be answered and ask
+    again all at once while the database is idle. Those who are left over keep it busy meanwhile.
+    """
     batch: list[_Submission] = []
     size = 0
-    while group.waiting and (not batch or size + len(group.waiting[0].commands) <= GATHER_MAX):
+    size_max = min(GATHER_MAX, max(GATHER_MIN, group.commands_waiting * 3 // 4))
+    while group.waiting and (not batch or size + len(group.waiting[0].commands) <= size_max):
         submission = group.waiting.popleft()
         size += len(submission.commands)
         batch.append(submission)
@@ -471,14 +516,28 @@ def _answer_all(
 
 
 class _Named:
-    """The ids that the commands of a batch name."""
+    """What the commands of a batch name: ids, and the units in which members' accounts are needed."""
 
-    __slots__ = ("draws", "entries", "members")
+    __slots__ = ("draws", "entries", "members", "units")
 
     def __init__(self) -> None:
         self.members: set[UUID] = set()
+        self.units: set[str] = {MINUTES}
         self.draws: set[UUID] = set()
         self.entries: set[UUID] = set()
+
+
+def _numbers(setup: SetUp, named: _Named, known: Mapping[UUID, KnownEntry]) -> set[int]:
+    """Return the numbers of all accounts that the rules may ask for."""
+    numbers = set(setup.common_accounts)
+    for member_id in named.members & setup.members.keys():
+        own = setup.members[member_id].accounts
+        numbers.update(own[unit] for unit in named.units if unit in own)
+    for entry in known.values():
+        for transfer in entry.draft.transfers:
+            numbers.add(transfer.debit)
+            numbers.add(transfer.credit)
+    return numbers
 
 
 def _names_of_hours(command: LogHours, named: _Named) -> None:
@@ -491,6 +550,7 @@ def _names_of_hours(command: LogHours, named: _Named) -> None:
 
 
 def _names_of_money(command: GiveMoney, named: _Named) -> None:
+    named.units.add(command.currency)
     if command.giver is not None:
         named.members.add(command.giver)
 

@@ -17,6 +17,7 @@ from timebank.ledger.canonical import entry_record, other_record, read_entry
 from timebank.ledger.entries import Entry, KnownEntry
 from timebank.ledger.tree import Frontier, commitment, leaf_hash
 from timebank.rules.state import OtherRecord
+from timebank.store.engine import enter_group
 
 if TYPE_CHECKING:
     from timebank.rules.state import HoursRow
@@ -32,6 +33,7 @@ class Head:
         seq: Number of the last record; the size of the live-book tree.
         frontier: RFC 6962 frontier over the leaves 1..seq.
         recorded_at: When the last record was written; the next one is later.
+        checkpoint: The signed note to be written with the next records.
     """
 
     group_id: UUID
@@ -40,7 +42,7 @@ class Head:
     recorded_at: datetime
     epoch: int
     setup_version: int
-    checkpoint: str
+    checkpoint: str = ""
 
 
 class StoredAnswer(NamedTuple):
@@ -83,67 +85,81 @@ class NotDurable(Exception):
     """The server would answer before a commit is on disk; nothing may be acknowledged."""
 
 
-_LOCK_HEAD = """
-    SELECT seq, frontier, recorded_at, epoch, setup_version, checkpoint,
-           current_setting('synchronous_commit') AS synchronous_commit
-      FROM timebank.book_heads
-     WHERE group_id = $1
-       FOR UPDATE
-"""
+_LOCK = "SELECT FROM timebank.book_heads WHERE group_id = '{group_id}' FOR UPDATE"
 
-
-async def lock_head(connection: Raw, group_id: UUID) -> Head:
-    """Take the group's one lock and return its head row; waits for whoever holds it.
-
-    Raises:
-        NotDurable: synchronous_commit was switched off under our feet.
-        LookupError: The group has no book.
-    """
-    row = await connection.fetchrow(_LOCK_HEAD, group_id)
-    if row is None:
-        raise LookupError(f"no book for group {group_id}")
-    if row["synchronous_commit"] == "off":
-        raise NotDurable("synchronous_commit is off")
-    return Head(
-        group_id=group_id,
-        seq=row["seq"],
-        frontier=Frontier.from_bytes(row["seq"], row["frontier"]),
-        recorded_at=row["recorded_at"],
-        epoch=row["epoch"],
-        setup_version=row["setup_version"],
-        checkpoint=row["checkpoint"],
-    )
-
-
-_LOAD_ACCOUNTS = """
-    SELECT account_id, kind, unit, pot_account, floor, closed,
-           debits, credits, reversal_debits, reversal_credits
-      FROM timebank.accounts
-     WHERE group_id = $1
-       AND account_id = ANY($2::bigint[])
+# Head and accounts in one round trip. It must come after the lock, in a statement of its own:
+# one that waits for the lock would see the balances of before it waited.
+_LOAD = """
+    SELECT h.seq, h.frontier, h.recorded_at, h.epoch, h.setup_version,
+           current_setting('synchronous_commit') AS synchronous_commit,
+           a.account_id, a.kind, a.unit, a.pot_account, a.floor, a.closed,
+           a.debits, a.credits, a.reversal_debits, a.reversal_credits
+      FROM timebank.book_heads AS h
+ LEFT JOIN timebank.accounts AS a
+        ON a.group_id = h.group_id
+       AND a.account_id = ANY($2::bigint[])
+     WHERE h.group_id = $1
 """
 
 _KINDS = {kind.value: kind for kind in AccountKind}
 
 
-async def load_accounts(connection: Raw, group_id: UUID, numbers: Collection[int]) -> dict[int, Account]:
-    """Return the accounts with these numbers, by number; unknown numbers are left out."""
-    rows = await connection.fetch(_LOAD_ACCOUNTS, group_id, list(numbers))
-    return {
-        row[0]: Account(
-            account_id=row[0],
-            kind=_KINDS[row[1]],
-            unit=row[2],
-            pot_account=row[3],
-            floor=row[4],
-            closed=row[5],
-            debits=row[6],
-            credits=row[7],
-            reversal_debits=row[8],
-            reversal_credits=row[9],
+def begin_batch(group_id: UUID) -> str:
+    """Return what opens a batch in one round trip: a transaction, the group's wall, and its one lock."""
+    return f"{enter_group(group_id)}; {_LOCK.format(group_id=group_id)}"
+
+
+async def load(connection: Raw, group_id: UUID, numbers: Collection[int]) -> tuple[Head, dict[int, Account]]:
+    """Return the head row, and the accounts with these numbers; the caller holds the head lock.
+
+    Unknown numbers are left out.
+
+    Raises:
+        NotDurable: synchronous_commit was switched off under our feet.
+        LookupError: The group has no book.
+    """
+    rows = await connection.fetch(_LOAD, group_id, list(numbers))
+    if not rows:
+        raise LookupError(f"no book for group {group_id}")
+    seq, frontier, recorded_at, epoch, setup_version, synchronous_commit = rows[0][:6]
+    if synchronous_commit == "off":
+        raise NotDurable("synchronous_commit is off")
+    head = Head(
+        group_id=group_id,
+        seq=seq,
+        frontier=Frontier.from_bytes(seq, frontier),
+        recorded_at=recorded_at,
+        epoch=epoch,
+        setup_version=setup_version,
+    )
+    accounts = {
+        row[6]: Account(
+            account_id=row[6],
+            kind=_KINDS[row[7]],
+            unit=row[8],
+            pot_account=row[9],
+            floor=row[10],
+            closed=row[11],
+            debits=row[12],
+            credits=row[13],
+            reversal_debits=row[14],
+            reversal_credits=row[15],
         )
         for row in rows
+        if row[6] is not None
     }
+    return head, accounts
+
+
+async def lock_head(connection: Raw, group_id: UUID) -> Head:
+    """Take the group's one lock inside a transaction that is under way, and return the head row.
+
+    Raises:
+        NotDurable, LookupError: See ``load``.
+    """
+    await connection.execute(_LOCK.format(group_id=group_id))
+    head, _ = await load(connection, group_id, ())
+    return head
 
 
 _LOAD_KNOWN = """

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from timebank.store.keys import KeyStore
 
 
+#: Between two files. A busy group is signed hundreds of times a second; its file may be that late.
+_PAUSE_S = 0.2
+
+
 class _Signer:
     """A group's live key, ready to sign; 23 microseconds a signature."""
 
@@ -47,6 +51,7 @@ class Checkpoints:
         self._newest: dict[UUID, tuple[int, str]] = {}
         self._dirty: set[UUID] = set()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     def sign(self, group_id: UUID, origin: str, epoch: int, size: int, root: bytes) -> str:
         """Return the C2SP signed note of a live checkpoint: origin + ``/live``, size, root.
@@ -88,6 +93,7 @@ class Checkpoints:
 
     async def close(self) -> None:
         """Write what is still on its way."""
+        self._closing = True
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._write_dirty()
@@ -97,6 +103,8 @@ class Checkpoints:
             group_id = self._dirty.pop()
             size, note = self._newest[group_id]
             await asyncio.to_thread(self._write, group_id, size, note)
+            if not self._closing:
+                await asyncio.sleep(_PAUSE_S)
 
     def _write(self, group_id: UUID, size: int, note: str) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)

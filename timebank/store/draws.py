@@ -103,9 +103,7 @@ async def update_draws(connection: Raw, group_id: UUID, draws: Iterable[Draw], *
         await connection.execute(_UPDATE, group_id, now, *zip(*rows, strict=True))
 
 
-async def upsert_hands(
-    connection: Raw, group_id: UUID, hands: Iterable[tuple[UUID, UUID, Hand]]
-) -> None:
+async def upsert_hands(connection: Raw, group_id: UUID, hands: Iterable[tuple[UUID, UUID, Hand]]) -> None:
     """Write what people did with draws: (draw, member, hand) of each."""
     rows = [(draw, member, h.asked, h.approved, h.paid, h.two_people) for draw, member, h in hands]
     if rows:

@@ -148,8 +148,8 @@ class Database:
         return UUID(str(found))
 
     @contextlib.asynccontextmanager
-    async def write_door(self, group_id: UUID) -> AsyncIterator[Raw]:
-        """Lend a raw connection for one batch, inside the group's wall; the caller commits.
+    async def lend(self) -> AsyncIterator[Raw]:
+        """Lend a raw connection of the write door; it comes back outside any transaction, or is replaced.
 
         Raises:
             StoreAway: No connection could be had.
@@ -159,21 +159,40 @@ class Database:
         except STORE_ERRORS as error:
             raise StoreAway from error
         try:
+            yield connection
+        finally:
+            await leave_clean(connection)
+            # What cannot be taken back is replaced by the pool; whoever borrowed it is done with it.
+            with contextlib.suppress(*STORE_ERRORS):
+                await self.hot.release(connection, timeout=5)
+
+    @contextlib.asynccontextmanager
+    async def write_door(self, group_id: UUID) -> AsyncIterator[Raw]:
+        """Lend a raw connection inside a transaction and one group's wall; whoever wants to keep commits.
+
+        Raises:
+            StoreAway: No connection could be had.
+        """
+        async with self.lend() as connection:
             await connection.execute(enter_group(group_id))
             yield connection
-        except asyncpg.InternalClientError:
-            # The driver no longer knows where the conversation stands, so nobody may go on with it.
-            connection.terminate()
-            raise
-        finally:
-            # Whoever was interrupted leaves a transaction; rolled back here, so that a
-            # connection is never lent again inside one. A broken one is replaced by the pool.
-            try:
-                if not connection.is_closed() and connection.is_in_transaction():
-                    await connection.execute("ROLLBACK")
-            except STORE_ERRORS:
-                connection.terminate()
-            await self.hot.release(connection, timeout=5)
+
+
+async def leave_clean(connection: Raw, after: BaseException | None = None) -> None:
+    """End whatever transaction was left open; a connection on which that fails is never lent again.
+
+    Args:
+        after: What went wrong on it, if anything. Whatever the server did not say itself leaves
+            the driver not knowing where the conversation stands, so nobody may go on with it.
+    """
+    if after is not None and not isinstance(after, asyncpg.PostgresError):
+        connection.terminate()
+        return
+    try:
+        if not connection.is_closed() and connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+    except STORE_ERRORS:
+        connection.terminate()
 
 
 async def driver(tx: Tx) -> Raw:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from timebank.errors import Refusal
+from timebank.store.engine import STORE_ERRORS
 from timebank.store.guards import refuse_unsafe
 from timebank.store.roles import APP, BACKUP, MIGRATE, PUBLIC
 
@@ -40,7 +41,7 @@ async def _look_as(dsn: Dsn, role: str) -> Finding:
     what = f"role {role}"
     try:
         connection = await asyncpg.connect(**dsn(role), timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except STORE_ERRORS as error:
         return Finding(what, False, f"cannot connect: {str(error) or type(error).__name__}")
     try:
         return await _judge(connection, role, what)
