@@ -55,8 +55,6 @@ class Served:
         environment |= {"TIMEBANK_PG_BIN": str(named)} if named else {}
         for name in [name for name in environment if name.startswith("TIMEBANK_TEST")]:
             del environment[name]
-        for name in ("TIMEBANK_STATEFUL", "TIMEBANK_CRASHES", "TIMEBANK_CANCELS"):
-            environment.pop(name, None)
         with (self.home.parent / "serve.err").open("a", encoding="utf-8") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "timebank", "serve", "--data", str(self.home)],

@@ -1,6 +1,6 @@
 """Half of all clients hang up at once: what was acknowledged stays, and no connection stays in a transaction.
 
-``TIMEBANK_CANCELS=30000`` is the full storm.
+``TIMEBANK_TEST_CANCELS=30000`` is the full storm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.faults.served import Cut, a_server, backends, from_inside, post_hours
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
-CLIENTS = int(os.environ.get("TIMEBANK_CANCELS", "3000"))
+CLIENTS = int(os.environ.get("TIMEBANK_TEST_CANCELS", "3000"))
 
 
 async def test_half_of_the_clients_hang_up_and_nothing_acknowledged_is_lost(scratch: Path) -> None:

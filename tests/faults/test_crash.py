@@ -1,6 +1,6 @@
 """kill -9 under load: what was acknowledged is there once, nothing is there twice, and retries tell the truth.
 
-``TIMEBANK_CRASHES=20`` kills as often as the full run does.
+``TIMEBANK_TEST_CRASHES=20`` kills as often as the full run does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.faults.served import Load, Served, a_server, from_inside, written, wr
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
-CRASHES = int(os.environ.get("TIMEBANK_CRASHES", "3"))
+CRASHES = int(os.environ.get("TIMEBANK_TEST_CRASHES", "3"))
 
 
 async def kill(served: Served, what: str) -> None:

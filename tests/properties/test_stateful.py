@@ -1,7 +1,7 @@
 """Whatever people send, in whatever order, the real write door and a plain ledger in memory agree.
 
 Hypothesis makes the story; every outcome and every balance is compared after every step, and
-the whole book is verified at the end of each run. ``TIMEBANK_STATEFUL=300x60`` runs the full one.
+the whole book is verified at the end of each run. ``TIMEBANK_TEST_STATEFUL=300x60`` runs the full one.
 """
 
 from __future__ import annotations
@@ -363,7 +363,7 @@ def loop() -> Iterator[asyncio.Runner]:
 def test_the_book_and_a_plain_ledger_in_memory_agree_after_every_step(
     fresh_dsn: Dsn, tmp_path: Path, loop: asyncio.Runner
 ) -> None:
-    runs, steps = map(int, os.environ.get("TIMEBANK_STATEFUL", "25x30").split("x"))
+    runs, steps = map(int, os.environ.get("TIMEBANK_TEST_STATEFUL", "25x30").split("x"))
     loop.run(keep_commits(fresh_dsn))
     stand = loop.run(open_stand(fresh_dsn, tmp_path))
     try:
