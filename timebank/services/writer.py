@@ -44,7 +44,7 @@ from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
-from timebank.store.engine import STORE_ERRORS, is_our_fault, leave_clean
+from timebank.store.engine import STORE_ERRORS, is_lost, is_our_fault, leave_clean
 from timebank.store.hours import find_hours, set_hours_states
 from timebank.store.ids import id_of, random_ids
 from timebank.store.notes import insert_notes
@@ -233,7 +233,7 @@ class Writer:
     async def _run_for_a_while(self, connection: Raw, group_id: UUID, group: _Group) -> None:
         """Write batches on one connection, but give it back now and then: other groups may wait for one."""
         until = asyncio.get_running_loop().time() + HOLD_S
-        while group.waiting and not connection.is_closed():
+        while group.waiting and not is_lost(connection):
             await self._answer_batch(connection, group_id, group, _gather(group))
             if asyncio.get_running_loop().time() > until:
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,12 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from timebank.ledger.notes import checkpoint_body, key_id, sign_note
+from timebank.store.keys import give_to_owner_of_home
 
 if TYPE_CHECKING:
     from timebank.store.keys import KeyStore
+
+log = logging.getLogger(__name__)
 
 
 #: Between two files. A busy group is signed hundreds of times a second; its file may be that late.
@@ -102,7 +106,12 @@ class Checkpoints:
         while self._dirty:
             group_id = self._dirty.pop()
             size, note = self._newest[group_id]
-            await asyncio.to_thread(self._write, group_id, size, note)
+            try:
+                await asyncio.to_thread(self._write, group_id, size, note)
+            except OSError as error:
+                # A full disk must not stop anybody: the next checkpoint tries again, and until
+                # then verify compares with the last one that could be written.
+                log.warning("the checkpoint of %s was not kept: %s", group_id, error)
             if not self._closing:
                 await asyncio.sleep(_PAUSE_S)
 
@@ -115,6 +124,7 @@ class Checkpoints:
                 return
         side = path.with_suffix(f".{os.getpid()}.new")
         side.write_text(note, encoding="utf-8")
+        give_to_owner_of_home(self._folder, side)
         side.replace(path)
 
     def _path(self, group_id: UUID) -> Path:

@@ -185,14 +185,24 @@ async def leave_clean(connection: Raw, after: BaseException | None = None) -> No
         after: What went wrong on it, if anything. Whatever the server did not say itself leaves
             the driver not knowing where the conversation stands, so nobody may go on with it.
     """
-    if after is not None and not isinstance(after, asyncpg.PostgresError):
-        connection.terminate()
-        return
+    # A connection that breaks is taken back by the pool at once; then it answers nothing any more.
+    with contextlib.suppress(asyncpg.InterfaceError):
+        if after is not None and not isinstance(after, asyncpg.PostgresError):
+            connection.terminate()
+            return
+        try:
+            if not connection.is_closed() and connection.is_in_transaction():
+                await connection.execute("ROLLBACK")
+        except STORE_ERRORS:
+            connection.terminate()
+
+
+def is_lost(connection: Raw) -> bool:
+    """Say whether a lent connection is of no use any more."""
     try:
-        if not connection.is_closed() and connection.is_in_transaction():
-            await connection.execute("ROLLBACK")
-    except STORE_ERRORS:
-        connection.terminate()
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def driver(tx: Tx) -> Raw:

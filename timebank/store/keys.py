@@ -327,13 +327,13 @@ def _make_private(path: Path) -> None:
     except FileExistsError:
         pass
     else:
-        _give_to_owner_of_home(folder, path)
+        give_to_owner_of_home(folder, path)
     for place in (folder, path):
         if place.stat().st_mode & 0o077:
             raise PermissionError(f"{place} can be read by others; run: chmod go= {place}")
 
 
-def _give_to_owner_of_home(folder: Path, path: Path) -> None:
+def give_to_owner_of_home(folder: Path, path: Path) -> None:
     """When root makes the store in somebody's home, it is theirs: the server runs as them."""
     if os.geteuid() != 0:
         return
