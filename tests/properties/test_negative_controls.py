@@ -42,7 +42,7 @@ def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def load_and_think(*given: Any) -> Any:
         state = await load(*given)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         return state
 
     monkeypatch.setattr(Writer, "_load", load_and_think)
