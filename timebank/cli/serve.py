@@ -137,6 +137,7 @@ def _say(settings: Settings, port: int, address: str) -> None:
     lines.append(f"timebank is ready: {address}")
     if token := setup_token(settings.home):
         lines.append(f"Set up your group with this link, which works once: {address}/setup/{token}")
+        lines.append("The same page can load an example group of two years to look at.")
     if not settings.origin:
         lines += [
             "A phone cannot reach this address. Put a web server with TLS in front of it (docs/operating.md),",
