@@ -23,6 +23,7 @@ from tests.database import Dsn
 from tests.properties.stand import Stand, ask, code, hand_over, hours, money, open_stand, said, shut
 from timebank.errors import Refusal
 from timebank.rules.commands import ApproveDraw, CorrectEntry, Instead
+from timebank.store.engine import STORE_ERRORS
 
 T = TypeVar("T")
 
@@ -250,7 +251,7 @@ async def _patiently(ask_again: Callable[[], Awaitable[T]], *, seconds: float = 
     while True:
         try:
             return await ask_again()
-        except (Refusal, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (Refusal, *STORE_ERRORS):
             if asyncio.get_running_loop().time() > give_up:
                 raise
             await asyncio.sleep(0.1)
