@@ -100,6 +100,27 @@ class AmountOutOfRange(Malformed):
     message = N_("The amount must be between 1 and %(amount_max)s; %(amount)s was given.")
 
 
+class AmountTooFine(Malformed):
+    """An amount of money has more digits after the point than its currency."""
+
+    code = "amount_too_fine"
+    message = N_("%(currency)s has %(digits)s digits after the point; this has more.")
+
+
+class AmountUnreadable(Malformed):
+    """A written amount of money cannot be read."""
+
+    code = "amount_unreadable"
+    message = N_("This is no amount such as 12.50.")
+
+
+class ColumnsMissing(Malformed):
+    """A file lacks columns that its layout needs."""
+
+    code = "columns_missing"
+    message = N_("These columns are missing: %(columns)s. Say which of the file's columns they are.")
+
+
 class DateBeforeBegin(Malformed):
     """Something is dated before the group's book began."""
 
@@ -115,11 +136,60 @@ class DateInFuture(Malformed):
     retryable = True
 
 
+class DayAmbiguous(Malformed):
+    """A written day could be read in two ways, and nobody said in which."""
+
+    code = "day_ambiguous"
+    message = N_("Is that day first or month first? Say how the file writes days.")
+
+
+class DayUnreadable(Malformed):
+    """A written day cannot be read, or is in no calendar."""
+
+    code = "day_unreadable"
+    message = N_("This is no day such as 2025-12-31.")
+
+
+class DirectionUnreadable(Malformed):
+    """Money neither comes in nor goes out."""
+
+    code = "direction_unreadable"
+    message = N_("Write in or out.")
+
+
+class DurationNotWhole(Malformed):
+    """A written time is no whole number of minutes."""
+
+    code = "duration_not_whole"
+    message = N_("This is no whole number of minutes. Write hours and minutes, such as 1:20.")
+
+
+class DurationUnreadable(Malformed):
+    """A written time cannot be read."""
+
+    code = "duration_unreadable"
+    message = N_("This is no time such as 1:30, 1h30, 90m or 1.5.")
+
+
+class FieldEmpty(Malformed):
+    """A cell that is needed has nothing in it."""
+
+    code = "field_empty"
+    message = N_("Something is needed here.")
+
+
 class FieldInvalid(Malformed):
     """One field of a request has a wrong shape; ``field`` says which, ``why`` what is wrong."""
 
     code = "field_invalid"
     message = N_("The field %(field)s cannot be read: %(why)s.")
+
+
+class FileUnreadable(Malformed):
+    """A file is not what it should be, or goes on in a way that cannot be read; ``why`` says more."""
+
+    code = "file_unreadable"
+    message = N_("The file cannot be read: %(why)s.")
 
 
 class KeyInvalid(Malformed):
@@ -157,6 +227,34 @@ class MalformedBody(Malformed):
     message = N_("The request cannot be read: %(why)s.")
 
 
+class NumberAmbiguous(Malformed):
+    """A written number could be read in two ways, and nobody said which sign is the decimal one."""
+
+    code = "number_ambiguous"
+    message = N_("This could be two different numbers. Say which decimal sign the file has.")
+
+
+class QuoteOpen(Malformed):
+    """A quotation mark that a cell begins with is never closed."""
+
+    code = "quote_open"
+    message = N_("A quotation mark is opened here and never closed.")
+
+
+class ReferenceTwice(Malformed):
+    """Two lines of a file have the same reference, so one of them may be there twice."""
+
+    code = "reference_twice"
+    message = N_("Line %(line)s has the same reference.")
+
+
+class RowWidth(Malformed):
+    """A line of a file has another number of cells than its header."""
+
+    code = "row_width"
+    message = N_("This line has %(cells)s cells and should have %(columns)s; perhaps it is divided by another sign.")
+
+
 class SameAccountTwice(Malformed):
     """A transfer would move something from an account to itself."""
 
@@ -171,11 +269,25 @@ class TooLarge(Malformed):
     message = N_("The request is too large: at most %(limit)s.")
 
 
+class TotalsDiffer(Malformed):
+    """A file says what it adds up to, and it does not: lines are missing, doubled or changed."""
+
+    code = "totals_differ"
+    message = N_("The file says that it adds up to %(told)s; its lines add up to %(found)s.")
+
+
 class UnitMismatch(Malformed):
     """A transfer names a unit that one of its accounts does not keep."""
 
     code = "unit_mismatch"
     message = N_("%(unit)s cannot be moved here: this account keeps %(account_unit)s.")
+
+
+class UnknownLayout(Malformed):
+    """The columns of a file are those of no layout that can be read."""
+
+    code = "unknown_layout"
+    message = N_("These columns are not known. Say which layout the file has, or which column is what.")
 
 
 class UnsupportedMedia(Malformed):
@@ -235,6 +347,20 @@ class UnknownHeldPlace(Unknown):
 
     code = "unknown_held_place"
     message = N_("This group keeps no %(currency)s at %(held)s.")
+
+
+class UnknownImport(Unknown):
+    """An import that is not there, or not this actor's to see."""
+
+    code = "unknown_import"
+    message = N_("There is no such import in this group.")
+
+
+class UnknownJob(Unknown):
+    """Long work that is not there, or not this actor's to see."""
+
+    code = "unknown_job"
+    message = N_("There is no such work in this group.")
 
 
 class UnknownMember(Unknown):
@@ -363,6 +489,35 @@ class EntryIdReused(Conflict):
     message = N_("This entry id is in the book already, with other content.")
 
 
+class ImportHasFaults(Conflict):
+    """Lines of an import need mending; nothing of it was written."""
+
+    code = "import_has_faults"
+    message = N_("Nothing was imported: %(count)s faults in the file need mending.")
+
+
+class ImportNotUndoable(Conflict):
+    """An import that was undone before, or that only a new group could take back."""
+
+    code = "import_not_undoable"
+    message = N_("This import cannot be undone: it is %(state)s.")
+
+
+class JobNotOpen(Conflict):
+    """Long work is in a state in which this step is not possible."""
+
+    code = "job_not_open"
+    message = N_("This is %(state)s; that step is not possible now.")
+
+
+class JobRunning(Conflict):
+    """Long work of this group is under way; there is one at a time."""
+
+    code = "job_running"
+    message = N_("Something long is being done for this group. Wait for its end, or cancel it.")
+    retryable = True
+
+
 class MoreThanPromised(Conflict):
     """A hand-over would give more than what is still promised."""
 
@@ -428,6 +583,13 @@ class GroupBusy(Busy):
 
     code = "group_busy"
     message = N_("Many people are writing in this book right now. Try again in a moment.")
+
+
+class ImportUnderWay(Busy):
+    """A long import is being written to this book, and everybody else waits for its end."""
+
+    code = "import_under_way"
+    message = N_("A long import is being written to this book. Try again in about %(seconds)s seconds.")
 
 
 class OutcomeUnknown(Busy):
