@@ -19,11 +19,13 @@ from timebank.edge.door import Door
 from timebank.edge.framework import AsIs, Framed
 from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
-from timebank.services.house import open_house
+from timebank.services.house import House, open_house
 from timebank.services.setup import open_desk
+from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.setup import SET_UP_PAGES
+from timebank.web.statement import STATEMENT_PAGES
 
 
 def build_app(
@@ -31,6 +33,7 @@ def build_app(
     dsn: Callable[[str], Mapping[str, Any]],
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    worker: Callable[[House], Runner] | None = None,
 ) -> Litestar:
     """Return the application; it connects when it is started and lets go when it is stopped.
 
@@ -38,6 +41,7 @@ def build_app(
         settings: What the operator decided.
         dsn: Gives the asyncpg arguments for a database role.
         clock: Gives the moment now, aware.
+        worker: Gives what does long work; None for a process of its own.
     """
 
     @asynccontextmanager
@@ -47,7 +51,11 @@ def build_app(
             keeper = Doorkeeper(house.database, house.keys, clock=clock)
             app.state.database = house.database
             app.state.door = Door(house, writer, keeper, clock)
-            async with open_desk(settings, house, clock=clock) as app.state.set_up:
+            runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
+            async with (
+                open_desk(settings, house, clock=clock) as app.state.set_up,
+                open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
+            ):
                 try:
                     yield
                 finally:
@@ -55,7 +63,7 @@ def build_app(
                     await writer.close()
 
     return Litestar(
-        route_handlers=[*API, *PUBLIC_PAGES, *SET_UP_PAGES],
+        route_handlers=[*API, *PUBLIC_PAGES, *SET_UP_PAGES, *STATEMENT_PAGES],
         lifespan=[lifespan],
         exception_handlers={Exception: _answer_error},
         response_class=AsIs,

@@ -433,7 +433,7 @@ class PayerApproved(NotAllowed):
 
 
 class AccountClosed(Conflict):
-    """An account that takes no more entries."""
+    """An account that takes no more entries but corrections of those it has."""
 
     code = "account_closed"
     message = N_("This account is closed.")
@@ -530,6 +530,13 @@ class NicknameTaken(Conflict):
 
     code = "nickname_taken"
     message = N_("Somebody in this group has this nickname already.")
+
+
+class NoTimeBank(Conflict):
+    """Hours that somebody saved in an older time bank, for a group that keeps no hours between two people."""
+
+    code = "no_time_bank"
+    message = N_("This group keeps no hours between two people, so saved hours have no place in its book.")
 
 
 class NotAMirror(Conflict):

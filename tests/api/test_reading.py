@@ -132,7 +132,7 @@ async def test_members_see_the_pot_as_of_midnight_and_duties_see_it_now(house: H
     assert (seen.now, seen.seq) == (False, None)
     assert {pot.pot: pot.available for pot in seen.pots} == {"hours": 11, "money": 2}
     assert {place.held: place.amount for place in seen.held} == {"bank": 2, "cash-box": 0}
-    assert (now.now, now.seq) == (True, 12)
+    assert (now.now, now.seq) == (True, 13)
     assert {pot.pot: pot.available for pot in now.pots} == {"hours": 1111, "money": 2222}
 
 

@@ -1,29 +1,19 @@
-"""The public page in a real browser: what it asks for, how it fits, how it reads without eyes.
-
-Pictures go to ``TIMEBANK_TEST_PICTURES`` or the test's own directory. Without a chromium these
-tests are skipped and say so; ``TIMEBANK_TEST_CHROMIUM`` names another than ``/usr/bin/chromium``.
-"""
+"""The public page in a real browser: what it asks for, how it fits, how it reads without eyes."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import os
 import re
-import shutil
-import socket
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar, get
 from litestar.types import ASGIApp
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving
 from tests.web.fixture_books import EMPTY_BOOK, lively_book
 from timebank.edge.published import PublishedReply
 from timebank.errors import UnknownGroup
@@ -33,17 +23,9 @@ from timebank.web.book_page import book_page
 from timebank.web.pages import PAGE_HEADERS, render
 from timebank.web.public import PUBLIC_PAGES
 
-CHROMIUM = os.environ.get("TIMEBANK_TEST_CHROMIUM") or shutil.which("chromium") or ""
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDTHS = (320, 768, 1280)
-AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not CHROMIUM, reason="no chromium: apt-get install chromium, or set TIMEBANK_TEST_CHROMIUM"
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 BOOKS = {
     "millbank-lane": lively_book(),
@@ -92,31 +74,9 @@ def address() -> Iterator[str]:
     patch.setattr("timebank.web.public.read_public_group", read_group)
     app = Litestar([*PUBLIC_PAGES, right_to_left], openapi_config=None, logging_config=None)
     app.state.database = None
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    with serving(app) as at:
+        yield at
     patch.undo()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's own loop must not meet the session's: it lives in this thread's fixtures only.
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = Path(os.environ.get("TIMEBANK_TEST_PICTURES") or tmp_path_factory.mktemp("pictures"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def look(browser: Browser, url: str, width: int = 1280, **more: Any) -> Page:
@@ -242,6 +202,38 @@ def test_the_poster_is_two_sheets(browser, address, pictures, name):
 
     assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 2
     page.context.close()
+
+
+#: The words of an element in the order in which they stand on the page, from left to right.
+AS_SEEN = """
+element => {
+  const words = [], walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode())
+    for (const found of walker.currentNode.data.matchAll(/[^\\s\\u00a0\\u202f]+/g)) {
+      const range = document.createRange();
+      range.setStart(walker.currentNode, found.index);
+      range.setEnd(walker.currentNode, found.index + found[0].length);
+      words.push([range.getBoundingClientRect().left, found[0]]);
+    }
+  return words.sort((one, other) => one[0] - other[0]).map(word => word[1]);
+}
+"""
+
+
+def test_a_time_with_latin_units_is_read_from_left_to_right_in_every_page(browser, address):
+    for name in ("lively", "rtl"):
+        page = look(browser, address + PAGES[name])
+        times = page.locator(".figure time").all()
+        right = [time.text_content().split() for time in times]
+        assert any(len(words) == 4 for words in right), right
+
+        assert [time.evaluate(AS_SEEN) for time in times] == right
+
+        # Without a word about its direction a time follows the page, and turns round with it.
+        for time in times:
+            time.evaluate("time => time.removeAttribute('dir')")
+        assert ([time.evaluate(AS_SEEN) for time in times] == right) == (name != "rtl")
+        page.context.close()
 
 
 @pytest.mark.parametrize(

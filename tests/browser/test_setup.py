@@ -1,38 +1,29 @@
 """The set-up pages in a real browser: how they fit, how they read without eyes, what they ask for.
 
-A desk without a database stands behind them. Without a chromium these tests are skipped and say so.
+A desk without a database stands behind them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving
 from timebank.errors import ServerFault, SlugTaken
 from timebank.services.setup import ExampleState, MadeGroup
 from timebank.web.public import PUBLIC_PAGES
 from timebank.web.setup import SET_UP_PAGES
 
-CHROMIUM = os.environ.get("TIMEBANK_TEST_CHROMIUM") or shutil.which("chromium") or ""
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # The longer language on the narrow page.
 LOOKS = ((320, "es", "light"), (1280, "en", "dark"))
-AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 MADE = MadeGroup(
     UUID(int=1),
     UUID(int=2),
@@ -51,12 +42,7 @@ STATES = {
     "failed": ExampleState("failed", 91, 730, can_start=True, problem=ServerFault()),
 }
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not CHROMIUM, reason="no chromium: apt-get install chromium, or set TIMEBANK_TEST_CHROMIUM"
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 
 class Desk:
@@ -96,29 +82,8 @@ def address() -> Iterator[str]:
     app = Litestar([*PUBLIC_PAGES, *SET_UP_PAGES], openapi_config=None, logging_config=None)
     app.state.set_up = Desk()
     app.state.door = SimpleNamespace(clock=lambda: datetime.now(UTC))
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = Path(os.environ.get("TIMEBANK_TEST_PICTURES") or tmp_path_factory.mktemp("pictures"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    with serving(app) as at:
+        yield at
 
 
 def fill(page: Page, **answers: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,9 +15,19 @@ from timebank.ledger.checks import WHOLE_BOOK_CHECKS
 from timebank.ledger.entries import EntryKind
 from timebank.ledger.notes import checkpoint_body, key_id, parse_checkpoint, parse_note, sign_note
 from timebank.ledger.tree import Frontier, commitment, leaf_hash, node_hash
+from timebank.rules.audit import AUDIT_CHECKS
+from timebank.rules.set_up import (
+    MINUTES,
+    NewGroup,
+    NewPot,
+    OpenedAccount,
+    accounts_of_group,
+    accounts_of_member,
+    opened_accounts,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "proofs.md").read_text(encoding="utf-8")
-EXAMPLE, NOTE = (block.removeprefix("text\n") for block in PAGE.split("```")[1:4:2])
+EXAMPLE, NOTE, BEGINNING = (block.removeprefix("text\n") for block in PAGE.split("```")[1:6:2])
 
 
 def value(name: str) -> bytes:
@@ -72,8 +83,35 @@ def test_the_checkpoint_of_the_page_is_signed_with_its_key():
     assert parse_checkpoint(parse_note(NOTE).text) == (origin, 3, value("root"))
 
 
+def test_the_beginning_on_the_page_opens_accounts_as_set_up_does():
+    genesis, joined = (json.loads(line) for line in BEGINNING.splitlines())
+    for line, fields in zip(BEGINNING.splitlines(), (genesis, joined), strict=True):
+        assert json_text(fields) == line
+        assert parse(line.encode()) == fields
+    group = NewGroup(
+        slug="garden",
+        name="Garden",
+        languages=("en",),
+        time_zone="UTC",
+        began_on=date.fromisoformat(genesis["began_on"]),
+        categories=("garden",),
+        preset=genesis["preset"],
+        pots=(NewPot("hours", MINUTES, floor=-600),),
+    )
+    numbers = {(a["kind"], a["unit"], a.get("owner", "")): a["number"] for a in genesis["accounts"]}
+    people = accounts_of_member([MINUTES], time_bank=False).values()
+
+    assert genesis["accounts"] == opened_accounts(
+        OpenedAccount(numbers[kind, unit, owner], kind, unit, owner, floor)
+        for kind, unit, owner, floor in accounts_of_group(group)
+    )
+    assert joined["accounts"] == opened_accounts(
+        OpenedAccount(number, one.kind, one.unit) for number in (5210, 4104) for one in people
+    )
+
+
 def test_the_page_names_every_kind_of_entry_and_every_check():
     for kind in EntryKind:
         assert f"`{kind}`" in PAGE, kind
-    for name, promise in WHOLE_BOOK_CHECKS.items():
+    for name, promise in (*WHOLE_BOOK_CHECKS.items(), *AUDIT_CHECKS.items()):
         assert f"| `{name}` | {promise} |" in PAGE

@@ -52,7 +52,12 @@ def wrongs(stage: Stage) -> list[tuple[str, dict[str, object], errors.Refusal]]:
         ),
         ("same", legs(("minutes", n("ada"), n("ada"), 1)), errors.SameAccountTwice()),
         ("unknown", legs(("minutes", n("ada"), 7, 1)), errors.UnknownAccount()),
-        ("closed", legs(("minutes", n("bo"), n("pot"), 1)), errors.AccountClosed()),
+        # The first transfer would be the one that a correction takes back; the second never is.
+        (
+            "closed",
+            legs(("minutes", n("ada"), n("pot"), 1), ("minutes", n("bo"), n("pot"), 1)),
+            errors.AccountClosed(),
+        ),
         (
             "unit",
             legs(("minutes", n("ada"), n("food"), 1)),
@@ -263,6 +268,93 @@ def test_entries_of_a_draw_are_corrected_through_the_draw():
         undo h                | ! already_corrected
         undo f                | ! already_corrected
     """)
+
+
+def test_a_slip_of_somebody_whose_account_is_closed_is_taken_back_and_nothing_else_is_written():
+    stage = Stage()
+    stage.play("""
+        g: give ada pot 60
+        m: money ada.eur food cash 100
+    """)
+    stage.names["ada"].closed = stage.names["ada.eur"].closed = True
+
+    stage.play("""
+        give ada pot 5                       | ! account_closed
+        correct g + give ada pot 45          | ! account_closed
+        correct g + give bo pot 45           | ada.eur -100  bo -45  pot 45  food 100  custody 100  cash 100
+        correct m                            | bo -45  pot 45
+        correct m                            | ! already_corrected
+    """)
+    assert stage.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"reverses": None, "kind": EntryKind.HELP_GIVEN}, errors.AccountClosed()),
+        ({"reversal_legs": 0}, errors.AccountClosed()),
+        ({"reverses": uuid(10**6)}, errors.AccountClosed()),
+        ({"transfers": "twice"}, errors.AccountClosed()),
+        ({"transfers": "smaller"}, errors.NotAMirror()),
+        ({"effective_on": TODAY + timedelta(days=1)}, errors.DateInFuture),
+        ({}, None),
+    ],
+    ids=[
+        *("no original", "no transfer that takes back", "another original", "one transfer more"),
+        *("another amount", "tomorrow", "the mirror"),
+    ],
+)
+def test_only_a_true_mirror_moves_a_closed_account(change, refusal):
+    stage = Stage()
+    stage.play("g: give ada pot 60")
+    draft, _ = stage.draft(["correct", "g"])
+    assert draft is not None
+    stage.names["ada"].closed = True
+    one = draft.transfers[0]
+    transfers = {"twice": (one, one), "smaller": (one._replace(amount=59),)}
+    change = {
+        name: transfers.get(value, value) if name == "transfers" else value for name, value in change.items()
+    }
+    before = stage.everything()
+
+    answer = stage.books.post([draft._replace(**change)], NOW)
+
+    if refusal is None:
+        assert isinstance(answer, tuple)
+        assert stage.names["ada"].net == 0
+    else:
+        assert answer == refusal if isinstance(refusal, errors.Refusal) else isinstance(answer, refusal)
+        assert stage.everything() == before
+
+
+def test_a_slip_is_not_taken_back_from_another_place_that_is_closed():
+    stage = Stage()
+    stage.play("""
+        m: money ada.eur food cash 100
+        money ada.eur food bank 100
+    """)
+    stage.names["bank"].closed = stage.names["cash"].closed = True
+
+    stage.play("""
+        correct m cash=bank | ! account_closed
+        correct m           | ada.eur -100  food 100  custody 100  bank 100
+    """)
+
+
+def test_what_a_draws_own_correction_gives_back_stays_out_of_a_closed_pot():
+    stage = Stage()
+    stage.play("""
+        money ada.eur food cash 100
+        promise food 50 d1
+        h: hand food cash 50 d1
+        close d1
+    """)
+    stage.names["food"].closed = True
+    before = stage.everything()
+
+    stage.refused("undo h")
+
+    assert stage.everything() == before
 
 
 MIRRORS = {

@@ -28,7 +28,9 @@ from timebank.rules.set_up import MINUTES, NewHeldPlace, NewPot, Terms
 from timebank.services.groups import create_group
 from timebank.services.house import House
 from timebank.services.members import (
+    NewMember,
     add_member,
+    add_members,
     erase_member,
     find_member,
     grant_role,
@@ -95,6 +97,26 @@ async def test_a_new_group_has_its_accounts_its_first_records_and_a_signed_check
     head = (await rows(house, group_id, "SELECT seq, checkpoint FROM timebank.book_heads"))[0]
     assert head["seq"] == 3
     assert head["checkpoint"].startswith("bank.example/g/riverside/live\n3\n")
+
+
+async def test_the_first_record_opens_every_account_that_the_group_begins_with(house: House) -> None:
+    group = a_group(pots=(NewPot("hours", MINUTES, floor=-600), NewPot("money", "EUR")))
+    group_id = await create_group(house, group, origin="bank.example/g/riverside", now=NOW)
+
+    first = (await rows(house, group_id, "SELECT record FROM timebank.records WHERE seq = 1"))[0]["record"]
+
+    said = json.loads(first)["accounts"]
+    accounts = await rows(house, group_id, "SELECT account_id, kind, unit, floor FROM timebank.accounts")
+    assert [one["number"] for one in said] == sorted(row["account_id"] for row in accounts)
+    assert {(one["number"], one["kind"], one["unit"], one.get("floor")) for one in said} == set(
+        map(tuple, accounts)
+    )
+    owners = {one["owner"]: one["kind"] for one in said if one["kind"] in ("pot", "held")}
+    assert owners == {"hours": "pot", "money": "pot", "eur-cash-1": "held", "eur-bank-1": "held"}
+    assert {one["kind"] for one in said if "owner" not in one} == {
+        *("outside", "custody", "opening", "adjustment")
+    }
+    assert b"cash-box" not in first, "what a group calls a place may name somebody"
 
 
 async def test_an_address_is_taken_once_and_a_refused_group_leaves_no_trace(house: House) -> None:
@@ -208,6 +230,39 @@ async def test_time_bank_groups_give_everybody_an_exchange_account(house: House)
     member = await find_member(house, group_id, member_id=member_id, now=NOW)
     assert set(member.accounts) == {"minutes", "EUR", "exchange:minutes"}
     assert len(set(member.accounts.values())) == 3
+
+
+async def test_who_joined_is_in_the_book_as_numbers_and_no_number_is_tied_to_another(
+    house: House, cast: Cast
+) -> None:
+    several, one = [NewMember(name) for name in ("Ida", "Jo", "Kit", "Lu")], [NewMember("Max")]
+
+    ids = await add_members(house, cast.group_id, several, now=NOW)
+    ids += await add_members(house, cast.group_id, one, now=NOW, actor=7)
+
+    records = await rows(
+        house, cast.group_id, "SELECT record FROM timebank.records WHERE kind = 'joined' ORDER BY seq"
+    )
+    *_, together, alone = (json.loads(row["record"]) for row in records)
+    assert (together["actor"], alone["actor"]) == (0, 7)
+    for said, members in ((together, ids[:4]), (alone, ids[4:])):
+        assert set(said) == {"accounts", "actor", "kind", "recorded_at", "v"}
+        assert all(set(account) == {"kind", "number", "unit"} for account in said["accounts"])
+        numbers = [account["number"] for account in said["accounts"]]
+        found = [
+            await find_member(house, cast.group_id, member_id=member_id, now=NOW) for member_id in members
+        ]
+        assert numbers == sorted(number for member in found for number in member.accounts.values())
+
+
+async def test_members_who_could_not_join_leave_no_record(house: House, cast: Cast) -> None:
+    before = await kinds(house, cast.group_id)
+
+    with pytest.raises(NicknameTaken):
+        await add_members(house, cast.group_id, [NewMember("Ida"), NewMember("Ada")], now=NOW)
+
+    assert await kinds(house, cast.group_id) == before
+    assert before == ["genesis", "policy", "policy", "joined", "role", "role", "role"]
 
 
 # ---------------------------------------------------------------- duties

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,13 +24,18 @@ from tests.properties.stand import (
     code,
     hand_over,
     hours,
+    make_group,
     money,
     said,
 )
 from timebank.cli import verify as command
 from timebank.config import Settings
+from timebank.ledger.accounts import AccountKind
+from timebank.ledger.entries import EntryKind
 from timebank.rules.commands import ApproveDraw, AskDraw, CorrectEntry, Instead
+from timebank.rules.set_up import Terms
 from timebank.services.close import close_period
+from timebank.services.members import erase_member
 from timebank.services.verify import CHECKS, Verdict, list_books, verify_group
 
 pytestmark = [pytest.mark.database]
@@ -51,7 +58,6 @@ TABLES = (
 
 #: What no record of the book speaks of, so that verify says aloud that it does not prove it.
 UNPROVED = {
-    ("accounts", "closed"): "set-up; verify says so",
     ("book_heads", "setup_version"): "a counter for writers' memories, no statement",
     ("closes", "closed_at"): "when the close ran; the closing record has its own moment",
     ("policies", "pot_id"): "kept by a foreign key; without it the version is missing, which is found",
@@ -174,12 +180,6 @@ def chosen(column: Column) -> list[str]:
     # Under the preset open every line has its day.
     if column.nullable and column != Column("published_lines", "day", "date", True):
         places = [f"{column.name} IS NULL", f"{column.name} IS NOT NULL"]
-    if (column.table, column.name) == ("accounts", "floor"):
-        # A pot's own floor is set-up: verify says that it does not prove it.
-        places = [f"{place} AND kind <> 'pot'" for place in places]
-    if (column.table, column.name) == ("accounts", "account_id"):
-        # The number of a control account that nothing ever moved is named nowhere else.
-        places = ["debits + credits > 0 OR kind IN ('pot', 'promised', 'shared', 'member', 'held')"]
     return places
 
 
@@ -232,6 +232,33 @@ async def test_one_changed_column_of_any_row_is_found_and_named(busy: Stand) -> 
 
     assert tried > 60
     assert not missed, "\n".join(map(str, missed))
+
+
+async def test_every_record_that_moves_nothing_has_the_keys_that_the_page_says(busy: Stand) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "proofs.md").read_text(encoding="utf-8")
+    told = {
+        kind: set(re.findall(r"`(\w+)`", keys))
+        for kind, keys in re.findall(r"^\| `(\w+)` \| [^|]+ \| ((?:`\w+`(?:, )?)+) \|$", page, re.MULTILINE)
+    }
+    # In the second group two people have to say yes; in the first somebody wants to be forgotten.
+    cautious = await make_group(busy.house, "cautious", money=Terms(approvals=((0, 2),)))
+    asked = said(await busy.send("ada", AskDraw("money", 4000, "EUR", "repairs"), group=cautious))
+    assert said(await busy.send("bo", ApproveDraw(UUID(asked["id"])), group=cautious))["state"] == "asked"
+    gone = busy.group.people["hal"].member_id
+    await erase_member(busy.house, busy.group.group_id, gone, now=datetime.now(UTC))
+
+    query = "SELECT kind, record FROM timebank.records WHERE kind <> ALL($1)"
+    rows = [
+        *await busy.rows(query, list(EntryKind)),
+        *await busy.rows(query, list(EntryKind), group=cautious),
+    ]
+
+    found = {row["kind"]: set(json.loads(row["record"])) for row in rows}
+    assert (await verify_group(busy.house, cautious.group_id)).ok
+    assert (await verdict_of(busy)).ok
+    assert set(found) == {"genesis", "joined", "role", "policy", "approval", "closing", "erasure"}
+    always = {"actor", "kind", "recorded_at", "v"}
+    assert found == {kind: told[kind] | always for kind in found}
 
 
 Tamper = Callable[[Any, int], Awaitable[Any]]
@@ -298,6 +325,53 @@ async def test_rows_deleted_added_or_swapped_are_found_and_named(busy: Stand, wh
         assert expected in {finding.seq for finding in verdict.findings}, verdict.findings
         await restore(connection, table)
     await connection.close()
+
+
+# An account of each kind that the group itself begins with, and of a member.
+_POT = "kind = 'pot' AND unit = 'EUR'"
+_MEMBER = "account_id = (SELECT max(account_id) FROM timebank.accounts WHERE kind = 'member')"
+_IDLE = "account_id = (SELECT max(account_id) FROM timebank.accounts WHERE debits + credits = 0)"
+
+SET_UPS = {
+    "a lower floor of a pot": f"UPDATE timebank.accounts SET floor = -100000 WHERE {_POT}",
+    "no floor of a pot": f"UPDATE timebank.accounts SET floor = NULL WHERE {_POT}",
+    "a floor of a pot that had none": "UPDATE timebank.accounts SET floor = 0 WHERE kind = 'pot' AND floor IS NULL",
+    "another unit": f"UPDATE timebank.accounts SET unit = 'USD' WHERE {_MEMBER}",
+    "another kind": f"UPDATE timebank.accounts SET kind = 'outside' WHERE {_MEMBER}",
+    "another pot": f"UPDATE timebank.accounts SET pot_account = 0 WHERE {_POT}",
+    "a pot's account closed": f"UPDATE timebank.accounts SET closed = true WHERE {_POT}",
+    "a member's account closed": f"UPDATE timebank.accounts SET closed = true WHERE {_MEMBER}",
+    "an idle account gone": f"DELETE FROM timebank.accounts WHERE {_IDLE}",
+    "an idle account under another number": f"UPDATE timebank.accounts SET account_id = 12 WHERE {_IDLE}",
+    **{
+        f"one account more of kind {kind}": f"""
+            INSERT INTO timebank.accounts (group_id, account_id, kind, unit, pot_account, floor, closed,
+                                           debits, credits, reversal_debits, reversal_credits)
+            SELECT group_id, 12, '{kind}', 'USD', 0, NULL, false, 0, 0, 0, 0
+              FROM timebank.groups
+        """
+        for kind in AccountKind
+    },
+}
+
+
+@pytest.mark.parametrize("what", SET_UPS)
+async def test_no_account_is_other_than_a_record_opened_it(busy: Stand, what: str) -> None:
+    connection = await unguarded(busy.dsn)
+    assert (await verdict_of(busy)).ok
+
+    assert (await connection.execute(SET_UPS[what])).split()[-1] == "1"
+
+    found = {finding.check: finding for finding in (await verdict_of(busy)).findings}
+    assert "opened" in found, found
+    assert re.search(r"account \d+", found["opened"].what)
+    await restore(connection, "accounts")
+    assert (await verdict_of(busy)).ok
+    await connection.close()
+
+
+async def test_what_is_proved_of_accounts_is_no_longer_said_to_be_unproved(busy: Stand) -> None:
+    assert (await verdict_of(busy)).unproved == ()
 
 
 async def test_a_tail_cut_off_cleanly_is_seen_by_the_checkpoint_outside_the_database(busy: Stand) -> None:

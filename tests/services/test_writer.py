@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from tests.cast import Cast
 from timebank.edge.problems import renderer
@@ -27,9 +28,14 @@ from timebank.rules.commands import (
     Instead,
     LogHours,
 )
+from timebank.rules.set_up import Terms
 from timebank.services import writer as writer_module
+from timebank.services.groups import policy_fields
+from timebank.services.members import grant_role
 from timebank.services.verify import verify_group
 from timebank.services.writer import SLICE, Answer, Writer
+from timebank.store import groups as groups_store
+from timebank.store.groups import PolicyRow
 
 pytestmark = pytest.mark.database
 
@@ -322,6 +328,82 @@ async def test_hours_of_a_draw_are_given_in_parts_and_beyond(desk: Desk) -> None
     assert balances["pot", "minutes"] == 110 - 90
     assert balances["promised", "minutes"] == 0
     assert await desk.verified()
+
+
+# ---------------------------------------------------------------- a new version of the rules
+
+
+async def agree(desk: Desk, pot: str, terms: Terms, *, version: int = 2) -> None:
+    """Have the group agree on a further version of a pot's policy, and write it down as set-up does."""
+    house, group_id = desk.cast.house, desk.cast.group_id
+    async with house.database.tx(group_id) as tx:
+        await groups_store.bump_setup_version(tx, group_id)
+        found = await tx.execute(text("SELECT pot_id FROM timebank.pots WHERE code = :pot"), {"pot": pot})
+        policy = PolicyRow(found.scalar_one(), pot, version, desk.today, terms.as_json())
+        await groups_store.insert_policies(tx, group_id, [policy])
+        kept = await house.append_records(
+            tx, group_id, [("policy", 0, policy_fields(policy))], now=datetime.now(UTC)
+        )
+    house.checkpoints.keep(group_id, *kept)
+
+
+async def test_an_ask_keeps_the_number_of_yeses_that_it_was_asked_under(desk: Desk) -> None:
+    await desk.said("ed", GiveMoney("money", 9000, "EUR", "bank", None, desk.today))
+    before = draw_uuid(await desk.said("ada", AskDraw("money", 2000, "EUR", "cooking")))
+    half = draw_uuid(await desk.said("ada", AskDraw("money", 4000, "EUR", "cooking")))
+    assert (await desk.said("bo", ApproveDraw(half)))["approvals_needed"] == 2
+
+    await agree(desk, "money", Terms(approvals=((0, 2), (3000, 3))))
+    after = draw_uuid(await desk.said("ada", AskDraw("money", 2000, "EUR", "cooking")))
+
+    assert (await desk.said("bo", ApproveDraw(before)))["state"] == "promised"
+    assert (await desk.said("di", ApproveDraw(half)))["state"] == "promised"
+    said = await desk.said("bo", ApproveDraw(after))
+    assert (said["state"], said["approvals_needed"]) == ("asked", 2)
+    assert await desk.verified()
+
+
+async def test_an_ask_keeps_who_may_hand_over_as_it_was_asked_under(desk: Desk) -> None:
+    await grant_role(
+        desk.cast.house, desk.cast.group_id, desk.cast.ids["bo"], "treasurer", now=datetime.now(UTC)
+    )
+    before = await a_promised_draw(desk)
+
+    await agree(desk, "money", Terms(two_people=True))
+    after = await a_promised_draw(desk)
+
+    assert (await desk.said("bo", HandOver(before, "cash-box")))["code"] == "payer_approved"
+    assert (await desk.said("bo", HandOver(after, "cash-box")))["state"] == "handed_over"
+    assert (await desk.said("ed", HandOver(before, "cash-box")))["state"] == "handed_over"
+    assert await desk.verified()
+
+
+@pytest.mark.parametrize("at_once_before", [True, False])
+async def test_hours_beyond_a_promise_go_where_the_ask_was_asked_to(desk: Desk, at_once_before: bool) -> None:
+    # One version says "at once" to half an hour, the other wants a yes for any amount.
+    at_once, with_a_yes = Terms(approvals=((0, 0), (30, 1))), Terms()
+    versions = [at_once, with_a_yes] if at_once_before else [with_a_yes, at_once]
+    if at_once_before:
+        await agree(desk, "hours", versions[0])
+    draw = draw_uuid(await desk.said("ada", AskDraw("hours", 60, "minutes", "cooking")))
+    await desk.said("bo", ApproveDraw(draw))
+
+    await agree(desk, "hours", versions[1], version=3 if at_once_before else 2)
+    await desk.said("flo", desk.hours(80, draw=draw))
+
+    balances = await desk.balances()
+    assert balances["shared", "minutes"] == (80 if at_once_before else 60)
+    assert balances["pot", "minutes"] == (0 if at_once_before else 20)
+    assert await desk.verified()
+
+
+async def test_what_is_asked_from_now_on_follows_the_newest_version(desk: Desk) -> None:
+    assert (await desk.said("ada", AskDraw("money", 2000, "EUR", "cooking")))["state"] == "asked"
+
+    await agree(desk, "money", Terms(per_request_max=1000))
+
+    assert (await desk.said("ada", AskDraw("money", 2000, "EUR", "cooking")))["code"] == "policy_refuses"
+    assert (await desk.said("ada", AskDraw("money", 1000, "EUR", "cooking")))["state"] == "asked"
 
 
 # ---------------------------------------------------------------- corrections

@@ -266,7 +266,7 @@ async def test_in_a_group_no_row_of_another_can_be_changed_or_taken(walled: Wall
         await transaction.rollback()
 
     assert changed > 0
-    assert deleted == 2
+    assert deleted == 3
 
 
 async def test_in_a_group_no_row_can_be_given_to_another(walled: Walled, app: Any) -> None:
@@ -388,7 +388,7 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
     assert await allowed("TRUNCATE") == set()
     assert await allowed("REFERENCES") == set()
     assert await allowed("TRIGGER") == set()
-    assert await allowed("DELETE") == {"people.notes", "people.tokens"}
+    assert await allowed("DELETE") == {"people.import_papers", "people.notes", "people.tokens"}
     assert await allowed("UPDATE") == {
         "people.member_roles",
         "people.members",
@@ -401,6 +401,9 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
         "timebank.draws",
         "timebank.held_places",
         "timebank.hours",
+        "timebank.import_columns",
+        "timebank.imports",
+        "timebank.jobs",
         "timebank.pots",
         "timebank.published_groups",
         "timebank.published_slugs",
@@ -412,10 +415,21 @@ async def test_what_every_commitment_holds_cannot_be_changed(app: Any) -> None:
         await enter(app, GROUP_A)
         assert await app.execute("UPDATE timebank.groups SET name = 'Helping hands'") == "UPDATE 1"
 
-        for column in ("group_id", "book_id", "origin", "began_on", "created_at"):
+        for column in ("group_id", "book_id", "origin", "created_at"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 async with app.transaction():
                     await app.execute(f"UPDATE timebank.groups SET {column} = {column}")
+
+
+async def test_a_book_begins_earlier_if_an_import_says_so_and_never_later(app: Any) -> None:
+    async with app.transaction():
+        await enter(app, GROUP_A)
+        earlier = "UPDATE timebank.groups SET began_on = began_on - 1"
+        assert await app.execute(earlier) == "UPDATE 1"
+
+        with pytest.raises(asyncpg.PostgresError, match="cannot begin later"):
+            async with app.transaction():
+                await app.execute("UPDATE timebank.groups SET began_on = began_on + 1")
 
 
 @pytest.mark.parametrize("role", [SUPERUSER, MIGRATE])

@@ -82,8 +82,8 @@ async def get_statement(request: Request[Any, Any, Any]) -> ASGIApp:
     )
     return json_reply(
         StatementOut(
-            totals=[_total(total) for total in statement.totals],
-            lines=[_line(line) for line in statement.lines],
+            totals=[total_out(total) for total in statement.totals],
+            lines=[line_out(line) for line in statement.lines],
             next=statement.next,
         )
     )
@@ -95,11 +95,13 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _total(total: Total) -> TotalOut:
+def total_out(total: Total) -> TotalOut:
+    """Return a total as the API says it."""
     return TotalOut(total.unit, total.given, total.received)
 
 
-def _line(line: Line) -> LineOut:
+def line_out(line: Line) -> LineOut:
+    """Return a line as the API says it."""
     time = line.unit == MINUTES
     return LineOut(
         id=line.id,

@@ -1,7 +1,8 @@
 """The ``timebank`` command: one file per sub-command, one sentence per refusal.
 
 A command is a module with ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(args) -> int``.
-It finds what the operator decided in ``args.settings``. ``NEEDS_HOME = False`` marks one that
+It finds what the operator decided in ``args.settings``. ``prepare(words, args) -> words``, where it
+has one, is called before root is given up and may open what only root can. ``NEEDS_HOME = False`` marks one that
 neither reads nor writes the home, so that it needs no ``--data`` and stays who it is as root.
 
 Exit codes: 0 done; 1 refused, or a check failed; 2 the command line or a setting cannot be read.
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import keyword
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +28,7 @@ DONE: Final = 0
 REFUSED: Final = 1
 USAGE: Final = 2
 
-COMMANDS: Final = ("serve", "demo", "close", "verify", "member", "token", "doctor", "bench")
+COMMANDS: Final = ("serve", "demo", "import", "export", "close", "verify", "member", "token", "doctor", "bench")
 DEFAULT: Final = "serve"
 
 
@@ -74,6 +77,8 @@ def main(argv: Sequence[str] | None = None, *, home: tuple[Path, str] | None = N
 
 def _run(command: Command, args: argparse.Namespace, words: Sequence[str]) -> int:
     if _needs_home(command):
+        if os.geteuid() == 0 and hasattr(command, "prepare"):
+            words = command.prepare(words, args)
         # Imported late: most of it is only ever needed by root.
         from timebank.cli.unprivileged import drop_root
 
@@ -110,7 +115,9 @@ def _add(commands: Any, name: str) -> None:
 
 
 def _load(name: str) -> Command:
-    return cast("Command", importlib.import_module(f"timebank.cli.{name}"))
+    # A module cannot have the name of a keyword.
+    module = f"{name}_" if keyword.iskeyword(name) else name
+    return cast("Command", importlib.import_module(f"timebank.cli.{module}"))
 
 
 def _needs_home(command: Command) -> bool:

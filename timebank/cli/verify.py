@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import os
-import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from timebank.cli.database import Dsn, open_database
+from timebank.cli.progress import Bar
 from timebank.config import Settings
+from timebank.services.jobs import step_back
 
 if TYPE_CHECKING:
     from timebank.services.verify import Progress, Verdict
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 NAME: Final = "verify"
 HELP: Final = "recompute every balance, day, byte and tree of the books, and name the first wrong record"
 
-#: How far this command steps back behind whoever writes: as far as an ordinary user may say.
-_NICE: Final = 19
-_PROGRESS_EVERY_S: Final = 0.2
-
 _PROVED: Final = """\
   Every record is there, in order, with the bytes it was written with: {records} of them, {entries} entries.
   Every transfer, balance and sum by day is the one that follows from these bytes; debits equal credits.
+  Every account is as a record opened it: its kind, unit, pot and floor, and none is closed.
   No decision took an account below its floor; every correction takes back what it corrects, once.
   The signed checkpoint is of exactly these records.{kept}{published}"""
 _KEPT: Final = """
@@ -43,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the books; 0 when everything is as it should be, 1 when anything is not."""
     settings: Settings = args.settings
-    _step_back(0)
+    step_back(0, idle=True)
     with open_database(settings) as dsn:
         return asyncio.run(_verify(settings, dsn, args.group))
 
@@ -66,7 +63,7 @@ async def _verify(settings: Settings, dsn: Dsn, slug: str | None) -> int:
                 house,
                 group_id,
                 progress=_progress(shown),
-                meet=_step_back if settings.embedded else lambda _pid: None,
+                meet=partial(step_back, idle=True) if settings.embedded else lambda _pid: None,
             )
             _tell(shown, group_id, verdict, time.monotonic() - began)
             wrong += not verdict.ok
@@ -102,36 +99,5 @@ def _tell(name: str, group_id: UUID, verdict: Verdict, seconds: float) -> None:
 
 def _progress(name: str) -> Progress:
     """Return what shows on a terminal how far the check is, and says nothing elsewhere."""
-    if not sys.stderr.isatty():
-        return lambda _done, _total: None
-    return _Line(name).show
-
-
-class _Line:
-    """One line on the terminal that is written over and over."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.next_at = 0.0
-
-    def show(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done < total and now < self.next_at:
-            return
-        self.next_at = now + _PROGRESS_EVERY_S
-        percent = 100 if not total else 100 * done // total
-        end = "\r" if done < total else "\r\x1b[K"
-        print(f"\r{self.name}: {percent} % of {total:,} records{end}", end="", file=sys.stderr, flush=True)
-
-
-def _step_back(pid: int) -> None:
-    """Let a process step back behind everybody who writes: this one (0), or the database's that serves it.
-
-    The database's is asked only where it runs on this machine, as our user.
-    """
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
-    # Being nice still takes its turn and is in the way of others; being idle takes what is left over.
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    bar = Bar(name)
+    return lambda done, total: bar.show("records", done, total)

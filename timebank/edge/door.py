@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from timebank.edge.bodies import Reader, check_media_type, receive_body
-from timebank.edge.headers import JSON, PROBLEM, Reply
+from timebank.edge.headers import JSON, PROBLEM, REPLAYED, Reply
 from timebank.edge.idempotency import check_key, request_hash
 from timebank.edge.problems import language_of, renderer, reply
 from timebank.errors import Refusal
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REPLAYED: Final = ((b"idempotent-replayed", b"true"),)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -121,7 +120,7 @@ class Write(Generic[T]):
             answer.status,
             answer.body,
             JSON if answer.status < 400 else PROBLEM,
-            _REPLAYED if answer.replayed else (),
+            (REPLAYED,) if answer.replayed else (),
         )
 
 

@@ -26,6 +26,9 @@ GUARDS: Final[RawHeaders] = [
 #: For whatever somebody got because of who they are, and for refusals: no cache keeps it.
 NOT_KEPT: Final = (b"cache-control", b"no-store")
 
+#: On an answer that was given before, under the same key.
+REPLAYED: Final = (b"idempotent-replayed", b"true")
+
 JSON: Final = (b"content-type", b"application/json")
 PROBLEM: Final = (b"content-type", b"application/problem+json")
 

@@ -63,19 +63,10 @@ def writes(
         body: Struct of the body.
         status: What an accepted request is answered with.
     """
-    key = Parameter(
-        name="Idempotency-Key",
-        param_in="header",
-        required=True,
-        description="1 to 255 printable ASCII characters. The same key gets the same answer again, byte by "
-        "byte; with another request it is refused with 422.",
-        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
-    )
-
     return _operation(
         summary=summary,
         description=description,
-        parameters=[key],
+        parameters=[_key()],
         request_body=RequestBody(
             content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=body_required
         ),
@@ -95,26 +86,102 @@ def reads(
         answer: Struct of the answer.
         query: Query parameters, all optional.
     """
-    parameters = [
-        Parameter(
-            name=field.name,
-            param_in="query",
-            required=False,
-            description=field.description,
-            schema=Schema(**field.schema),
-        )
-        for field in query
-    ]
     return _operation(
         summary=summary,
         description=description,
-        parameters=parameters,
+        parameters=_query_parameters(query),
         request_body=None,
         responses={
             "200": _answer("What was asked for.", _reference(answer)),
             **_problems("401", "403", "404", "422", "503"),
         },
     )
+
+
+def gives_file(
+    media_type: str, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+) -> type[Operation]:
+    """Describe a route that gives a signed-in actor a file.
+
+    Args:
+        media_type: Its Content-Type, without parameters.
+        query: Query parameters, all optional.
+    """
+    file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=_query_parameters(query),
+        request_body=None,
+        responses={
+            "200": OpenAPIResponse(
+                description="The file, sent while it is written.", content={media_type: file}
+            ),
+            **_problems("401", "403", "404", "413", "422", "503"),
+        },
+    )
+
+
+def takes_files(
+    answer: type,
+    media_types: tuple[str, ...],
+    *,
+    summary: str,
+    description: str,
+    query: tuple[QueryField, ...],
+) -> type[Operation]:
+    """Describe a route that takes a file as its body, or a form with several.
+
+    Args:
+        answer: Struct of the answer.
+        media_types: Of the file.
+        query: Query parameters, all optional; a form has them as fields.
+    """
+    file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+    form = OpenAPIMediaType(
+        schema=Schema(
+            type=OpenAPIType.OBJECT,
+            properties={
+                "file": Schema(
+                    type=OpenAPIType.ARRAY,
+                    items=Schema(type=OpenAPIType.STRING),
+                    description="One or more files",
+                ),
+                **{field.name: Schema(**field.schema) for field in query},
+            },
+        )
+    )
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[_key(), *_query_parameters(query)],
+        request_body=RequestBody(
+            content={**dict.fromkeys(media_types, file), "multipart/form-data": form}, required=True
+        ),
+        responses=_accepted(answer, "413"),
+    )
+
+
+def asks_for(answer: type, *, summary: str, description: str) -> type[Operation]:
+    """Describe a route that asks for work which goes on after the answer; it needs no body.
+
+    Args:
+        answer: Struct of the answer.
+    """
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[_key()],
+        request_body=None,
+        responses=_accepted(answer),
+    )
+
+
+def _accepted(answer: type, *more: str) -> dict[str, OpenAPIResponse]:
+    return {
+        "202": _answer("Taken in; look again for what comes of it.", _reference(answer)),
+        **_problems("400", "401", "403", "404", "409", *more, "422", "503"),
+    }
 
 
 def build_document(app: Litestar) -> dict[str, Any]:
@@ -155,6 +222,30 @@ def _operation(
             self.security = _SECURITY
 
     return Described
+
+
+def _key() -> Parameter:
+    return Parameter(
+        name="Idempotency-Key",
+        param_in="header",
+        required=True,
+        description="1 to 255 printable ASCII characters. The same key gets the same answer again, byte by "
+        "byte; with another request it is refused with 422.",
+        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
+    )
+
+
+def _query_parameters(query: tuple[QueryField, ...]) -> list[Parameter]:
+    return [
+        Parameter(
+            name=field.name,
+            param_in="query",
+            required=False,
+            description=field.description,
+            schema=Schema(**field.schema),
+        )
+        for field in query
+    ]
 
 
 def _reference(shape: type) -> Reference:

@@ -16,6 +16,7 @@ from timebank.errors import (
     N_,
     Busy,
     Conflict,
+    ImportUnderWay,
     KeyInvalid,
     KeyMissing,
     Malformed,
@@ -38,7 +39,7 @@ from timebank.errors import (
 from timebank.i18n import choose_language
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from litestar import Request
 
@@ -125,19 +126,24 @@ def say(refusal: Refusal, language: Language) -> Rendered:
     """Return the status and the problem details of a refusal."""
     status = status_of(refusal)
     params = {name: _shown(value) for name, value in refusal.params.items()}
-    words = dict(params)
-    if "why" in words:
-        words["why"] = language.say(str(words["why"]))
-    detail = language.say(refusal.message)
     return status, {
         "type": problem_type(refusal),
         "title": language.say(_TITLES[status]),
         "status": status,
-        "detail": detail % words if words else detail,
+        "detail": sentence(refusal.message, params, language),
         "code": refusal.code,
         "retryable": refusal.retryable,
         "params": params,
     }
+
+
+def sentence(message: str, params: Mapping[str, str | int], language: Language) -> str:
+    """Return what a refusal says in one language, also one that was kept as its message and parameters."""
+    words = {name: _shown(value) for name, value in params.items()}
+    if "why" in words:
+        words["why"] = language.say(str(words["why"]))
+    said = language.say(message)
+    return said % words if words else said
 
 
 def reply(refusal: Refusal, language: Language, more: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
@@ -149,7 +155,8 @@ def reply(refusal: Refusal, language: Language, more: tuple[tuple[bytes, bytes],
         # What still comes of the body is not worth reading; without this the server would, for ever.
         more += ((b"connection", b"close"),)
     elif status == 503:
-        more += ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
+        seconds = refusal.params["seconds"] if isinstance(refusal, ImportUnderWay) else RETRY_AFTER_SECONDS
+        more += ((b"retry-after", b"%d" % int(seconds)),)
     return Reply(status, msgspec.json.encode(problem), PROBLEM, more)
 
 

@@ -31,7 +31,7 @@ class Account:
         pot_account: For pot, promised and shared the number of the pot's own account; else 0.
         floor: Lowest balance that a decision may leave, or None. Promised and held accounts
             always have the floor 0, and for them it binds facts too.
-        closed: Whether it takes no more entries.
+        closed: Whether it takes no more entries but corrections of those it has.
         debits: Sum of all that was taken from it, from 0 to 2^53 - 1.
         credits: Sum of all that was put into it, same range.
         reversal_debits: The part of ``debits`` that corrections put there.

@@ -13,7 +13,7 @@ number over all transfers of the draft before the next number:
  3. ``AmountOutOfRange``      below 1 or above 10^12
  4. ``SameAccountTwice``      in one transfer
  5. ``UnknownAccount``
- 6. ``AccountClosed``
+ 6. ``AccountClosed``         but not for what a correction takes back: a leaver's slip can be mended
  7. ``UnitMismatch``
  8. ``DateInFuture``          later than today
  9. ``DateBeforeBegin``       earlier than the book
@@ -173,7 +173,11 @@ class Books:
                 or source.unit != unit
                 or target.unit != unit
             ):
-                return self._first_flaw(draft)
+                flaw = self._first_flaw(draft)
+                if flaw is not None:
+                    return flaw
+                # All that was unusual is a closed account that a correction takes back from.
+                break
         if not self.began_on <= draft.effective_on <= self.today:
             return self._first_flaw(draft)
         if draft.reverses is not None:
@@ -203,12 +207,23 @@ class Books:
         ]
         if any(account is None for _, account in sides):
             return errors.UnknownAccount()
-        if any(account.closed for _, account in sides if account):
+        if self._moves_closed(draft):
             return errors.AccountClosed()
         for unit, account in sides:
             if account and account.unit != unit:
                 return errors.UnitMismatch(unit=unit, account_unit=account.unit)
         return None
+
+    def _moves_closed(self, draft: Draft) -> bool:
+        # A correction takes back what is there, closed or not; but only that, and only where it was.
+        original = None if draft.reverses is None else self.known.get(draft.reverses)
+        then = () if original is None else original.draft.transfers
+        mended = {number for transfer in then for number in (transfer.debit, transfer.credit)}
+        return any(
+            self.accounts[number].closed and (place >= draft.reversal_legs or number not in mended)
+            for place, transfer in enumerate(draft.transfers)
+            for number in (transfer.debit, transfer.credit)
+        )
 
     def _date_flaw(self, day: date) -> Refusal | None:
         if day > self.today:

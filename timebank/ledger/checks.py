@@ -61,7 +61,10 @@ class HeadRow(NamedTuple):
 
 
 class AccountRow(NamedTuple):
-    """An account as it stood at the cut."""
+    """An account as it stood at the cut.
+
+    Decisions are judged by this floor; that it is the one that the book has is for ``rules.audit``.
+    """
 
     account_id: int
     kind: str
@@ -72,6 +75,7 @@ class AccountRow(NamedTuple):
     credits: int
     reversal_debits: int
     reversal_credits: int
+    closed: bool = False
 
 
 class RecordRow(NamedTuple):

@@ -29,12 +29,13 @@ from timebank.rules.publication import (
     public_facet,
     shares_of,
 )
-from timebank.rules.set_up import published_terms
+from timebank.rules.set_up import OpenedAccount, published_terms
 
 AUDIT_CHECKS: Final[Mapping[str, str]] = {
     "set_up": "Pots, places and members have the accounts that the book has for them, and no account is nobody's.",
+    "opened": "A record opened every account, as the kind, unit, pot and floor that it has, and none is closed.",
     "moves": "Every entry moves between the kinds of account that its kind is for.",
-    "genesis": "The first record names this book, its origin and the day it begins on.",
+    "genesis": "The first record names this book, its origin and the day it begins on, and no other does.",
     "restores": "The epoch of the head counts the restores that the book tells of.",
     "policies": "Every version of a policy, applied or published, is the one that the book has the hash of.",
     "closings": "Every closed period is in the book, and nothing else was closed or published.",
@@ -44,10 +45,18 @@ AUDIT_CHECKS: Final[Mapping[str, str]] = {
 }
 """Every check by name, with the promise that it holds."""
 
+_OF_POTS: Final = frozenset({"pot", "promised", "shared"})
+_OF_MEMBERS: Final = frozenset({"member", "exchange"})
+_OF_GROUPS: Final = _OF_POTS | {"held", "outside", "custody", "opening", "adjustment"}
+_OPENS: Final[Mapping[str, frozenset[str]]] = {"genesis": _OF_GROUPS, "joined": _OF_MEMBERS}
+"""By kind of record, the kinds of account that it can open."""
+
 _GIVERS: Final = ("member", "outside")
 _FROM_GIVERS: Final = tuple((giver, "pot") for giver in _GIVERS)
 _TO_HELD: Final = ("held", "custody")
 _FROM_HELD: Final = ("custody", "held")
+
+_ACCOUNT_FIELDS: Final = frozenset(OpenedAccount._fields)
 
 MOVES: Final[Mapping[str, frozenset[tuple[str, str]]]] = {
     "help_given": frozenset(_FROM_GIVERS),
@@ -275,6 +284,7 @@ class BookAudit:
         """Compare what is about the book as a whole; return the first finding of each check."""
         self._check_accounts()
         self._check_members()
+        self._check_opened()
         self._check_genesis()
         self._check_policies()
         self._check_closings()
@@ -443,12 +453,88 @@ class BookAudit:
                     "set_up", 0, f"account {row.account_id} is nobody's, and nobody was erased who had it"
                 )
 
+    def _check_opened(self) -> None:
+        opened = self._read_opened()
+        rows = {account.account_id: account for account in self.group.accounts}
+        pots = {(one.unit, one.owner): number for number, (_, one) in opened.items() if one.kind == "pot"}
+        for number, (seq, one) in opened.items():
+            row = rows.get(number)
+            pot = pots.get((one.unit, one.owner), 0) if one.kind in _OF_POTS else 0
+            if row is None:
+                self._find("opened", seq, f"account {number}, which it opened, is not there")
+            elif (row.kind, row.unit, row.pot_account, row.floor) != (one.kind, one.unit, pot, one.floor):
+                self._find(
+                    "opened",
+                    seq,
+                    f"account {number} has not the kind, unit, pot and floor it was opened with",
+                )
+        for row in rows.values():
+            if row.account_id not in opened:
+                self._find(
+                    "opened", 0, f"account {row.account_id} of kind {row.kind} was opened by no record"
+                )
+            elif row.closed:
+                self._find("opened", 0, f"account {row.account_id} is closed, and no record says so")
+        self._check_owners({number: one.owner for number, (_, one) in opened.items()})
+
+    def _check_owners(self, owners: Mapping[int, str]) -> None:
+        for pot in self.group.pots:
+            for number in pot[2:]:
+                if owners.get(number) != pot.code:
+                    self._find("opened", 0, f"account {number} was not opened for the pot {pot.code}")
+        for place in self.group.places:
+            name = place_name(*place[:3])
+            if owners.get(place.account_id) != name:
+                self._find("opened", 0, f"account {place.account_id} was not opened for the place {name}")
+
+    def _read_opened(self) -> dict[int, tuple[int, OpenedAccount]]:
+        """Return by number what records say of the accounts that they opened, and which record it was."""
+        opened: dict[int, tuple[int, OpenedAccount]] = {}
+        for kind, kinds_opened in _OPENS.items():
+            for seq, fields in self._others.get(kind, ()):
+                accounts = _opened(fields)
+                if accounts is None:
+                    self._find("opened", seq, "its accounts are not written as the book writes them")
+                    continue
+                for account in accounts:
+                    if account.number in opened:
+                        self._find("opened", seq, f"account {account.number} was opened before")
+                    if account.kind not in kinds_opened or (kind == "joined" and account[3:] != ("", None)):
+                        self._find("opened", seq, f"account {account.number} is none that it could open")
+                    opened.setdefault(account.number, (seq, account))
+        return opened
+
     def _check_genesis(self) -> None:
+        group = self.group
+        seqs = [seq for seq, _ in self._others.get("genesis", ())]
+        if seqs != [1]:
+            self._find(
+                "genesis", next((seq for seq in seqs if seq != 1), 1), "the book has not one beginning"
+            )
+        told = self._told()
+        for name, right in (
+            ("book", group.book_id.hex()),
+            ("origin", group.origin),
+            ("began_on", group.began_on.isoformat()),
+        ):
+            seq, value = told.get(name, (1, None))
+            if value != right:
+                self._find("genesis", seq, f"{name} is not that of the group")
+
+    def _told(self) -> dict[str, tuple[int, Any]]:
+        """Return by name what the book says of its group, and the last record that said it."""
+        told: dict[str, tuple[int, Any]] = {}
         for seq, fields in self._others.get("genesis", ()):
-            said = fields.get("book"), fields.get("origin"), fields.get("began_on")
-            group = self.group
-            if seq != 1 or said != (group.book_id.hex(), group.origin, group.began_on.isoformat()):
-                self._find("genesis", seq, "book, origin or first day are not those of the group")
+            told |= {name: (seq, fields.get(name)) for name in ("book", "origin", "began_on")}
+        for seq, fields in self._others.get("began", ()):
+            # An import may bring an older past along; the book only ever begins earlier than it did.
+            before = told.get("began_on", (0, None))[1]
+            if fields.get("before") != before or str(fields.get("began_on")) >= str(before):
+                self._find(
+                    "genesis", seq, "it does not move the first day of the book back from where it was"
+                )
+            told["began_on"] = (seq, fields.get("began_on"))
+        return told
 
     def _check_policies(self) -> None:
         hashes = {
@@ -514,6 +600,26 @@ def _terms_hash(terms: dict[str, Any]) -> str:
         return sha256(canonical(published_terms(terms))).hexdigest()
     except NotCanonical:
         return ""
+
+
+def _opened(fields: Mapping[str, Any]) -> list[OpenedAccount] | None:
+    """Return the accounts that a record opens; None when they are not as every record has them."""
+    accounts = fields.get("accounts")
+    if not isinstance(accounts, list):
+        return None
+    opened = []
+    for account in accounts:
+        if not isinstance(account, dict) or not account.keys() <= _ACCOUNT_FIELDS:
+            return None
+        one = OpenedAccount(account.get("number", 0), account.get("kind", ""), account.get("unit", ""))
+        one = one._replace(owner=account.get("owner", ""), floor=account.get("floor"))
+        if type(one.number) is not int or not all(isinstance(word, str) for word in one[1:4]):
+            return None
+        if one.floor is not None and type(one.floor) is not int:
+            return None
+        opened.append(one)
+    # Any other order would tell which of them were opened for whom.
+    return opened if [one.number for one in opened] == sorted({one.number for one in opened}) else None
 
 
 def _numbers(fields: Mapping[str, Any], name: str) -> Collection[int]:

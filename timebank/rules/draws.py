@@ -42,7 +42,7 @@ def ask(command: AskDraw, actor: Actor, state: State) -> Done | Refusal:
         raise UnknownCategory(category=command.category)
     if not 1 <= command.amount <= AMOUNT_MAX:
         raise AmountOutOfRange(amount=command.amount, amount_max=AMOUNT_MAX)
-    policy = setup.policies[pot.pot_id]
+    policy = setup.newest[pot.pot_id]
     if policy.per_request_max is not None and command.amount > policy.per_request_max:
         raise PolicyRefuses(rule="per_request_max", limit=policy.per_request_max)
     asker = actor.member_id if command.on_behalf_of is None else command.on_behalf_of
@@ -107,7 +107,7 @@ def approve(command: ApproveDraw, actor: Actor, state: State) -> Done | Refusal:
     if draw.agreed and amount != draw.agreed:
         raise PolicyRefuses(rule="same_amount", limit=draw.agreed)
 
-    policy = state.setup.policies[draw.pot_id]
+    policy = state.setup.policy_of(draw)
     hands = state.hands[draw.draw_id]
     before = sum(hand.approved for hand in hands.values())
     needed = max(1, policy.approvals_needed(amount))
@@ -142,7 +142,7 @@ def hand_over(command: HandOver, actor: Actor, state: State) -> Done | Refusal:
     draw = _draw(command.draw, state)
     pot = setup.pots_by_id[draw.pot_id]
     mine = state.hands[draw.draw_id].get(actor.member_id) or Hand()
-    policy = setup.policies[draw.pot_id]
+    policy = setup.policy_of(draw)
     if mine.asked:
         raise NotYourDraw
     if mine.approved and not policy.two_people:

@@ -50,7 +50,7 @@ def log_hours(command: LogHours, actor: Actor, state: State) -> Done | Refusal:
         pot = setup.pots_by_id[draw.pot_id]
         # Hours beyond the promise reach the asker if the policy would have said yes to them at once.
         beyond = command.minutes - draw.left
-        at_once = setup.policies[pot.pot_id].approvals_needed(beyond) == 0
+        at_once = setup.policy_of(draw).approvals_needed(beyond) == 0
         kind = EntryKind.FULFIL
         transfers = posting.fulfil(
             giver,

@@ -11,7 +11,7 @@ from timebank.errors import N_, DateInFuture, FieldInvalid
 from timebank.rules.names import code, plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date
 
 MINUTES = "minutes"
@@ -128,6 +128,21 @@ class PlannedAccount(NamedTuple):
     floor: int | None = None
 
 
+class OpenedAccount(NamedTuple):
+    """An account as the book opens it.
+
+    Attributes:
+        owner: Code of the pot or public name of the held place that it belongs to; empty for others.
+        floor: Lowest balance that a decision may leave; None for no floor.
+    """
+
+    number: int
+    kind: str
+    unit: str
+    owner: str = ""
+    floor: int | None = None
+
+
 def check_group(
     group: NewGroup, *, today: date, currencies_known: Collection[str], time_zones_known: Collection[str]
 ) -> NewGroup:
@@ -207,6 +222,14 @@ def accounts_of_member(units: Sequence[str], *, time_bank: bool) -> dict[str, Pl
     if time_bank:
         planned[f"exchange:{MINUTES}"] = PlannedAccount("exchange", MINUTES)
     return planned
+
+
+def opened_accounts(accounts: Iterable[OpenedAccount]) -> list[dict[str, Any]]:
+    """Return what a record says of the accounts that it opens, by number, so that order tells nothing else."""
+    return [
+        {name: value for name, value in account._asdict().items() if value not in ("", None)}
+        for account in sorted(accounts)
+    ]
 
 
 def pot_floor(pot: NewPot) -> int | None:

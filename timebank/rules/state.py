@@ -88,6 +88,7 @@ class SetUp:
     Attributes:
         version: setup_version of the head row that this was read under.
         pots: By code, in order of number.
+        policies: Every version by (pot, version): what was asked under one is decided under it.
         special: Account numbers of outside, custody, opening, adjustment by (kind, unit).
         members: Filled as members are met; a new version starts empty.
     """
@@ -101,16 +102,18 @@ class SetUp:
     categories: frozenset[str]
     pots: dict[str, Pot]
     held: dict[str, HeldPlace]
-    policies: dict[UUID, Policy]
+    policies: dict[tuple[UUID, int], Policy]
     special: dict[tuple[str, str], int]
     members: dict[UUID, MemberAccounts] = field(default_factory=dict)
     pots_by_id: dict[UUID, Pot] = field(init=False)
     first_pots: dict[str, Pot] = field(init=False)
+    newest: dict[UUID, Policy] = field(init=False)
     common_accounts: frozenset[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.pots_by_id = {pot.pot_id: pot for pot in self.pots.values()}
         self.first_pots = {pot.unit: pot for pot in reversed(self.pots.values())}
+        self.newest = {pot_id: policy for (pot_id, _), policy in sorted(self.policies.items())}
         own = {
             number
             for pot in self.pots.values()
@@ -130,6 +133,10 @@ class SetUp:
         if pot is None or pot.unit != unit:
             raise UnknownPot(pot=code or unit)
         return pot
+
+    def policy_of(self, draw: Draw) -> Policy:
+        """Return the version that a draw was asked under; it holds for the draw to its end."""
+        return self.policies[draw.pot_id, draw.policy_version]
 
     def member_account(self, member_id: UUID, unit: str) -> int:
         """Return the number of a member's account in a unit.

@@ -13,6 +13,8 @@ from timebank.errors import FieldInvalid
 from timebank.ledger.canonical import canonical
 from timebank.ledger.units import MINUTES
 from timebank.rules import set_up
+from timebank.rules.publication import place_name
+from timebank.rules.set_up import OpenedAccount
 from timebank.rules.state import HeldPlace, Pot
 from timebank.store import groups as store
 from timebank.store.groups import GroupRow, NewAccount, PolicyRow, PublishedGroup
@@ -86,7 +88,7 @@ async def create_group(
         await store.insert_held_places(tx, group_id, places)
         await store.insert_policies(tx, group_id, policies)
         await store.insert_published_group(tx, row, _published(group, pots, places, now))
-        records = [("genesis", 0, _genesis(row, group))]
+        records = [("genesis", 0, _genesis(row, group, _opened(plan, numbers, places)))]
         records += [("policy", 0, policy_fields(policy)) for policy in policies]
         kept = await house.append_records(tx, group_id, records, now=now)
     house.checkpoints.keep(group_id, *kept)
@@ -136,6 +138,18 @@ def _accounts(plan: list[PlannedAccount], numbers: Mapping[tuple[str, str, str],
         )
         for kind, unit, owner, floor in plan
     ]
+
+
+def _opened(
+    plan: list[PlannedAccount], numbers: Mapping[tuple[str, str, str], int], places: list[HeldPlace]
+) -> list[OpenedAccount]:
+    # What a group calls a place may name somebody: the book knows it by its kind and number.
+    names = {place.account_id: place_name(place.kind, place.number, place.unit) for place in places}
+    opened = []
+    for kind, unit, owner, floor in plan:
+        number = numbers[kind, unit, owner]
+        opened.append(OpenedAccount(number, kind, unit, names.get(number, owner), floor))
+    return opened
 
 
 def _pots(
@@ -190,8 +204,9 @@ def _published(group: NewGroup, pots: list[Pot], places: list[HeldPlace], now: d
     )
 
 
-def _genesis(row: GroupRow, group: NewGroup) -> dict[str, Any]:
+def _genesis(row: GroupRow, group: NewGroup, accounts: list[OpenedAccount]) -> dict[str, Any]:
     return {
+        "accounts": set_up.opened_accounts(accounts),
         "began_on": row.began_on.isoformat(),
         "book": row.book_id.hex(),
         "origin": row.origin,

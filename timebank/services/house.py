@@ -69,9 +69,16 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(home: Path, dsn: Dsn) -> AsyncIterator[House]:
-    """Open everything that services work with, and close it again in the end."""
-    database = await Database.open(dsn)
+async def open_house(home: Path, dsn: Dsn, *, check: bool = True) -> AsyncIterator[House]:
+    """Open everything that services work with, and close it again in the end.
+
+    Args:
+        check: Refuse a database that is not safe; False only where another process of ours asked just before.
+
+    Raises:
+        Unsafe: See Database.open.
+    """
+    database = await Database.open(dsn, check=check)
     try:
         with KeyStore(home) as keys:
             checkpoints = Checkpoints(keys, home)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from timebank.errors import FieldInvalid, UnknownMember
 from timebank.rules.names import plain_text
-from timebank.rules.people import DUTIES
-from timebank.rules.set_up import NOT_KNOWN, accounts_of_member
+from timebank.rules.people import DUTIES, MEMBER, Actor
+from timebank.rules.set_up import MINUTES, NOT_KNOWN, OpenedAccount, accounts_of_member, opened_accounts
 from timebank.store import groups as groups_store
 from timebank.store import members as store
 from timebank.store.boxes import blind_index
@@ -18,7 +18,7 @@ from timebank.store.groups import NewAccount
 from timebank.store.members import MemberRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -43,6 +43,21 @@ class NewMember:
     nickname: str
     roles: tuple[str, ...] = ()
     member_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody who joins, as decided: with an id, and perhaps with the numbers of their accounts.
+
+    Attributes:
+        roles: Duties from the first day on, each once.
+        numbers: Account numbers by the name in an Actor; empty to have them drawn.
+    """
+
+    member_id: UUID
+    nickname: str
+    roles: tuple[str, ...] = ()
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +107,55 @@ async def add_members(
     Raises:
         FieldInvalid, NicknameTaken, UnknownGroup: See add_member.
     """
-    nicknames = [plain_text(new.nickname, field="nickname", length_max=NICKNAME_MAX) for new in members]
-    for new in members:
-        _check_roles(new.roles)
-    ids = [new.member_id or house.new_id() for new in members]
-    # The key comes first: sealing needs it, and a key whose row never came opens nothing.
-    await asyncio.to_thread(house.keys.create_member_keys, group_id, ids)
-
-    kept: tuple[int, str] | None = None
+    newcomers = [
+        Newcomer(new.member_id or house.new_id(), new.nickname, tuple(dict.fromkeys(new.roles)))
+        for new in members
+    ]
+    await make_keys(house, group_id, newcomers)
     async with house.database.tx(group_id) as tx:
-        await groups_store.bump_setup_version(tx, group_id)
-        frame = await groups_store.find_frame(tx, group_id)
-        sealed = [
-            _seal(house, group_id, frame, member_id, nickname, now)
-            for member_id, nickname in zip(ids, nicknames, strict=True)
-        ]
-        await groups_store.insert_accounts(tx, group_id, [a for _, accounts, _ in sealed for a in accounts])
-        await store.insert_members(tx, group_id, [row for row, _, _ in sealed])
-        duties = [(i, role) for i, new in zip(ids, members, strict=True) for role in dict.fromkeys(new.roles)]
-        await store.insert_roles(tx, group_id, duties, since=now, until=None)
-        if duties:
-            numbers = {row.member_id: number for row, _, number in sealed}
-            records = [
-                ("role", actor, {"account": numbers[member_id], "given": True, "role": role})
-                for member_id, role in duties
-            ]
-            kept = await house.append_records(tx, group_id, records, now=now)
-    if kept is not None:
-        house.checkpoints.keep(group_id, *kept)
-    return ids
+        records = await join(house, tx, group_id, newcomers, now=now, actor=actor)
+        kept = await house.append_records(tx, group_id, records, now=now)
+    house.checkpoints.keep(group_id, *kept)
+    return [new.member_id for new in newcomers]
+
+
+async def make_keys(house: House, group_id: UUID, newcomers: Sequence[Newcomer]) -> None:
+    """Make the keys of who will join; they come first, and one whose row never came opens nothing.
+
+    Raises:
+        FieldInvalid: A nickname cannot be one, or a role does not exist; no key is made.
+    """
+    for new in newcomers:
+        plain_text(new.nickname, field="nickname", length_max=NICKNAME_MAX)
+        _check_roles(new.roles)
+    await asyncio.to_thread(house.keys.create_member_keys, group_id, [new.member_id for new in newcomers])
+
+
+async def join(
+    house: House, tx: Tx, group_id: UUID, newcomers: Sequence[Newcomer], *, now: datetime, actor: int
+) -> list[tuple[str, int, dict[str, Any]]]:
+    """Let people join whose keys are made, inside a transaction; return the records to append.
+
+    Raises:
+        NicknameTaken: Somebody here has one of the nicknames.
+        UnknownGroup: There is no such group.
+    """
+    await groups_store.bump_setup_version(tx, group_id)
+    frame = await groups_store.find_frame(tx, group_id)
+    sealed = [_seal(house, group_id, frame, new, now) for new in newcomers]
+    opened = [account for _, accounts, _ in sealed for account in accounts]
+    await groups_store.insert_accounts(tx, group_id, opened)
+    await store.insert_members(tx, group_id, [row for row, _, _ in sealed])
+    duties = [(new.member_id, role) for new in newcomers for role in new.roles]
+    await store.insert_roles(tx, group_id, duties, since=now, until=None)
+    numbers = {row.member_id: number for row, _, number in sealed}
+    return [
+        ("joined", actor, _joined(opened)),
+        *(
+            ("role", actor, {"account": numbers[member_id], "given": True, "role": role})
+            for member_id, role in duties
+        ),
+    ]
 
 
 async def grant_role(
@@ -214,6 +249,25 @@ async def find_member(
         return await _find(house, tx, group_id, member_id, now=now)
 
 
+async def actor_of(house: House, group_id: UUID, member_id: UUID, *, now: datetime) -> Actor:
+    """Return a member as they act now, for work that they asked for earlier.
+
+    Raises:
+        UnknownMember: They are not active any more.
+    """
+    member = await find_member(house, group_id, now=now, member_id=member_id)
+    if member.state != "active":
+        raise UnknownMember
+    return Actor(
+        group_id=group_id,
+        member_id=member_id,
+        account=member.accounts[MINUTES],
+        accounts=member.accounts,
+        roles=frozenset({MEMBER, *member.roles}),
+        scopes=frozenset(),
+    )
+
+
 async def _find(house: House, tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> Member:
     row = await store.find_member(tx, group_id, member_id)
     if row is None:
@@ -249,28 +303,35 @@ async def _change_role(
     house.checkpoints.keep(group_id, *kept)
 
 
+def _joined(accounts: Sequence[NewAccount]) -> dict[str, Any]:
+    """Return what the book says of accounts that were opened together, and not which are of one person."""
+    return {"accounts": opened_accounts(OpenedAccount(a.account_id, a.kind, a.unit) for a in accounts)}
+
+
 def _check_roles(roles: Sequence[str]) -> None:
     if not DUTIES.issuperset(roles):
         raise FieldInvalid(field="roles", why=NOT_KNOWN)
 
 
 def _seal(
-    house: House, group_id: UUID, frame: GroupFrame, member_id: UUID, nickname: str, now: datetime
+    house: House, group_id: UUID, frame: GroupFrame, new: Newcomer, now: datetime
 ) -> tuple[MemberRow, list[NewAccount], int]:
     """Return a member's row, their accounts, and the number that records will name them by."""
-    key = house.keys.find_member_key(group_id, member_id)
+    key = house.keys.find_member_key(group_id, new.member_id)
     assert key is not None, "made just before"
     planned = accounts_of_member(frame.units, time_bank=frame.time_bank)
-    numbers = {name: house.new_number() for name in planned}
+    numbers = new.numbers or {name: house.new_number() for name in planned}
     accounts = [
         NewAccount(numbers[name], account.kind, account.unit, 0, None) for name, account in planned.items()
     ]
     row = MemberRow(
-        member_id=member_id,
+        member_id=new.member_id,
         state="active",
-        nickname_box=store.seal_nickname(key, group_id, member_id, nickname),
-        nickname_index=blind_index(house.keys.index_key(group_id), nickname),
-        accounts_box=store.seal_accounts(key, group_id, member_id, numbers),
+        nickname_box=store.seal_nickname(
+            key, group_id, new.member_id, plain_text(new.nickname, field="nickname", length_max=NICKNAME_MAX)
+        ),
+        nickname_index=blind_index(house.keys.index_key(group_id), new.nickname),
+        accounts_box=store.seal_accounts(key, group_id, new.member_id, numbers),
         joined_on=now.astimezone(ZoneInfo(frame.time_zone)).date(),
     )
     return row, accounts, numbers["minutes"]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from timebank.errors import N_, FieldInvalid
+from timebank.errors import N_, FieldInvalid, TooLarge
 from timebank.ledger.units import MINUTES
 from timebank.store import statement as store
 from timebank.store.boxes import BoxBrokenError, open_box
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from timebank.store.statement import AskedRow, PassedRow, ReceivedRow, TotalRow
 
 PAGE_MAX: Final = 100
+_WHOLE_PAGE: Final = 1_000
 NOT_A_PLACE: Final = N_("it is no place in a statement")
 
 
@@ -106,25 +107,49 @@ async def read_statement(
     assert 1 <= limit <= PAGE_MAX, limit
     actor.require_scope("read")
     place = _read_place(after)
-    accounts = list(actor.accounts.values())
     async with database.read(actor.group_id) as tx:
-        totals = await store.list_totals(tx, actor.group_id, accounts)
-        passed = await store.list_passed(tx, actor.group_id, accounts, before=place.passed, limit=limit + 1)
-        received = await store.list_received(
-            tx, actor.group_id, actor.account, before=place.received, limit=limit + 1
-        )
-        asked = await store.list_asked(
-            tx, actor.group_id, actor.member_id, before=place.asked, limit=limit + 1
-        )
-        lists: tuple[Iterable[PassedRow | ReceivedRow | AskedRow], ...] = (passed, received, asked)
-        rows = list(heapq.merge(*lists, key=_recorded_at, reverse=True))
-        shown = rows[:limit]
-        notes = await _open_notes(tx, keys, actor, [row[0] for row in shown])
-    return Statement(
-        totals=_totals(totals),
-        lines=tuple(_line(row, notes.get(row[0], "")) for row in shown),
-        next=_write_place(place, shown) if len(rows) > limit else "",
+        totals = await list_own_totals(tx, actor)
+        lines, following = await _read_page(tx, keys, actor, place, limit)
+    return Statement(totals, tuple(lines), _write_place(following) if following else "")
+
+
+async def list_own_totals(tx: Tx, actor: Actor) -> tuple[Total, ...]:
+    """Return what the actor gave and received over the whole book, minutes first."""
+    return _totals(await store.list_totals(tx, actor.group_id, list(actor.accounts.values())))
+
+
+async def list_own_lines(tx: Tx, keys: KeyStore, actor: Actor, *, lines_max: int) -> list[Line]:
+    """Return all of the actor's own rows as of this transaction, newest first.
+
+    Raises:
+        TooLarge: There are more than ``lines_max``.
+    """
+    lines: list[Line] = []
+    place: _Place | None = _Place()
+    while place is not None:
+        page, place = await _read_page(tx, keys, actor, place, _WHOLE_PAGE)
+        lines += page
+        if len(lines) > lines_max:
+            raise TooLarge(limit=lines_max)
+    return lines
+
+
+async def _read_page(
+    tx: Tx, keys: KeyStore, actor: Actor, place: _Place, limit: int
+) -> tuple[list[Line], _Place | None]:
+    """Return lines from a place on, newest first, and where the next page begins; None on the last one."""
+    accounts = list(actor.accounts.values())
+    passed = await store.list_passed(tx, actor.group_id, accounts, before=place.passed, limit=limit + 1)
+    received = await store.list_received(
+        tx, actor.group_id, actor.account, before=place.received, limit=limit + 1
     )
+    asked = await store.list_asked(tx, actor.group_id, actor.member_id, before=place.asked, limit=limit + 1)
+    lists: tuple[Iterable[PassedRow | ReceivedRow | AskedRow], ...] = (passed, received, asked)
+    rows = list(heapq.merge(*lists, key=_recorded_at, reverse=True))
+    shown = rows[:limit]
+    notes = await _open_notes(tx, keys, actor, [row[0] for row in shown])
+    lines = [_line(row, notes.get(row[0], "")) for row in shown]
+    return lines, _after(place, shown) if len(rows) > limit else None
 
 
 def _recorded_at(row: PassedRow | ReceivedRow | AskedRow) -> datetime:
@@ -209,8 +234,7 @@ def _read_place(after: str) -> _Place:
         raise FieldInvalid(field="after", why=NOT_A_PLACE) from None
 
 
-def _write_place(place: _Place, shown: Sequence[PassedRow | ReceivedRow | AskedRow]) -> str:
-    """Return where the next page begins. Ids and own times only: a seq would tell how busy others are."""
+def _after(place: _Place, shown: Sequence[PassedRow | ReceivedRow | AskedRow]) -> _Place:
     passed, received, asked = place.passed, place.received, place.asked
     for row in shown:
         if isinstance(row, store.PassedRow):
@@ -219,4 +243,9 @@ def _write_place(place: _Place, shown: Sequence[PassedRow | ReceivedRow | AskedR
             received = (row.at, row.hours_id)
         else:
             asked = (row.at, row.draw_id)
-    return base64.urlsafe_b64encode(msgspec.json.encode(_Place(passed, received, asked))).decode("ascii")
+    return _Place(passed, received, asked)
+
+
+def _write_place(place: _Place) -> str:
+    """Return a place as text. Ids and own times only: a seq would tell how busy others are."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode("ascii")

@@ -34,9 +34,6 @@ SERVER_CHECKS: Final[Mapping[str, str]] = {
 CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **SERVER_CHECKS}
 """Every check by name, with the promise that it holds."""
 
-SET_UP_UNPROVED: Final = (
-    "the floor that a group chose for a pot, and which accounts are closed: no record has them"
-)
 NO_KEPT: Final = "that no tail was cut off: there is no checkpoint of this group outside the database"
 NOT_OPENED: Final = "that every account of a member is somebody's: not all boxes open with the keys here"
 ONLY_OPEN: Final = "what was published: only the preset open can be recomputed"
@@ -121,7 +118,7 @@ class _Verification:
         self.cut = cut
         self.progress = progress
         self.findings: list[Finding] = []
-        self.unproved: list[str] = [SET_UP_UNPROVED]
+        self.unproved: list[str] = []
         self.entries = 0
         self.kept = self._read_checkpoint("kept_checkpoint", kept) if kept is not None else None
         if kept is None:

@@ -13,6 +13,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,7 +23,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from timebank.errors import GroupBusy, KeyReused, OutcomeUnknown, Refusal, ServerFault, StoreAway, TooLarge
+from timebank.errors import (
+    GroupBusy,
+    ImportUnderWay,
+    KeyReused,
+    OutcomeUnknown,
+    Refusal,
+    ServerFault,
+    StoreAway,
+    TooLarge,
+)
 from timebank.ledger.books import Books
 from timebank.ledger.entries import KnownEntry
 from timebank.rules.commands import (
@@ -44,9 +54,10 @@ from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
-from timebank.store.engine import STORE_ERRORS, is_lost, is_our_fault, leave_clean
+from timebank.store.engine import STORE_ERRORS, is_locked_out, is_lost, is_our_fault, leave_clean
 from timebank.store.hours import find_hours, set_hours_states
 from timebank.store.ids import id_of, random_ids
+from timebank.store.jobs import seconds_locked
 from timebank.store.notes import insert_notes
 from timebank.store.setup import load_members, load_setup
 
@@ -294,11 +305,19 @@ class Writer:
             log.warning("a batch of %d failed: %r", len(batch), error)
             if committing:
                 raise OutcomeUnknown from error
+            if is_locked_out(error) and (seconds := await self._seconds_locked(group_id)):
+                raise ImportUnderWay(seconds=seconds) from error
             raise StoreAway from error
         finally:
             await leave_clean(connection)
         self.checkpoints.keep(group_id, head.seq, head.checkpoint)
         return _answer_all(batch, {a.answer_id: a for a in answers}, known)
+
+    async def _seconds_locked(self, group_id: UUID) -> int:
+        """Return for how long an import keeps everybody else from writing; 0 if it is something else."""
+        with suppress(StoreAway):
+            return await seconds_locked(self.database, group_id, now=self.clock())
+        return 0
 
     # ------------------------------------------------------------ load, decide, apply
 

@@ -130,7 +130,7 @@ _CUT: Final = """
 """
 _ACCOUNTS: Final = """
     SELECT account_id, kind, unit, pot_account, floor,
-           debits, credits, reversal_debits, reversal_credits
+           debits, credits, reversal_debits, reversal_credits, closed
       FROM timebank.accounts
      WHERE group_id = $1
 """

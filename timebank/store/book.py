@@ -17,7 +17,7 @@ from timebank.ledger.canonical import entry_record, other_record, read_entry
 from timebank.ledger.entries import Entry, KnownEntry
 from timebank.ledger.tree import Frontier, commitment, leaf_hash
 from timebank.rules.state import OtherRecord
-from timebank.store.engine import enter_group
+from timebank.store.engine import WRITE_DOOR_SETTINGS, enter_group
 
 if TYPE_CHECKING:
     from timebank.rules.state import HoursRow
@@ -149,6 +149,23 @@ async def load(connection: Raw, group_id: UUID, numbers: Collection[int]) -> tup
         if row[6] is not None
     }
     return head, accounts
+
+
+# A long batch has the plans of the write door, on a connection that others use for reading.
+_PATIENCE = "; ".join(
+    f"SET LOCAL {name} = '{value}'"
+    for name, value in {
+        **{name: value for name, value in WRITE_DOOR_SETTINGS.items() if name != "application_name"},
+        "lock_timeout": "60s",
+        "statement_timeout": "10min",
+        "idle_in_transaction_session_timeout": "10min",
+    }.items()
+)
+
+
+async def be_patient(connection: Raw) -> None:
+    """Prepare a transaction that is under way for a batch that is longer than the writer's."""
+    await connection.execute(_PATIENCE)
 
 
 async def lock_head(connection: Raw, group_id: UUID) -> Head:

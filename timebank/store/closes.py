@@ -332,6 +332,18 @@ async def insert_figures(
     totals: Mapping[str, PotTotals],
 ) -> None:
     """Publish the period with its balances, places and flows."""
+    # An import may have let the book begin earlier; in public nothing moves but at a close.
+    await tx.execute(
+        text("""
+            UPDATE timebank.published_groups AS p
+               SET began_on = g.began_on
+              FROM timebank.groups AS g
+             WHERE p.group_id = :group_id
+               AND g.group_id = p.group_id
+               AND g.began_on < p.began_on
+        """),
+        {"group_id": group_id},
+    )
     await tx.execute(
         text("""
             INSERT INTO timebank.published_periods (group_id, period, first_day, last_day, next_close_on, lines)

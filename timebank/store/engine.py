@@ -67,6 +67,11 @@ def is_our_fault(error: BaseException) -> bool:
     )
 
 
+def is_locked_out(error: BaseException) -> bool:
+    """Say whether a statement gave up because somebody else held a lock for too long."""
+    return isinstance(error, asyncpg.LockNotAvailableError)
+
+
 def enter_group(group_id: UUID) -> str:
     """Return the statements that open a transaction inside one group's wall, for one round trip."""
     return f"BEGIN; SELECT set_config('timebank.group', '{UUID(str(group_id))}', true)"
@@ -85,6 +90,7 @@ class Database:
     hot: Pool
     engine: AsyncEngine
     public: AsyncEngine
+    app: Mapping[str, Any]
 
     @classmethod
     async def open(cls, dsn: Dsn, *, check: bool = True, hot_size: int = 8) -> Database:
@@ -103,7 +109,7 @@ class Database:
         hot = await asyncpg.create_pool(
             **app, min_size=1, max_size=hot_size, server_settings=WRITE_DOOR_SETTINGS, reset=_leave_clean
         )
-        return cls(hot=hot, engine=_engine(app, size=6), public=_engine(public, size=6))
+        return cls(hot=hot, engine=_engine(app, size=6), public=_engine(public, size=6), app=app)
 
     async def close(self) -> None:
         """Close every connection; work in flight must have ended before."""
@@ -165,6 +171,24 @@ class Database:
             # What cannot be taken back is replaced by the pool; whoever borrowed it is done with it.
             with contextlib.suppress(*STORE_ERRORS):
                 await self.hot.release(connection, timeout=5)
+
+    @contextlib.asynccontextmanager
+    async def dial(self, group_id: UUID) -> AsyncIterator[Raw]:
+        """Open a connection of one's own inside one group's wall; session locks on it end with it.
+
+        Raises:
+            StoreAway: It could not be opened.
+        """
+        try:
+            connection = await asyncpg.connect(**self.app, server_settings=READ_SETTINGS)
+        except STORE_ERRORS as error:
+            raise StoreAway from error
+        try:
+            await connection.execute(f"SELECT set_config('timebank.group', '{UUID(str(group_id))}', false)")
+            yield connection
+        finally:
+            # Closed and never lent on: nobody else may find themselves inside this group's wall.
+            connection.terminate()
 
     @contextlib.asynccontextmanager
     async def write_door(self, group_id: UUID) -> AsyncIterator[Raw]:

@@ -37,10 +37,9 @@ _SPECIAL = """
        AND kind IN ('outside', 'custody', 'opening', 'adjustment')
 """
 _POLICIES = """
-    SELECT DISTINCT ON (pot_id) pot_id, version, terms
+    SELECT pot_id, version, terms::text AS terms
       FROM timebank.policies
      WHERE group_id = $1
-  ORDER BY pot_id, version DESC
 """
 _MEMBERS = """
     SELECT member_id, state, accounts_box
@@ -65,7 +64,7 @@ async def load_setup(connection: Raw, group_id: UUID, version: int) -> SetUp:
         pots={row["code"]: Pot(*row) for row in await connection.fetch(_POTS, group_id)},
         held={row["code"]: HeldPlace(*row) for row in await connection.fetch(_HELD, group_id)},
         policies={
-            row["pot_id"]: read_policy(row["version"], json.loads(row["terms"]))
+            (row["pot_id"], row["version"]): read_policy(row["version"], json.loads(row["terms"]))
             for row in await connection.fetch(_POLICIES, group_id)
         },
         special={

@@ -337,6 +337,69 @@ _table(
     _refers("group_id member_id", "people.members"),
 )
 
+# ---------------------------------------------------------------- imports and long work
+
+_table(
+    "timebank.jobs",
+    "group_id job_id",
+    """
+    group_id job_id uuid
+    kind text
+    about_id uuid
+    asked_by uuid?
+    runner state phase text
+    done total bigint
+    cancel boolean
+    refusal text
+    created_at timestamptz
+    started_at timestamptz?
+    changed_at timestamptz
+    locked_until timestamptz?
+    """,
+    _group(),
+    _index("jobs_one_at_a_time", "group_id", unique=True),
+    _index("jobs_of_import", "group_id about_id created_at"),
+)
+_table(
+    "timebank.imports",
+    "group_id import_id",
+    """
+    group_id import_id uuid
+    state text
+    options summary jsonb
+    member_id uuid?
+    created_at changed_at timestamptz
+    first_seq last_seq bigint?
+    """,
+    _group(),
+    _index("imports_by_day", "group_id created_at"),
+)
+_table(
+    "timebank.import_columns",
+    "group_id header_hash",
+    """
+    group_id uuid
+    header_hash bytea
+    layout text
+    columns jsonb
+    """,
+    _group(),
+)
+_table(
+    "people.import_papers",
+    "group_id import_id what number part",
+    """
+    group_id import_id uuid
+    what text
+    number part integer
+    member_id uuid
+    box bytea
+    expires_on date
+    """,
+    _refers("group_id import_id", "timebank.imports"),
+    _refers("group_id member_id", "people.members"),
+)
+
 # ---------------------------------------------------------------- what is published
 
 _table(

@@ -8,19 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.edge.bodies import receive_body
 from timebank.errors import (
     N_,
     FieldInvalid,
-    MalformedBody,
     NotAllowed,
     Refusal,
     SlugTaken,
@@ -40,24 +38,20 @@ from timebank.services.setup import (
     slug_from,
 )
 from timebank.web.book_page import LanguageLink
-from timebank.web.pages import PAGE_HEADERS, render
+from timebank.web.forms import Answer, field_text, read_form
+from timebank.web.pages import render
 from timebank.web.policy_words import rules_in_words
+from timebank.web.private import PrivatePage
 from timebank.web.words import category_in_words
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
-    from litestar.types import HTTPScope, Receive, Scope, Send
 
     from timebank.edge.door import Door
     from timebank.services.setup import ExampleState, MadeGroup, SetUpDesk
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
-_FORM_MAX: Final = 16 * 1024
-_FIELDS_MAX: Final = 40
-_TEXT_MAX: Final = 500
 _HOST: Final = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?", re.ASCII)
-
-NOT_A_FORM: Final = N_("it is not a form")
 
 # What to do about a field, in the words of the person who fills it in.
 _ADVICE: Final[Mapping[tuple[str, str], str]] = {
@@ -110,14 +104,6 @@ _CURRENCIES: Final = (
     "AUD",
     "NZD",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One field of the form: what stands in it, and what is wrong with that; empty if nothing is."""
-
-    value: str
-    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,32 +203,6 @@ class SetUpClosedPage:
     languages: tuple[LanguageLink, ...]
 
 
-class PrivatePage:
-    """A page for one reader, as bytes: no cache keeps it, no search engine lists it, no link tells where it was."""
-
-    __slots__ = ("_headers", "body", "status")
-
-    def __init__(self, body: bytes, chosen: Language, *, status: int = 200, location: str = "") -> None:
-        self.body = body
-        self.status = status
-        self._headers = {
-            **PAGE_HEADERS,
-            "cache-control": "no-store",
-            "content-language": chosen.code,
-            "content-length": str(len(body)),
-            "content-type": "text/html; charset=utf-8",
-            "x-robots-tag": "noindex, nofollow",
-            **({"location": location} if location else {}),
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send it (ASGI)."""
-        headers = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        is_head = cast("HTTPScope", scope)["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if is_head else self.body, "more_body": False})
-
-
 # ---------------------------------------------------------------- handlers
 
 
@@ -265,7 +225,7 @@ async def set_up(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIA
     if not desk.knows(token):
         return _closed(chosen)
     _refuse_other_sites(request)
-    written = _first_group(await _read_form(request))
+    written = _first_group(await read_form(request))
     first, faults = check_first_group(written, languages_known=language_codes())
     if not faults:
         try:
@@ -355,39 +315,14 @@ def _refuse_other_sites(request: Request[Any, Any, Any]) -> None:
         raise NotAllowed
 
 
-async def _read_form(request: Request[Any, Any, Any]) -> Mapping[str, list[str]]:
-    """Return the fields of a form.
-
-    Raises:
-        TooLarge: It is larger than any that we have.
-        MalformedBody: It is no form, or not UTF-8.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise MalformedBody(why=NOT_A_FORM)
-    body = await receive_body(
-        request.receive, size_max=_FORM_MAX, announced=request.headers.get("content-length", "")
-    )
-    try:
-        return parse_qs(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
-        )
-    except (UnicodeError, ValueError):
-        raise MalformedBody(why=NOT_A_FORM) from None
-
-
 def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
-    def text(name: str) -> str:
-        # Longer than anything that could be right, and short enough to be shown again.
-        return next(iter(fields.get(name, ())), "")[:_TEXT_MAX]
-
     return FirstGroup(
-        name=text("name"),
-        slug=text("slug"),
-        time_zone=text("time_zone"),
-        currency=text("currency"),
-        languages=tuple(dict.fromkeys(text("languages").split())),
-        nickname=text("nickname"),
+        name=field_text(fields, "name"),
+        slug=field_text(fields, "slug"),
+        time_zone=field_text(fields, "time_zone"),
+        currency=field_text(fields, "currency"),
+        languages=tuple(dict.fromkeys(field_text(fields, "languages").split())),
+        nickname=field_text(fields, "nickname"),
     )
 
 

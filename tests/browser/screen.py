@@ -1,0 +1,63 @@
+"""A real browser, and a server for it to look at, for whole modules of tests.
+
+Pictures go to ``TIMEBANK_TEST_PICTURES`` or the test's own directory. Without a chromium these
+tests are skipped and say so; ``TIMEBANK_TEST_CHROMIUM`` names another than the one in the path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from litestar import Litestar
+from playwright.sync_api import Browser, sync_playwright
+
+CHROMIUM = os.environ.get("TIMEBANK_TEST_CHROMIUM") or shutil.which("chromium") or ""
+AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+IN_A_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not CHROMIUM, reason="no chromium: apt-get install chromium, or set TIMEBANK_TEST_CHROMIUM"
+    ),
+]
+
+_SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@contextmanager
+def serving(app: Litestar) -> Iterator[str]:
+    """Serve an application on a port of its own, in a thread of its own; give its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Playwright's own loop must not meet the session's: it lives in this thread's fixtures only.
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=_SWITCHES)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(os.environ.get("TIMEBANK_TEST_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

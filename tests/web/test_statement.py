@@ -1,0 +1,177 @@
+"""The statement to print: the token's owner sees their lines, and nobody else sees anything."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.test_exports import CANARY, some_life
+from tests.cast import Stage, cast, house, stage, today
+from timebank.services.tokens import make_token, revoke_token
+
+__all__ = ["cast", "house", "stage", "today"]
+
+PATH = "/g/riverside/statement"
+
+
+async def send(stage: Stage, token: str, path: str = PATH, **fields: str) -> httpx.Response:
+    return await stage.http.post(path, data={"token": token, **fields})
+
+
+def text_of(answer: httpx.Response) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).replace("\u00a0", " ").split())
+
+
+async def test_the_form_asks_for_a_token_and_days_and_is_kept_by_nobody(stage: Stage) -> None:
+    answer = await stage.http.get(PATH)
+
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-robots-tag"] == "noindex, nofollow"
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+    assert "set-cookie" not in answer.headers
+    assert re.search(r'<input[^>]* type="password"[^>]* name="token"', answer.text)
+    assert re.findall(r'<input[^>]* type="date"[^>]* name="(\w+)"', answer.text) == ["from", "to"]
+    assert "<script" not in answer.text
+    assert (await stage.http.head(PATH)).status_code == 200
+    spanish = await stage.http.get(PATH, params={"lang": "es"})
+    assert '<html lang="es">' in spanish.text
+    assert 'action="/g/riverside/statement?lang=es"' in spanish.text
+
+
+async def test_whoever_has_the_token_sees_their_own_statement(stage: Stage, today: str) -> None:
+    await some_life(stage, today)
+
+    answer = await send(stage, f" {stage.cast.tokens['ada']} ")
+
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    said = text_of(answer)
+    assert "Statement of Ada" in said
+    # Ninety, thirty and fifty minutes were given and count; sixty reached her.
+    assert "hours that you gave 2 h 50 min" in said
+    assert "hours that reached you 1 h" in said
+    assert "In all 2:50 1:00" in said
+    assert "Taken back: 8 h 20 min" in said
+    assert "corrected: 8 h 20 min does not count" in said
+    assert "In all 7.05" in said
+    assert "handed over · repairs €12.34 €12.34" in said
+    assert '=HYPERLINK("https://bad.example";"Ada, 20 €")' in said
+    assert '<a href="https://bad' not in answer.text
+    assert CANARY not in answer.text
+    assert stage.cast.tokens["ada"] not in answer.text
+    assert not re.search(r"[-−]\d", said.replace(today, ""))
+
+
+async def test_totals_on_the_page_are_those_of_the_statement(stage: Stage, today: str) -> None:
+    await some_life(stage, today)
+    totals = (await stage.get("ada", "/me/statement")).json()["totals"]
+
+    said = text_of(await send(stage, stage.cast.tokens["ada"]))
+
+    hours, minutes = divmod(totals[0]["given"], 60)
+    assert f"hours that you gave {hours} h {minutes} min" in said
+    given = re.findall(
+        r"<td class=\"n\">(\d+):(\d\d)</td><td class=\"n\"></td>",
+        (await send(stage, stage.cast.tokens["ada"])).text,
+    )
+    assert sum(int(h) * 60 + int(m) for h, m in given) == totals[0]["given"]
+
+
+async def test_some_days_only(stage: Stage, today: str) -> None:
+    await some_life(stage, today)
+
+    before = await send(stage, stage.cast.tokens["ada"], **{"from": "2026-01-01", "to": "2026-01-02"})
+    exact = await send(stage, stage.cast.tokens["ada"], **{"from": today, "to": today})
+
+    assert "Nothing of yours is written in these days." in text_of(before)
+    assert "From 1 January 2026 to 2 January 2026" in text_of(before)
+    assert "hours that you gave 0 h hours that reached you 0 h" in text_of(before)
+    assert "In all 2:50 1:00" in text_of(exact)
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "tb_" + "A" * 43, "Bearer x", "é" * 46, "tb_" + "A" * 400, "\x00\n"]
+)
+async def test_a_token_that_does_not_hold_brings_the_form_back(stage: Stage, token: str) -> None:
+    answer = await send(stage, token, **{"from": "2026-01-01"})
+
+    assert answer.status_code == 401
+    assert answer.headers["cache-control"] == "no-store"
+    assert "Paste a token of this group that still holds" in text_of(answer)
+    assert 'aria-invalid="true"' in answer.text
+    assert 'value="2026-01-01"' in answer.text, "what else was written stays"
+    assert not token or len(token) < 3 or html.escape(token) not in answer.text
+
+
+async def test_tokens_of_others_ended_ones_and_those_that_may_not_read_open_nothing(stage: Stage) -> None:
+    from datetime import UTC, datetime
+
+    house, group_id, ada = stage.cast.house, stage.cast.group_id, stage.cast.ids["ada"]
+    ended = await make_token(house, group_id, ada, ("read",), now=datetime.now(UTC))
+    await revoke_token(house, group_id, ended.token_id, now=datetime.now(UTC))
+    blind = await make_token(house, group_id, ada, ("write",), now=datetime.now(UTC))
+
+    for token, status in ((stage.cast.tokens["cy"], 401), (ended.token, 401), (blind.token, 403)):
+        answer = await send(stage, token)
+        assert answer.status_code == status
+        assert "Statement of" not in answer.text
+        assert token not in answer.text
+    answer = await send(stage, stage.cast.tokens["ada"], "/g/hillside/statement")
+    assert answer.status_code == 401
+
+
+async def test_days_that_are_none_are_said_so_in_place(stage: Stage) -> None:
+    ada = stage.cast.tokens["ada"]
+    for fields, field, advice in (
+        ({"from": "1.2.2026"}, "from", "Write a day such as 2026-03-01"),
+        ({"to": '"><script>'}, "to", "Write a day such as 2026-03-01"),
+        (
+            {"from": "2026-02-02", "to": "2026-02-01"},
+            "to",
+            "Choose a last day that is not before the first one",
+        ),
+    ):
+        answer = await send(stage, ada, **fields)
+
+        assert answer.status_code == 422, fields
+        assert advice in text_of(answer)
+        assert f'id="{field}-fault"' in answer.text
+        assert f'href="#{field}"' in answer.text
+        assert "<script" not in answer.text
+        assert ada not in answer.text
+
+
+async def test_a_page_that_would_be_a_book_says_to_choose_fewer_days(
+    stage: Stage, today: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some_life(stage, today)
+    monkeypatch.setattr("timebank.web.statement.LINES_SHOWN_MAX", 7)
+
+    answer = await send(stage, stage.cast.tokens["ada"])
+
+    assert answer.status_code == 422
+    assert "Choose fewer days" in text_of(answer)
+
+
+async def test_what_is_no_form_and_where_no_group_is(stage: Stage) -> None:
+    answers: list[tuple[httpx.Response, int]] = [
+        (await stage.http.post(PATH, json={"token": stage.cast.tokens["ada"]}), 400),
+        (await stage.http.post(PATH, data={"token": "x" * 20_000}), 413),
+        (await stage.http.get("/g/nowhere/statement"), 404),
+        (await send(stage, stage.cast.tokens["ada"], "/g/nowhere/statement"), 404),
+    ]
+    for answer, status in answers:
+        assert answer.status_code == status
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_the_doors_of_the_group_are_still_where_they_were(stage: Stage) -> None:
+    said: dict[str, Any] = {}
+    for door in ("give", "ask", "join", "other"):
+        said[door] = (await stage.http.get(f"/g/riverside/{door}")).status_code
+    assert said == {"give": 200, "ask": 200, "join": 200, "other": 404}

@@ -1,0 +1,84 @@
+"""``timebank export``: the whole book as a journal on standard output, for an auditor's own tools."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from timebank.cli.database import Dsn, open_database
+from timebank.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from timebank.config import Settings
+
+NAME: Final = "export"
+HELP: Final = "write the book of a group as a journal for hledger or beancount"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("--group", required=True, metavar="SLUG", help="address of the group")
+    parser.add_argument(
+        "--format", required=True, choices=("hledger", "beancount"), help="whose journal it is to be"
+    )
+    parser.add_argument(
+        "--from",
+        dest="first",
+        type=_day,
+        metavar="DATE",
+        help="first day, such as 2026-01-01; what was before is one transaction of balances",
+    )
+    parser.add_argument("--to", dest="last", type=_day, metavar="DATE", help="last day, itself included")
+    parser.add_argument(
+        "--period",
+        type=_period,
+        metavar="N",
+        help="number of a closed period: the book as that close left it (as it is now)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the journal; whether it came to its end says the exit code, and its last line."""
+    with open_database(args.settings) as dsn:
+        asyncio.run(_export(args, args.settings, dsn))
+    return 0
+
+
+async def _export(args: argparse.Namespace, settings: Settings, dsn: Dsn) -> None:
+    from timebank.services.export import open_journal
+    from timebank.services.house import open_house
+    from timebank.store.migrate import upgrade
+
+    await upgrade(dsn, embedded=settings.embedded)
+    async with open_house(settings.home, dsn) as house:
+        journal = await open_journal(
+            house.database,
+            await house.database.group_id(args.group),
+            args.format,
+            first=args.first,
+            last=args.last,
+            period=args.period,
+        )
+        bar = Bar(args.group)
+        # As bytes: a journal is UTF-8 whatever the terminal believes in.
+        out = sys.stdout.buffer
+        async for chunk in journal.chunks(lambda done, total: bar.show("entries", done, total)):
+            out.write(chunk)
+        out.flush()
+        bar.close()
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no day such as 2026-03-01") from None
+
+
+def _period(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) < 10**9:
+        raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return int(text)

@@ -1,0 +1,356 @@
+"""The archive of a whole group, for its host: from one cut, in bounded memory, with nicknames and without words.
+
+What people wrote is sealed with their own keys and stays behind; each member can take their own along.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, BinaryIO, Final
+from uuid import UUID
+
+from timebank.formats.archive import ArchiveWriter, SheetWriter
+from timebank.formats.archive_rows import (
+    ACCOUNTS,
+    DRAWS,
+    ENTRIES,
+    GROUP,
+    HANDS,
+    HOURS,
+    MEMBERS,
+    PLACES,
+    POLICIES,
+    POTS,
+    ROLES,
+    TRANSFERS,
+    AccountLine,
+    ArchivedGroup,
+    DrawLine,
+    EntryLine,
+    HandLine,
+    HoursLine,
+    MemberLine,
+    PlaceLine,
+    PolicyLine,
+    PotLine,
+    RoleLine,
+    TransferLine,
+    group_lines,
+)
+from timebank.ledger.units import MINUTES
+from timebank.rules.archive import chain_of, name_accounts
+from timebank.store import archive as store
+from timebank.store.export import list_first_seen
+from timebank.store.members import open_accounts, open_nickname
+
+if TYPE_CHECKING:
+    from timebank.services.house import House
+    from timebank.services.jobs import Show
+    from timebank.store.archive import Cut
+
+_README: Final = """\
+timebank archive, version 1: the whole book of the group "{name}" ({slug}),
+through record {records}, as it was at {taken_at}.
+
+KEEP IT AS YOU KEEP YOUR KEYS. It has nicknames, and who gave and asked for what.
+
+To bring it into an empty group, or to make a new one of it:
+
+    timebank import --group SLUG THIS-FILE.zip
+
+The files are CSV in UTF-8: open them with any spreadsheet, or read them with a
+program. Each ends with a line "total": how many lines there are, and what they
+add up to. files.csv has the SHA-256 of each. An import compares all of that and
+refuses what was changed. Amounts are whole minutes, or whole smallest coins.
+
+group.csv      name, settings, how far the book goes, and its signed checkpoint
+pots.csv       the common pots; places.csv: where money lies
+policies.csv   every version of the rules of each pot
+members.csv    who is or was here, as m1, m2, ...; roles.csv: their duties
+accounts.csv   every account and what went through it. member:3 is of m3;
+               a number that members.csv does not have is of somebody erased
+entries.csv    everything that happened, in order; transfers.csv: what moved
+hours.csv      hours as they were logged
+draws.csv      what was asked for, and what became of it; hands.csv: by whom
+
+What is NOT in it: notes, contacts, payout details and bank references, which
+are sealed with the key of who wrote them (everybody can download their own);
+tokens and sign-ins; closed periods and what was published; the proofs. A book
+that is imported begins new proofs, and says of which checkpoint it is a copy.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Who is in a group, for an archive.
+
+    Attributes:
+        numbers: By member id, their number in the archive.
+        names: By account number, its name in the archive.
+    """
+
+    lines: list[MemberLine]
+    numbers: Mapping[UUID, int]
+    names: Mapping[int, str]
+
+
+async def write_archive(
+    house: House, group_id: UUID, out: BinaryIO, *, now: datetime, show: Show = lambda *_: None
+) -> int:
+    """Write the archive of a group that is there, and return how many entries it has.
+
+    What moves is read in one short snapshot; entries up to it never change and are read page by
+    page, each in a snapshot of its own, so that writers are never held up.
+
+    Args:
+        out: Takes the bytes; it need not be able to go back.
+
+    Raises:
+        StoreAway: The database went away; what was written so far is no archive.
+    """
+    async with house.database.read(group_id) as tx:
+        cut = await store.take_cut(tx, group_id)
+    async with house.database.read(group_id) as tx:
+        seen = await list_first_seen(tx, group_id, through_seq=cut.group.seq)
+    people = _people(house, group_id, cut, seen)
+    group = _group(cut, now)
+    readme = _README.format(
+        name=group.name, slug=group.slug, records=group.records, taken_at=now.isoformat(timespec="seconds")
+    )
+    writer = ArchiveWriter(out, records=group.records, readme=readme)
+    writer.add(GROUP, group_lines(group))
+    writer.add(POTS, [PotLine(number, code, unit, floor) for number, code, unit, floor, _ in cut.pots])
+    writer.add(POLICIES, [PolicyLine(p.version, p.pot, p.agreed_on, p.terms) for p in cut.policies])
+    writer.add(PLACES, [PlaceLine(*place) for place in cut.places])
+    writer.add(MEMBERS, people.lines)
+    writer.add(ROLES, _roles(cut, people))
+    writer.add(ACCOUNTS, _accounts(cut, people))
+    with writer.sheet(ENTRIES) as sheet:
+        after = await _write_entries(house, group_id, cut, people, sheet, show)
+        entries = sheet.lines
+    with writer.sheet(TRANSFERS) as sheet:
+        await _write_transfers(house, group_id, cut, people, sheet, show)
+    with writer.sheet(HOURS) as sheet:
+        await _write_hours(house, group_id, cut, people, sheet, show)
+    writer.add(DRAWS, _draws(cut, after))
+    writer.add(HANDS, _hands(cut, people))
+    writer.close()
+    return entries
+
+
+def _group(cut: Cut, now: datetime) -> ArchivedGroup:
+    group = cut.group
+    return ArchivedGroup(
+        slug=group.slug,
+        name=group.name,
+        languages=tuple(group.languages),
+        time_zone=group.time_zone,
+        began_on=group.began_on,
+        preset=group.preset,
+        categories=tuple(group.categories),
+        currencies=tuple(
+            sorted(
+                a.account.unit
+                for a in cut.accounts
+                if a.account.kind == "outside" and a.account.unit != MINUTES
+            )
+        ),
+        time_bank=group.time_bank,
+        origin=group.origin,
+        records=group.seq,
+        taken_at=now,
+        checkpoint=group.checkpoint,
+        lines={},
+    )
+
+
+# ---------------------------------------------------------------- what fits into memory
+
+
+def _people(house: House, group_id: UUID, cut: Cut, seen: list[int]) -> _People:
+    """Number the members, and name all accounts; the same group anywhere gives the same numbers."""
+    rank = {number: place for place, number in enumerate(seen)}
+    duties: dict[UUID, list[tuple[datetime, str]]] = {}
+    for role in cut.roles:
+        duties.setdefault(role.member_id, []).append((role.since, role.role))
+    asks: dict[UUID, list[UUID]] = {}
+    for draw_id, member_id, _ in cut.hands:
+        asks.setdefault(member_id, []).append(draw_id)
+    lines, owners = [], {}
+    for member_id, state, nickname_box, _, accounts_box, joined_on in cut.members:
+        nickname = open_nickname(house.keys, group_id, member_id, nickname_box)
+        accounts = open_accounts(house.keys, group_id, member_id, accounts_box)
+        if state == "erased" or nickname is None or accounts is None:
+            # A key without which nothing opens is as good as an erasure that was interrupted.
+            state, nickname, accounts = "erased", "", {}
+        first = min((rank.get(number, len(rank)) for number in accounts.values()), default=len(rank))
+        order = (
+            joined_on,
+            nickname,
+            state,
+            first,
+            sorted(duties.get(member_id, ())),
+            sorted(asks.get(member_id, ())),
+        )
+        lines.append((order, member_id, MemberLine(0, nickname, state, joined_on)))
+        owners[member_id] = list(accounts.values())
+    lines.sort(key=lambda each: each[0])
+    numbers = {member_id: place for place, (_, member_id, _) in enumerate(lines, start=1)}
+    tied = {number: numbers[member_id] for member_id, own in owners.items() for number in own}
+    nobodys = [
+        a.account.account_id
+        for a in cut.accounts
+        if a.account.kind in {"member", "exchange"} and a.account.account_id not in tied
+    ]
+    units = {a.account.account_id: (a.account.kind, a.account.unit) for a in cut.accounts}
+    nobodys.sort(key=lambda number: (rank.get(number, len(rank)), units[number]))
+    return _People(
+        lines=[line._replace(member=place) for place, (_, _, line) in enumerate(lines, start=1)],
+        numbers=numbers,
+        names=name_accounts([a.account for a in cut.accounts], tied, nobodys),
+    )
+
+
+def _roles(cut: Cut, people: _People) -> list[RoleLine]:
+    lines = [RoleLine(people.numbers[r.member_id], r.role, r.since, r.until) for r in cut.roles]
+    return sorted(lines, key=lambda line: line[:3])
+
+
+def _accounts(cut: Cut, people: _People) -> list[AccountLine]:
+    lines = [AccountLine(people.names[a.account.account_id], a.account.unit, *a[2:]) for a in cut.accounts]
+    return sorted(lines, key=lambda line: _natural(line.account, line.unit))
+
+
+def _natural(name: str, unit: str) -> tuple[str, int, str, str]:
+    """Return what puts ``member:10`` after ``member:9``."""
+    kind, _, owner = name.partition(":")
+    numbered = kind in {"member", "exchange"}
+    return kind, int(owner) if numbered else 0, owner, unit
+
+
+def _draws(cut: Cut, after: list[int]) -> list[DrawLine]:
+    codes = {pot_id: code for _, code, _, _, pot_id in cut.pots}
+    return [
+        DrawLine(
+            draw.draw_id,
+            codes[draw.pot_id],
+            draw.category,
+            draw.needed_by,
+            draw.state,
+            draw.policy_version,
+            draw.asked,
+            draw.agreed,
+            draw.promised,
+            draw.handed,
+            draw.released,
+            draw.asked_at,
+            before,
+        )
+        for draw, before in zip(cut.draws, after, strict=True)
+    ]
+
+
+def _hands(cut: Cut, people: _People) -> list[HandLine]:
+    order = {draw.draw_id: place for place, draw in enumerate(cut.draws)}
+    lines = [
+        HandLine(
+            draw_id,
+            people.numbers[member_id],
+            asked=hand.asked,
+            approved=hand.approved,
+            paid=hand.paid,
+            two_people=hand.two_people,
+        )
+        for draw_id, member_id, hand in cut.hands
+    ]
+    return sorted(lines, key=lambda line: (order[line.draw], line.member))
+
+
+# ---------------------------------------------------------------- what does not
+
+
+async def _write_entries(
+    house: House, group_id: UUID, cut: Cut, people: _People, sheet: SheetWriter, show: Show
+) -> list[int]:
+    """Write all entries, and return for each draw how many of them were recorded before it was asked."""
+    seq, names = cut.group.seq, people.names
+    waiting = deque(cut.draws)
+    after: list[int] = []
+    count = 0
+    for first in range(1, seq + 1, store.PAGE):
+        last = min(first + store.PAGE - 1, seq)
+        async with house.database.read(group_id) as tx:
+            page = await store.list_entries(tx, group_id, first_seq=first, last_seq=last)
+        lines = []
+        for draft, recorded_at in page:
+            while waiting and waiting[0].asked_at <= recorded_at:
+                waiting.popleft()
+                after.append(count)
+            count += 1
+            lines.append(
+                EntryLine(
+                    count,
+                    draft.entry_id,
+                    draft.kind,
+                    draft.source,
+                    draft.effective_on,
+                    recorded_at,
+                    draft.category,
+                    draft.draw_id,
+                    draft.reverses,
+                    draft.reversal_legs,
+                    chain_of(draft) if draft.links else None,
+                    names[draft.actor] if draft.actor else "",
+                )
+            )
+        sheet.add(lines)
+        show("entries", last, seq)
+    return after + [count] * len(waiting)
+
+
+async def _write_transfers(
+    house: House, group_id: UUID, cut: Cut, people: _People, sheet: SheetWriter, show: Show
+) -> None:
+    seq, names = cut.group.seq, people.names
+    units = {a.account.account_id: a.account.unit for a in cut.accounts}
+    entry = before = 0
+    for first in range(1, seq + 1, store.PAGE):
+        last = min(first + store.PAGE - 1, seq)
+        async with house.database.read(group_id) as tx:
+            page = await store.list_transfers(tx, group_id, first_seq=first, last_seq=last)
+        lines = []
+        for at, leg, debit, credit, amount in page:
+            entry += at != before
+            before = at
+            lines.append(TransferLine(entry, leg + 1, units[debit], names[debit], names[credit], amount))
+        sheet.add(lines)
+        show("transfers", last, seq)
+
+
+async def _write_hours(
+    house: House, group_id: UUID, cut: Cut, people: _People, sheet: SheetWriter, show: Show
+) -> None:
+    total, names = store.count_hours(cut.hours), people.names
+    for first in range(0, total, store.PAGE):
+        async with house.database.read(group_id) as tx:
+            page = await store.list_hours(tx, group_id, cut.hours, first=first)
+        sheet.add(
+            HoursLine(
+                hours.hours_id,
+                hours.posted,
+                names[hours.giver_account],
+                names[hours.receiver_account] if hours.receiver_account is not None else "",
+                hours.draw_id,
+                hours.minutes,
+                hours.effective_on,
+                hours.category,
+                state,
+                names[hours.logged_by] if hours.logged_by else "",
+                hours.logged_at,
+            )
+            for hours, state in page
+        )
+        show("hours", min(first + store.PAGE, total), total)

@@ -1,0 +1,273 @@
+"""Long work: one piece at a time for a group, that says how far it is, can be stopped, and survives a restart.
+
+Whoever works holds a session lock of the group in the database, on a connection of its own on which
+progress is told. If the process is killed, the lock is gone with it, and the next who looks sets
+right what the row still says. What the work changes is one transaction that also says "done", so it
+is done or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from timebank.errors import JobNotOpen, JobRunning, Refusal, StoreAway, UnknownJob
+from timebank.store import jobs as store
+from timebank.store.engine import STORE_ERRORS
+from timebank.store.jobs import JobRow
+
+if TYPE_CHECKING:
+    from timebank.services.house import House
+    from timebank.store.engine import Raw
+
+#: Told what is being done, how much of it, and how much there is; 0 while nobody knows.
+Show = Callable[[str, int, int], None]
+
+_TELL_EVERY_S: Final = 0.3
+_NICE: Final = 15
+
+
+class JobCancelled(Exception):
+    """Somebody asked the work to stop; nothing of it was kept."""
+
+
+class Teller:
+    """Says how far a piece of work is: to the terminal, to the database, or to nobody.
+
+    Attributes:
+        ended: Whether the work's own transaction said that it is done.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        show: Show | None = None,
+        line: Raw | None = None,
+        group_id: UUID | None = None,
+        job_id: UUID | None = None,
+        step_back: Callable[[int], None] = lambda _pid: None,
+    ) -> None:
+        self.clock = clock
+        self.step_back = step_back
+        self.ended = False
+        self._show = show
+        self._line = line
+        self._group_id = group_id
+        self._job_id = job_id
+        self._next_at = 0.0
+
+    async def tell(
+        self, phase: str, done: int, total: int, *, locked_until: datetime | None = None, now: bool = False
+    ) -> None:
+        """Say how far the work is; most calls cost nothing.
+
+        Args:
+            phase: What is being done.
+            locked_until: When others may write again; None while they may.
+            now: Say it whenever it was said before.
+
+        Raises:
+            JobCancelled: Somebody asked it to stop.
+        """
+        moment = time.monotonic()
+        if not now and moment < self._next_at:
+            return
+        self._next_at = moment + _TELL_EVERY_S
+        if self._show is not None:
+            self._show(phase, done, total)
+        if self._line is None or self._group_id is None or self._job_id is None:
+            return
+        cancel = await store.tell_progress(
+            self._line,
+            self._group_id,
+            self._job_id,
+            phase=phase,
+            done=done,
+            total=total,
+            locked_until=locked_until,
+            now=self.clock(),
+        )
+        if cancel:
+            raise JobCancelled
+
+    async def end_within(self, connection: Raw) -> None:
+        """Say inside the transaction of the work's effect that it is done."""
+        if self._job_id is not None and self._group_id is not None:
+            await store.end_job(connection, self._group_id, self._job_id, state="done", now=self.clock())
+        self.ended = True
+
+    async def wait_for_a_slot(self) -> None:
+        """Wait until there is room for one more to write; others of this server may be writing."""
+        if self._line is None:
+            return
+        while not await store.take_slot(self._line):
+            await self.tell("waiting", 0, 0, now=True)
+            await asyncio.sleep(_TELL_EVERY_S)
+
+
+# ---------------------------------------------------------------- doing
+
+
+@asynccontextmanager
+async def doing(
+    house: House,
+    group_id: UUID,
+    *,
+    clock: Callable[[], datetime],
+    kind: str,
+    about_id: UUID,
+    job_id: UUID | None = None,
+    show: Show | None = None,
+    step_back: Callable[[int], None] = lambda _pid: None,
+) -> AsyncIterator[Teller]:
+    """Do one piece of long work of a group; however it ends, its row says so.
+
+    Args:
+        job_id: Work that waits, for a server; None for work of a terminal, which begins at once.
+        step_back: Told the database's process numbers that serve this work.
+
+    Raises:
+        JobRunning: Another process works for this group, or other work waits.
+        JobNotOpen: ``job_id`` does not wait any more.
+    """
+    async with house.database.dial(group_id) as line:
+        if not await store.take_lock(line, group_id):
+            raise JobRunning
+        await store.clear_dead(line, group_id, now=clock())
+        if job_id is None:
+            job_id = house.new_id()
+            await store.insert_job(line, group_id, job_id, kind, about_id, runner="command", now=clock())
+        if not await store.start_job(line, group_id, job_id, now=clock()):
+            raise JobNotOpen(state="ended")
+        teller = Teller(
+            clock=clock, show=show, line=line, group_id=group_id, job_id=job_id, step_back=step_back
+        )
+        state, refusal = "failed", "server_fault"
+        try:
+            yield teller
+            state, refusal = "done", ""
+        except JobCancelled:
+            state, refusal = "cancelled", ""
+            raise
+        except Refusal as reason:
+            state, refusal = "refused", reason.code
+            raise
+        except (KeyboardInterrupt, GeneratorExit):
+            state, refusal = "cancelled", ""
+            raise
+        finally:
+            if not teller.ended:
+                # If the database is away, the next who looks finds the lock free and sets it right.
+                with contextlib.suppress(*STORE_ERRORS):
+                    await store.end_job(line, group_id, job_id, state=state, refusal=refusal, now=clock())
+
+
+# ---------------------------------------------------------------- asking for it, and about it
+
+
+async def insert_waiting(
+    house: House,
+    line: Raw,
+    group_id: UUID,
+    kind: str,
+    about_id: UUID,
+    *,
+    now: datetime,
+    asked_by: UUID | None = None,
+) -> UUID:
+    """Add work for the server to do, on a connection of the group's; return its id.
+
+    Raises:
+        JobRunning: The group has work that is not ended.
+    """
+    await _clear_dead(line, group_id, now=now)
+    job_id = house.new_id()
+    await store.insert_job(
+        line, group_id, job_id, kind, about_id, runner="server", now=now, asked_by=asked_by
+    )
+    return job_id
+
+
+async def _clear_dead(line: Raw, group_id: UUID, *, now: datetime, for_good: bool = False) -> None:
+    if await store.take_lock(line, group_id):
+        try:
+            await store.clear_dead(line, group_id, now=now, for_good=for_good)
+        finally:
+            # Whoever is woken next must not find it taken because this connection ends slowly.
+            with contextlib.suppress(*STORE_ERRORS):
+                await store.release_lock(line, group_id)
+
+
+async def give_up(house: House, *, now: datetime) -> None:
+    """Let work have failed that ended every process which tried it; what somebody works on is left alone."""
+    for _, group_id, job in await list_waiting(house):
+        if job.state == "running":
+            async with house.database.dial(group_id) as line:
+                await _clear_dead(line, group_id, now=now, for_good=True)
+
+
+async def cancel(house: House, group_id: UUID, about_id: UUID, *, now: datetime) -> None:
+    """Ask the open work about an import to stop; what is written already by then stays.
+
+    Raises:
+        UnknownJob: There never was any.
+        JobNotOpen: It has ended.
+    """
+    async with house.database.dial(group_id) as line:
+        job = await store.find_last_job(line, group_id, about_id)
+        if job is None:
+            raise UnknownJob
+        if not await store.ask_to_cancel(line, group_id, job.job_id, now=now):
+            raise JobNotOpen(state=job.state)
+        if job.state == "running":
+            # If nobody is there to stop, its process is gone.
+            await _clear_dead(line, group_id, now=now)
+
+
+async def list_waiting(house: House) -> list[tuple[datetime, UUID, JobRow]]:
+    """Return all work that servers have to do, of all groups: what was asked for first comes first.
+
+    Work that says it runs is in it, too: only whoever can take the group's lock may do it.
+    """
+    found = []
+    for group_id in await store.list_groups(house.database):
+        try:
+            async with house.database.write_door(group_id) as connection:
+                job = await store.find_open_job(connection, group_id)
+        except STORE_ERRORS as error:
+            raise StoreAway from error
+        if job is not None and job.runner == "server":
+            found.append((job.created_at, group_id, job))
+    return sorted(found, key=lambda each: (each[0], each[1]))
+
+
+def seconds_locked(job: JobRow, *, now: datetime) -> int:
+    """Return for about how many seconds more others wait because of this work; 0 if they do not."""
+    if job.state != "running" or job.locked_until is None:
+        return 0
+    return max(1, int((job.locked_until - now).total_seconds()) + 1)
+
+
+def step_back(pid: int, *, idle: bool = False) -> None:
+    """Let a process step back behind everybody who answers requests: this one (0), or one of the database's.
+
+    The database's can be asked only where it runs on this machine, as our user.
+
+    Args:
+        idle: Take only what is left over. Whoever holds a lock must not: others may wait for it.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, 19 if idle else _NICE)
+    # Being nice still takes its turn and is in the way of others; being idle takes what is left over.
+    if idle and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))

@@ -1,0 +1,53 @@
+"""What a browser sends when somebody presses the button of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from litestar import Request
+
+from timebank.edge.bodies import receive_body
+from timebank.errors import N_, MalformedBody
+
+FORM_MAX: Final = 16 * 1024
+_FIELDS_MAX: Final = 40
+_TEXT_MAX: Final = 500
+
+NOT_A_FORM: Final = N_("it is not a form")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One field of a form: what stands in it, and what is wrong with that; empty if nothing is."""
+
+    value: str
+    fault: str
+
+
+async def read_form(request: Request[Any, Any, Any]) -> Mapping[str, list[str]]:
+    """Return the fields of a form.
+
+    Raises:
+        TooLarge: It is larger than any that we have.
+        MalformedBody: It is no form, or not UTF-8.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise MalformedBody(why=NOT_A_FORM)
+    body = await receive_body(
+        request.receive, size_max=FORM_MAX, announced=request.headers.get("content-length", "")
+    )
+    try:
+        return parse_qs(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
+        )
+    except (UnicodeError, ValueError):
+        raise MalformedBody(why=NOT_A_FORM) from None
+
+
+def field_text(fields: Mapping[str, list[str]], name: str) -> str:
+    """Return what stands in a field: longer than anything right, and short enough to be shown again."""
+    return next(iter(fields.get(name, ())), "")[:_TEXT_MAX]

@@ -1,0 +1,341 @@
+"""A member's statement as a page to print. There are no sessions yet: the token comes with the form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from babel.numbers import get_currency_precision
+from litestar import Request, post, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from timebank.edge.days import read_day
+from timebank.edge.problems import status_of
+from timebank.errors import N_, FieldInvalid, NotAllowed, NotSignedIn, Refusal, TooLarge
+from timebank.i18n import Language, choose_language, language_codes
+from timebank.ledger.units import HOURS, MINUTES, Unit
+from timebank.services.export import ENDS_BEFORE
+from timebank.services.own_data import OwnStatement, counts, read_own_statement
+from timebank.services.published import read_public_group
+from timebank.web.forms import Answer, field_text, read_form
+from timebank.web.pages import render
+from timebank.web.private import PrivatePage
+from timebank.web.words import Amounts, category_in_words, kind_in_words
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from timebank.edge.door import Door
+    from timebank.rules.publication import PublicGroup
+    from timebank.services.own_data import DatedLine
+    from timebank.services.statement import Line
+
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+
+LINES_SHOWN_MAX: Final = 5_000
+"""More than anybody prints; the sheet has them all."""
+
+CORRECTED: Final = N_("corrected: %(amount)s does not count")
+WITHDRAWN: Final = N_("withdrawn: %(amount)s does not count")
+TAKEN_BACK: Final = N_("Taken back: %(amount)s")
+
+# Where the words of the public page would be those of somebody else.
+_KINDS: Final = {"fulfil": N_("Help for an ask"), "hours": N_("Help that reached you")}
+_ASK_STATES: Final = {
+    "asked": N_("waiting for a yes"),
+    "promised": N_("promised"),
+    "handed_over": N_("handed over"),
+    "arrived": N_("arrived"),
+    "released": N_("given back to the pot"),
+    "not_now": N_("not now"),
+    "expired": N_("no longer needed"),
+    "cancelled": N_("taken back"),
+}
+_FIELDS: Final = ("token", "from", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFormPage:
+    """The form that asks for a token and for days.
+
+    Attributes:
+        action: Where it goes, with the language if the address named one.
+        href: The group's page.
+        faults: (field, what to do about it) in the order of the form.
+        token: Its value is always empty.
+    """
+
+    name: str
+    action: str
+    href: str
+    faults: tuple[tuple[str, str], ...]
+    token: Answer
+    first: Answer
+    last: Answer
+
+
+class Figure(NamedTuple):
+    """An amount as large figures with small units, and as programs read it."""
+
+    pieces: tuple[tuple[str, bool], ...]
+    machine: str
+
+
+class Row(NamedTuple):
+    """One line of a table.
+
+    Attributes:
+        what: What happened, in words.
+        category: What it was about; empty for nothing.
+        state: What else is to be known, such as that it does not count; often empty.
+        note: What the member wrote.
+        given, received: Amounts for the columns; empty where there is none.
+    """
+
+    what: str
+    category: str
+    state: str
+    note: str
+    given: str
+    received: str
+
+
+class Day(NamedTuple):
+    """The lines of one day."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Everything in one unit, with totals that are the sums of the columns."""
+
+    key: str
+    title: str
+    column_unit: str
+    days: tuple[Day, ...]
+    given: str
+    received: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """A statement to print.
+
+    Attributes:
+        days: Which days it is of, in words.
+        as_of: The day on which it was made.
+        hours_given, hours_received: Side by side, never taken from one another.
+        hours: Their table; None when there is no line in it.
+        money: One table for each currency that has a line.
+        asks: What they asked for, day by day; ``given`` is what was asked, ``received`` what arrived.
+    """
+
+    name: str
+    nickname: str
+    href: str
+    again: str
+    days: str
+    as_of: str
+    hours_given: Figure
+    hours_received: Figure
+    hours: Leaf | None
+    money: tuple[Leaf, ...]
+    asks: tuple[Day, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no line at all."""
+        return not (self.hours or self.money or self.asks)
+
+
+@route("/g/{slug:str}/statement", http_method=_READ, include_in_schema=False)
+async def statement_form(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Show the form."""
+    group, chosen, query = await _group(request, slug)
+    return PrivatePage(render("statement_form.html", _form_page(group, {}, {}, query), chosen), chosen)
+
+
+@post("/g/{slug:str}/statement", include_in_schema=False)
+async def statement_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Show the statement of whoever has this token, or the form again with what is wrong."""
+    group, chosen, query = await _group(request, slug)
+    fields = await read_form(request)
+    try:
+        statement = await _read_statement(request, slug, fields)
+    except (NotAllowed, FieldInvalid, TooLarge) as refusal:
+        page = _form_page(group, fields, {_field_of(refusal): _advice(refusal, chosen)}, query)
+        status = 422 if isinstance(refusal, TooLarge) else status_of(refusal)
+        return PrivatePage(render("statement_form.html", page, chosen), chosen, status=status)
+    page_of = _statement_page(statement, chosen, query)
+    return PrivatePage(render("statement.html", page_of, chosen), chosen)
+
+
+STATEMENT_PAGES: Final[list[HTTPRouteHandler]] = [statement_form, statement_page]
+
+
+# ---------------------------------------------------------------- requests
+
+
+async def _group(request: Request[Any, Any, Any], slug: str) -> tuple[PublicGroup, Language, str]:
+    """Return the group, the language of an answer, and ``?lang=`` with it if the address named it."""
+    group = (await read_public_group(request.app.state.database, slug)).group
+    explicit = request.query_params.get("lang")
+    known = explicit if explicit in language_codes() else None
+    chosen = choose_language(
+        explicit=known, accept_language=request.headers.get("accept-language"), group=group.languages
+    )
+    return group, chosen, f"?lang={known}" if known else ""
+
+
+async def _read_statement(
+    request: Request[Any, Any, Any], slug: str, fields: Mapping[str, list[str]]
+) -> OwnStatement:
+    door: Door = request.app.state.door
+    first = read_day(field_text(fields, "from").strip(), field="from")
+    last = read_day(field_text(fields, "to").strip(), field="to")
+    token = field_text(fields, "token").strip().encode()
+    actor = await door.keeper.actor(slug, [b"Bearer " + token])
+    statement = await read_own_statement(door.house, actor, first=first, last=last, now=door.clock())
+    if len(statement.lines) > LINES_SHOWN_MAX:
+        raise TooLarge(limit=LINES_SHOWN_MAX)
+    return statement
+
+
+def _field_of(refusal: Refusal) -> str:
+    if isinstance(refusal, FieldInvalid):
+        return str(refusal.params["field"])
+    return "from" if isinstance(refusal, TooLarge) else "token"
+
+
+def _advice(refusal: Refusal, chosen: Language) -> str:
+    """Return what to do about a refusal, for the summary and beside the field alike."""
+    if isinstance(refusal, NotSignedIn):
+        return chosen.say(N_("Paste a token of this group that still holds"))
+    if isinstance(refusal, NotAllowed):
+        return chosen.say(N_("Use a token that may read; this one may not"))
+    if isinstance(refusal, TooLarge):
+        return chosen.say(N_("Choose fewer days: these have more lines than a page shows"))
+    if refusal.params.get("why") == ENDS_BEFORE:
+        return chosen.say(N_("Choose a last day that is not before the first one"))
+    return chosen.say(N_("Write a day such as 2026-03-01, or leave this empty"))
+
+
+# ---------------------------------------------------------------- pages
+
+
+def _form_page(
+    group: PublicGroup, fields: Mapping[str, list[str]], faults: Mapping[str, str], query: str
+) -> StatementFormPage:
+    return StatementFormPage(
+        name=group.name,
+        action=f"/g/{group.slug}/statement{query}",
+        href=f"/g/{group.slug}{query}",
+        faults=tuple((field, faults[field]) for field in _FIELDS if field in faults),
+        # Whatever was typed there may be a token of somebody: it is never sent back.
+        token=Answer("", faults.get("token", "")),
+        first=Answer(field_text(fields, "from"), faults.get("from", "")),
+        last=Answer(field_text(fields, "to"), faults.get("to", "")),
+    )
+
+
+def _statement_page(statement: OwnStatement, chosen: Language, query: str) -> StatementPage:
+    hours = Amounts(HOURS, chosen)
+    given = next((total.amount for total in statement.given if total.unit == MINUTES), 0)
+    received = statement.received.amount
+    of_hours = [each for each in statement.lines if each.line.what != "asked" and each.line.unit == MINUTES]
+    money = []
+    for total in statement.given:
+        lines = [e for e in statement.lines if e.line.what != "asked" and e.line.unit == total.unit]
+        if lines and total.unit != MINUTES:
+            amounts = _amounts(total.unit, chosen)
+            title = chosen.say(N_("Money given, in %(currency)s"), currency=chosen.currency_name(total.unit))
+            money.append(_leaf(total.unit, title, lines, amounts, amounts.digits(total.amount), ""))
+    return StatementPage(
+        name=statement.group.name,
+        nickname=statement.nickname,
+        href=f"/g/{statement.group.slug}{query}",
+        again=f"/g/{statement.group.slug}/statement{query}",
+        days=_days_in_words(statement.first, statement.last, chosen),
+        as_of=chosen.day_month_year(
+            statement.taken_at.astimezone(ZoneInfo(statement.group.time_zone)).date()
+        ),
+        hours_given=Figure(hours.figure(given), hours.machine(given)),
+        hours_received=Figure(hours.figure(received), hours.machine(received)),
+        hours=_leaf(
+            "hours", chosen.say(N_("Hours")), of_hours, hours, hours.digits(given), hours.digits(received)
+        )
+        if of_hours
+        else None,
+        money=tuple(money),
+        asks=_by_day(
+            ((each.day, _ask(each.line, chosen)) for each in statement.lines if each.line.what == "asked"),
+            chosen,
+        ),
+    )
+
+
+def _leaf(
+    key: str, title: str, lines: Sequence[DatedLine], amounts: Amounts, given: str, received: str
+) -> Leaf:
+    rows = ((each.day, _row(each.line, amounts)) for each in lines)
+    return Leaf(key, title, amounts.column_unit, _by_day(rows, amounts.language), given, received)
+
+
+def _by_day(rows: Iterable[tuple[date, Row]], chosen: Language) -> tuple[Day, ...]:
+    return tuple(
+        Day(chosen.day_month_year(day), tuple(row for _, row in group))
+        for day, group in groupby(rows, key=lambda pair: pair[0])
+    )
+
+
+def _row(line: Line, amounts: Amounts) -> Row:
+    """Return a line for a table; what does not count says its amount in words, so that columns add up."""
+    chosen = amounts.language
+    words = amounts.words(line.amount)
+    category = category_in_words(line.category, chosen)
+    if line.what == "taken_back":
+        return Row(chosen.say(TAKEN_BACK, amount=words), category, "", line.note, "", "")
+    own_words = _KINDS.get(line.kind)
+    what = chosen.say(own_words) if own_words else kind_in_words(line.kind, amounts.unit, chosen)
+    if not counts(line):
+        why = WITHDRAWN if line.state == "withdrawn" else CORRECTED
+        return Row(what, category, chosen.say(why, amount=words), line.note, "", "")
+    digits = amounts.digits(line.amount)
+    given, received = ("", digits) if line.what == "received" else (digits, "")
+    return Row(what, category, "", line.note, given, received)
+
+
+def _ask(line: Line, chosen: Language) -> Row:
+    amounts = _amounts(line.unit, chosen)
+    state = _ASK_STATES.get(line.state)
+    return Row(
+        what=chosen.say(state) if state else line.state,
+        category=category_in_words(line.category, chosen),
+        state="",
+        note=line.note,
+        given=amounts.words(line.amount),
+        received=amounts.words(line.handed) if line.handed else "",
+    )
+
+
+def _amounts(unit: str, chosen: Language) -> Amounts:
+    return Amounts(HOURS if unit == MINUTES else Unit(unit, "money", get_currency_precision(unit)), chosen)
+
+
+def _days_in_words(first: date | None, last: date | None, chosen: Language) -> str:
+    if first and last:
+        start, end = (chosen.day_month_year(day) for day in (first, last))
+        return chosen.say(N_("From %(first)s to %(last)s"), first=start, last=end)
+    if first:
+        return chosen.say(N_("From %(first)s on"), first=chosen.day_month_year(first))
+    if last:
+        return chosen.say(N_("Up to %(last)s"), last=chosen.day_month_year(last))
+    return chosen.say(N_("From the beginning on"))
