@@ -9,7 +9,8 @@ import pytest
 from tests.formats.sheet import FILES, faults_of, lines_of, passed_of, read, read_file, reading, remarks_of
 from timebank.errors import AmountOutOfRange, ColumnsMissing, DurationNotWhole, FieldEmpty, UnknownLayout
 from timebank.formats.layouts import LAYOUTS
-from timebank.rules.sheets import NICKNAME_MAX, Fault, HoursLine, MoneyLine, OpeningLine, PersonLine
+from timebank.rules.names import NICKNAME_MAX
+from timebank.rules.sheets import Fault, HoursLine, MoneyLine, OpeningLine, PersonLine
 
 DAY = date(2025, 3, 1)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
 
-from tests.services.auditors import READERS, without_zeros
+from tests.services.auditors import READERS, ask_hledger, without_zeros
 from timebank.formats.beancount import BeancountWriter
 from timebank.formats.hledger import HledgerWriter
 from timebank.formats.journal import KIND_WORDS, Journal, JournalWriter, one_line, percent_encoded, written
+from timebank.formats.journal_csv import SheetWriter
 from timebank.ledger import posting
 from timebank.ledger.entries import EntryKind, Transfer
 from timebank.ledger.units import MINUTES
@@ -236,24 +238,24 @@ def test_both_are_read_without_a_complaint_and_a_wrong_balance_is_not(file_forma
     assert complaint_of(text_of(file_format, *ENTRIES[:2]))
 
 
-@pytest.mark.parametrize("file_format", WRITERS)
-@pytest.mark.parametrize(
-    "words",
-    [
-        'a "quoted" one',
-        "back\\slash \\",
-        "food, drink",
-        "kind: promise",
-        "x  ; category: y",
-        "[2020-01-01]",
-        "100 %",
-        "%2C",
-        "naïve ἀγορά 中文 العربية",
-        "date: 2020-01-01, date2: 2020-01-01",
-        "amount  5 EUR = 7 EUR",
-        "(code) | payee @ 3 EUR",
-    ],
+WORDS = (
+    'a "quoted" one',
+    "back\\slash \\",
+    "food, drink",
+    "kind: promise",
+    "x  ; category: y",
+    "[2020-01-01]",
+    "100 %",
+    "%2C",
+    "naïve ἀγορά 中文 العربية",
+    "date: 2020-01-01, date2: 2020-01-01",
+    "amount  5 EUR = 7 EUR",
+    "(code) | payee @ 3 EUR",
 )
+
+
+@pytest.mark.parametrize("file_format", WRITERS)
+@pytest.mark.parametrize("words", WORDS)
 def test_no_category_says_anything_to_a_reader(file_format: str, words: str) -> None:
     complaint_of, balances_of = READERS[file_format]
     plain = text_of(file_format, *ENTRIES)
@@ -263,6 +265,17 @@ def test_no_category_says_anything_to_a_reader(file_format: str, words: str) -> 
     assert complaint_of(text) == ""
     assert balances_of(text) == balances_of(plain)
     assert text.count("\n") == plain.count("\n")
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_hledger_reads_a_category_whole_and_no_tag_that_is_not_ours(words: str) -> None:
+    text = text_of("hledger", ENTRIES[0]._replace(category=words), *ENTRIES[1:])
+
+    values = ask_hledger(text, "tags", "--values", "^category$").stdout.splitlines()
+    names = ask_hledger(text, "tags").stdout.split()
+
+    assert [unquote(value) for value in values] == [words]
+    assert set(names) <= {"category", "corrects", "kind", "type"}
 
 
 @pytest.mark.parametrize("file_format", WRITERS)
@@ -379,3 +392,44 @@ def test_every_entry_of_the_posting_table_balances(file_format: str) -> None:
             closing[credit] = closing.get(credit, 0) - amount
 
     assert complaint_of(text_of(file_format, *entries, closing=closing)) == ""
+
+
+# ---------------------------------------------------------------- as a sheet
+
+SHEET = """\
+\ufeffdate,entry,kind,category,draw,corrects,debit,credit,hours,amount,currency,note
+2026-03-01,00000000-0000-0000-0000-000000000001,help_answered,'=cooking,,,equity:member:m0001,equity:pot:hours,1:30,,,
+2026-03-01,00000000-0000-0000-0000-000000000001,help_answered,'=cooking,,,equity:pot:hours,equity:shared:hours,1:30,,,
+2026-03-01,,closing-balances,,,,assets:held:cash-box,,,0.00,EUR,
+2026-03-01,,closing-balances,,,,equity:custody,,,0.00,EUR,
+2026-03-01,,closing-balances,,,,equity:member:m0001,,1:30,,,
+2026-03-01,,closing-balances,,,,equity:member:m0002,,,0.00,EUR,
+2026-03-01,,closing-balances,,,,equity:outside,,0:00,,,
+2026-03-01,,closing-balances,,,,equity:outside,,,0.00,EUR,
+2026-03-01,,closing-balances,,,,equity:pot:hours,,0:00,,,
+2026-03-01,,closing-balances,,,,equity:pot:money,,,0.00,EUR,
+2026-03-01,,closing-balances,,,,equity:promised:hours,,0:00,,,
+2026-03-01,,closing-balances,,,,,equity:shared:hours,1:30,,,
+total,,,,,,,,3:00,,,lines=2; cut=through record 12 of the live book
+total,,,,,,,,,0.00,EUR,lines=2; cut=through record 12 of the live book
+"""
+
+
+def test_a_sheet_has_a_line_for_each_transfer_and_says_what_it_adds_up_to() -> None:
+    hours = entry(1, "help_answered", 1, posting.help_answered(FLO, POT, SHARED, 90), category="=cooking")
+
+    text = "".join(SheetWriter(a_journal()).text([hours]))
+
+    assert text.replace("\r\n", "\n") == SHEET
+    assert text.count("\r\n") == text.count("\n")
+
+
+def test_a_part_of_the_book_begins_with_what_was_there_before() -> None:
+    later = a_journal(first=date(2026, 3, 1), opening={FLO: 90, SHARED: -90})
+
+    lines = "".join(SheetWriter(later).text([])).splitlines()
+
+    assert lines[1:3] == [
+        "2026-02-28,,opening-balances,,,,equity:member:m0001,,1:30,,,",
+        "2026-02-28,,opening-balances,,,,,equity:shared:hours,1:30,,,",
+    ]

@@ -127,7 +127,7 @@ class OwnDataOut(msgspec.Struct):
     operation_class=gives_file(
         "text/plain",
         summary="The book for an auditor's own tools",
-        description="The whole book as a journal for hledger or beancount, for auditors, stewards and "
+        description="The whole book as a journal for hledger or beancount, or as a sheet, for auditors, stewards and "
         "treasurers. Members are numbers in it.",
         query=(
             QueryField(
@@ -154,7 +154,8 @@ async def get_journal(request: Request[Any, Any, Any]) -> ASGIApp:
         last=read_day(asked.get("to", ""), field="to"),
         period=_period(asked.get("period", "")),
     )
-    return FileReply(journal.chunks(), TEXT, journal.file_name)
+    kind = CSV if journal.file_name.endswith(".csv") else TEXT
+    return FileReply(journal.chunks(), kind, journal.file_name)
 
 
 @get(

@@ -1,28 +1,34 @@
-"""``timebank export``: the whole book as a journal on standard output, for an auditor's own tools."""
+"""``timebank export``: the whole book on standard output, as a journal for an auditor's own tools or as an archive."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.progress import Bar
+from timebank.config import OperatorError
 
 if TYPE_CHECKING:
     from timebank.config import Settings
 
 NAME: Final = "export"
-HELP: Final = "write the book of a group as a journal for hledger or beancount"
+HELP: Final = (
+    "write the book of a group as a journal for hledger or beancount or as a sheet, or the whole group as an archive"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("--group", required=True, metavar="SLUG", help="address of the group")
     parser.add_argument(
-        "--format", required=True, choices=("hledger", "beancount"), help="whose journal it is to be"
+        "--format",
+        required=True,
+        choices=("hledger", "beancount", "csv", "archive"),
+        help="whose journal it is to be; a sheet, one line a transfer; or an archive, which `timebank import` reads",
     )
     parser.add_argument(
         "--from",
@@ -42,8 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the journal; whether it came to its end says the exit code, and its last line."""
+    if args.format == "archive":
+        if args.first or args.last or args.period:
+            raise OperatorError("An archive is of the whole book: leave --from, --to and --period away.")
+        if sys.stdout.isatty():
+            raise OperatorError("An archive is no text. Add > FILE.zip to write it into a file.")
+    export = _archive if args.format == "archive" else _export
     with open_database(args.settings) as dsn:
-        asyncio.run(_export(args, args.settings, dsn))
+        asyncio.run(export(args, args.settings, dsn))
     return 0
 
 
@@ -67,6 +79,21 @@ async def _export(args: argparse.Namespace, settings: Settings, dsn: Dsn) -> Non
         out = sys.stdout.buffer
         async for chunk in journal.chunks(lambda done, total: bar.show("entries", done, total)):
             out.write(chunk)
+        out.flush()
+        bar.close()
+
+
+async def _archive(args: argparse.Namespace, settings: Settings, dsn: Dsn) -> None:
+    from timebank.services.archive import write_archive
+    from timebank.services.house import open_house
+    from timebank.store.migrate import upgrade
+
+    await upgrade(dsn, embedded=settings.embedded)
+    async with open_house(settings.home, dsn) as house:
+        group_id = await house.database.group_id(args.group)
+        bar = Bar(args.group)
+        out = sys.stdout.buffer
+        await write_archive(house, group_id, out, now=datetime.now(UTC), show=bar.show)
         out.flush()
         bar.close()
 

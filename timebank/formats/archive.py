@@ -164,13 +164,26 @@ class SheetWriter:
     def add(self, rows: Iterable[Any]) -> None:
         """Write rows, whose fields are those of the columns in order."""
         writes = [column.write for column in self._sheet.columns]
+        width = len(writes)
+        plain = all(write is str for write in writes)
         sum_of = self._sheet.sum_of
         for row in rows:
-            self._csv.writerow([write(value) for write, value in zip(writes, row, strict=False)])
+            cells = row[:width]
+            self._csv.writerow(
+                cells if plain else [write(value) for write, value in zip(writes, cells, strict=True)]
+            )
             self.lines += 1
             if sum_of is not None:
                 name, amount = sum_of(row)
                 self._sums[name] += amount
+        if self._text.tell() > _CHUNK:
+            self._flush()
+
+    def add_cells(self, rows: Sequence[Sequence[str]]) -> None:
+        """Write rows whose cells are written already, in a sheet that adds nothing up."""
+        assert self._sheet.sum_of is None, self._sheet.name
+        self._csv.writerows(rows)
+        self.lines += len(rows)
         if self._text.tell() > _CHUNK:
             self._flush()
 
@@ -247,7 +260,13 @@ class Archive:
 
 
 def is_archive(file: BinaryIO) -> bool:
-    """Say whether a file is an archive of whatever version, and not a workbook, which is a ZIP as well."""
+    """Say whether a file is an archive of whatever version, perhaps cut off, and not a workbook, also a ZIP."""
+    file.seek(0)
+    # As we write it: the name of the first file stands thirty bytes behind the beginning of a ZIP.
+    head = file.read(30 + len(GROUP.name))
+    if head.startswith(b"PK\x03\x04") and head.endswith(GROUP.name.encode()):
+        file.seek(0)
+        return True
     try:
         with zipfile.ZipFile(file) as packed, packed.open(GROUP.name) as sheet:
             return b'format,"timebank archive' in sheet.read(64)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from timebank.formats.formulas import defused, undefused
 from timebank.ledger.canonical import NotCanonical, moment, read_moment, uuid_text
 from timebank.ledger.entries import EntryKind
 from timebank.ledger.units import AMOUNT_MAX, MINUTES, TOTAL_MAX, is_money
-from timebank.rules.names import code, plain_text
+from timebank.rules.names import NICKNAME_MAX, code, plain_text
 from timebank.rules.people import DUTIES
 from timebank.rules.set_up import CATEGORY_MAX, CODE_MAX, HELD_KINDS, NOT_KNOWN, TWICE
 
@@ -31,7 +32,6 @@ NOT_JSON: Final = N_("it is no JSON object")
 LINES_MISSING: Final = N_("lines are missing")
 NOT_A_UNIT: Final = N_("it is neither minutes nor a currency")
 
-NICKNAME_MAX: Final = 40
 STATES: Final = ("active", "suspended", "left", "erased")
 HOURS_STATES: Final = ("logged", "confirmed", "questioned", "settled", "withdrawn")
 DRAW_STATES: Final = (
@@ -77,8 +77,12 @@ class Sheet:
 
 # ---------------------------------------------------------------- cells
 
+#: A book says the same few words again and again; what was read once need not be looked at twice.
+_remembered = lru_cache(maxsize=2**14)
+
 
 def _text(length_max: int) -> Callable[[str], str]:
+    @_remembered
     def read(cell: str) -> str:
         return plain_text(undefused(cell), field="", length_max=length_max)
 
@@ -98,14 +102,16 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+@_remembered
 def _day(cell: str) -> date:
-    # fromisoformat takes other spellings too, such as 20260301.
-    if len(cell) != 10 or not cell.isascii() or cell[4] != "-":
-        raise DayUnreadable
     try:
-        return date.fromisoformat(cell)
+        day = date.fromisoformat(cell)
     except ValueError:
         raise DayUnreadable from None
+    # It takes other spellings too, such as 20260301 and 2026-W09-7.
+    if day.isoformat() != cell:
+        raise DayUnreadable
+    return day
 
 
 def _moment(cell: str) -> datetime:
@@ -121,12 +127,14 @@ def _id(cell: str) -> UUID:
     return UUID(cell)
 
 
+@_remembered
 def _unit(cell: str) -> str:
     if cell != MINUTES and not is_money(cell):
         raise FieldInvalid(field="", why=NOT_A_UNIT)
     return cell
 
 
+@_remembered
 def _account(cell: str) -> str:
     if not _ACCOUNT.fullmatch(cell):
         raise FieldInvalid(field="", why=NOT_AN_ACCOUNT)
@@ -153,6 +161,7 @@ def _one_of(words: Iterable[str]) -> Callable[[str], str]:
     return read
 
 
+@_remembered
 def _kind(cell: str) -> EntryKind:
     try:
         return EntryKind(cell)
@@ -304,7 +313,7 @@ def read_group(lines: Iterable[GroupLine]) -> ArchivedGroup:
         first.setdefault(name, line)
     if missing := _SINGLE.keys() - first.keys():
         raise BadLine(0, FileUnreadable(why=LINES_MISSING), ", ".join(sorted(missing)))
-    several = {field: tuple(values.pop(field)) for field in _SEVERAL.values()}
+    several: dict[str, Any] = {field: tuple(values.pop(field)) for field in _SEVERAL.values()}
     return ArchivedGroup(**values, **several, lines=first)
 
 

@@ -18,8 +18,8 @@ from timebank.errors import (
     SameAccountTwice,
 )
 from timebank.formats.columns import Match
-from timebank.rules.names import free_text, plain_text
-from timebank.rules.sheets import NICKNAME_MAX, NOTE_MAX, DecimalSign, Fault, Item, ReadOptions
+from timebank.rules.names import NICKNAME_MAX, free_text, plain_text
+from timebank.rules.sheets import NOTE_MAX, DecimalSign, Fault, Item, ReadOptions
 from timebank.rules.written import read_amount, read_day, read_minutes, read_moment_day, shown
 
 T = TypeVar("T")

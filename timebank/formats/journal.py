@@ -127,8 +127,8 @@ class Posting(NamedTuple):
     unit: str
 
 
-class JournalWriter(ABC):
-    """Writes one journal from its beginning to its end, piece by piece; keeps totals and no entry.
+class BookWriter(ABC):
+    """Writes one book from its beginning to its end, piece by piece; keeps totals and no entry.
 
     Entries come in order of their effective day, on one day in the order of the book.
     """
@@ -143,11 +143,38 @@ class JournalWriter(ABC):
         self._moved: Counter[str] = Counter()
 
     def text(self, entries: Iterable[JournalEntry]) -> Iterator[str]:
-        """Yield the whole journal."""
+        """Yield the whole text."""
         yield self.begin()
         for entry in entries:
             yield self.transaction(entry)
         yield self.end()
+
+    @abstractmethod
+    def spelled(self, name: tuple[str, ...]) -> str:
+        """Return the name of an account; different names are spelled differently."""
+
+    @abstractmethod
+    def begin(self) -> str:
+        """Return what stands before the first entry, with balances brought forward."""
+
+    @abstractmethod
+    def transaction(self, entry: JournalEntry) -> str:
+        """Return one entry."""
+
+    @abstractmethod
+    def end(self) -> str:
+        """Return what stands after the last entry: every balance, and totals."""
+
+    def _balances(self, by_number: Mapping[int, int]) -> list[Posting]:
+        """Return balances by name of account, then in the order of units."""
+        order = {unit: place for place, unit in enumerate(self.journal.digits)}
+        accounts = self.journal.accounts
+        postings = [Posting(self._names[n], amount, accounts[n].unit) for n, amount in by_number.items()]
+        return sorted(postings, key=lambda posting: (posting.account, order[posting.unit]))
+
+
+class JournalWriter(BookWriter):
+    """Writes a journal of plain-text accounting."""
 
     def begin(self) -> str:
         """Return what stands before the first entry: header, declarations, balances brought forward."""
@@ -200,18 +227,7 @@ class JournalWriter(ABC):
             units.setdefault(account, []).append(commodity(unit))
         return list(units.items())
 
-    def _balances(self, by_number: Mapping[int, int]) -> list[Posting]:
-        """Return balances by name of account, then in the order of units."""
-        order = {unit: place for place, unit in enumerate(self.journal.digits)}
-        accounts = self.journal.accounts
-        postings = [Posting(self._names[n], amount, accounts[n].unit) for n, amount in by_number.items()]
-        return sorted(postings, key=lambda posting: (posting.account, order[posting.unit]))
-
     # ------------------------------------------------------------ what a dialect says in its own way
-
-    @abstractmethod
-    def spelled(self, name: tuple[str, ...]) -> str:
-        """Return the name of an account; different names are spelled differently."""
 
     @abstractmethod
     def declarations(self) -> list[str]:

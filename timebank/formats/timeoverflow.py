@@ -23,9 +23,8 @@ from timebank.errors import (
 from timebank.formats.cells import Cell, Lines, once, readable, waived_day
 from timebank.formats.columns import Column, Layout, Match, folded
 from timebank.ledger.units import AMOUNT_MAX, MINUTES
-from timebank.rules.names import plain_text
+from timebank.rules.names import NICKNAME_MAX, plain_text
 from timebank.rules.sheets import (
-    NICKNAME_MAX,
     HoursLine,
     Item,
     OpeningLine,

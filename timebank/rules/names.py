@@ -7,6 +7,9 @@ import unicodedata
 
 from timebank.errors import N_, FieldInvalid
 
+#: Characters of a nickname.
+NICKNAME_MAX = 40
+
 EMPTY = N_("it is empty")
 TOO_LONG = N_("it is too long")
 NOT_TEXT = N_("it contains characters that cannot be shown")

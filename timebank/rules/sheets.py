@@ -12,7 +12,6 @@ from timebank.errors import Refusal
 DayOrder = Literal["iso", "dmy", "mdy"]
 DecimalSign = Literal[".", ","]
 
-NICKNAME_MAX: Final = 40
 NOTE_MAX: Final = 1_000
 CELL_MAX: Final = 10_000
 """Characters of one cell; nothing that people write by hand is longer."""

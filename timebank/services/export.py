@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,7 +14,8 @@ from babel.numbers import get_currency_precision
 from timebank.errors import N_, FieldInvalid
 from timebank.formats.beancount import BeancountWriter
 from timebank.formats.hledger import HledgerWriter
-from timebank.formats.journal import Journal, JournalWriter
+from timebank.formats.journal import BookWriter, Journal
+from timebank.formats.journal_csv import SheetWriter
 from timebank.ledger.units import MINUTES
 from timebank.rules.journal import name_accounts
 from timebank.rules.people import SEQ_DUTIES
@@ -33,15 +35,16 @@ Progress = Callable[[int, int], None]
 
 
 class Format(NamedTuple):
-    """A dialect of plain-text accounting: who writes it, and how its files are called."""
+    """A way to write the book: who does, and how its files are called."""
 
-    writer: type[JournalWriter]
+    writer: type[BookWriter]
     suffix: str
 
 
 FORMATS: Final[Mapping[str, Format]] = {
     "hledger": Format(HledgerWriter, "journal"),
     "beancount": Format(BeancountWriter, "beancount"),
+    "csv": Format(SheetWriter, "csv"),
 }
 
 
@@ -58,7 +61,7 @@ class OpenJournal:
     entries: int
     _database: Database
     _group_id: UUID
-    _writer: JournalWriter
+    _writer: BookWriter
     _seqs: array[int]
 
     async def chunks(self, progress: Progress = lambda _done, _total: None) -> AsyncGenerator[bytes, None]:
@@ -134,14 +137,10 @@ async def open_journal(
         seqs = await store.list_seqs_by_day(tx, group_id, through_seq=through_seq, first=first, last=last)
     opening: dict[int, int] = {}
     if first is not None and first > date.min:
-        async with database.read(group_id) as tx:
-            opening = await store.sum_balances(
-                tx, group_id, through_seq=through_seq, through_day=first - timedelta(days=1)
-            )
+        opening = await _sum_balances(database, group_id, through_seq, first - timedelta(days=1))
     closing = book.balances
     if close is not None or last is not None:
-        async with database.read(group_id) as tx:
-            closing = await store.sum_balances(tx, group_id, through_seq=through_seq, through_day=last)
+        closing = await _sum_balances(database, group_id, through_seq, last)
 
     accounts = name_accounts(book.accounts, seen)
     opening = {number: balance for number, balance in opening.items() if balance}
@@ -169,6 +168,25 @@ async def open_journal(
         _writer=chosen.writer(journal),
         _seqs=seqs,
     )
+
+
+async def _sum_balances(
+    database: Database, group_id: UUID, through_seq: int, through_day: date | None
+) -> dict[int, int]:
+    """Return debits - credits by account up to a record and a day (None for all days)."""
+    balances: Counter[int] = Counter()
+    for after in range(0, through_seq, store.SUMMED):
+        async with database.read(group_id) as tx:
+            balances.update(
+                await store.sum_balances(
+                    tx,
+                    group_id,
+                    after_seq=after,
+                    through_seq=min(after + store.SUMMED, through_seq),
+                    through_day=through_day,
+                )
+            )
+    return balances
 
 
 def _digits(units: set[str]) -> dict[str, int]:

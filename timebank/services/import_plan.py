@@ -269,7 +269,7 @@ async def _read_file(
         if count % _STEP == 0:
             await teller.tell("reading", min(source.file.tell(), size), size)
     seen.headers.append((digest, reading.match.layout.name))
-    remarks = [(remark[0], dict(remark[1])) for remark in (*table.remarks, *reading.remarks())]
+    remarks = [(remark.msgid, dict(remark.params)) for remark in (*table.remarks, *reading.remarks())]
     seen.files.append(
         SeenFile(source.name, reading.match.layout.name, lines, sorted(passed.items()), remarks)
     )

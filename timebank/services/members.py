@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from timebank.errors import FieldInvalid, UnknownMember
-from timebank.rules.names import plain_text
+from timebank.rules.names import NICKNAME_MAX, plain_text
 from timebank.rules.people import DUTIES, MEMBER, Actor
 from timebank.rules.set_up import MINUTES, NOT_KNOWN, OpenedAccount, accounts_of_member, opened_accounts
 from timebank.store import groups as groups_store
@@ -19,14 +19,13 @@ from timebank.store.members import MemberRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from timebank.services.house import House
     from timebank.store.engine import Tx
     from timebank.store.groups import GroupFrame
 
-NICKNAME_MAX = 40
 STATES = frozenset({"active", "suspended", "left"})
 
 
@@ -52,12 +51,16 @@ class Newcomer:
     Attributes:
         roles: Duties from the first day on, each once.
         numbers: Account numbers by the name in an Actor; empty to have them drawn.
+        state: ``active``, or what they are by now, when the past comes in.
+        joined_on: None for today.
     """
 
     member_id: UUID
     nickname: str
     roles: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
+    state: str = "active"
+    joined_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,12 +329,12 @@ def _seal(
     ]
     row = MemberRow(
         member_id=new.member_id,
-        state="active",
+        state=new.state,
         nickname_box=store.seal_nickname(
             key, group_id, new.member_id, plain_text(new.nickname, field="nickname", length_max=NICKNAME_MAX)
         ),
         nickname_index=blind_index(house.keys.index_key(group_id), new.nickname),
         accounts_box=store.seal_accounts(key, group_id, new.member_id, numbers),
-        joined_on=now.astimezone(ZoneInfo(frame.time_zone)).date(),
+        joined_on=new.joined_on or now.astimezone(ZoneInfo(frame.time_zone)).date(),
     )
     return row, accounts, numbers["minutes"]

@@ -28,7 +28,7 @@ from babel.numbers import get_currency_precision, get_territory_currencies, list
 from timebank.config import ROOT_HOME, Settings, default_home
 from timebank.errors import FieldInvalid, Refusal, ServerFault, UnknownGroup, UnknownMember, UnknownPage
 from timebank.ledger.units import MINUTES
-from timebank.rules.names import EMPTY, code, plain_text
+from timebank.rules.names import EMPTY, NICKNAME_MAX, code, plain_text
 from timebank.rules.set_up import (
     NAME_MAX,
     NOT_KNOWN,
@@ -41,7 +41,7 @@ from timebank.rules.set_up import (
 )
 from timebank.services import example
 from timebank.services.groups import create_group
-from timebank.services.members import NICKNAME_MAX, add_member, find_member
+from timebank.services.members import add_member, find_member
 from timebank.services.tokens import make_token
 from timebank.store.published import find_group
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PAGE: Final = 1_000
 """Entries of one page; a page is one transaction of some milliseconds."""
 
+SUMMED: Final = 50_000
+"""Records that are added up at once; a fraction of a second."""
+
 #: Sorting ten million entries takes longer than a page may.
 _SORT_SECONDS: Final = 300
 
@@ -141,15 +144,16 @@ async def list_first_seen(tx: Tx, group_id: UUID, *, through_seq: int) -> list[i
 
 
 async def sum_balances(
-    tx: Tx, group_id: UUID, *, through_seq: int, through_day: date | None
+    tx: Tx, group_id: UUID, *, after_seq: int, through_seq: int, through_day: date | None
 ) -> dict[int, int]:
-    """Return debits - credits by account, added up from the transfers themselves; accounts without any are left out.
+    """Return debits - credits by account, added up from the transfers of some records themselves.
 
     Args:
-        through_seq: Last record that counts.
+        after_seq: Last record before them; at most ``SUMMED`` of them count at once.
+        through_seq: Last of them.
         through_day: Last effective day that counts; None for all.
     """
-    await _have_time(tx)
+    assert through_seq - after_seq <= SUMMED, (after_seq, through_seq)
     rows = await tx.execute(
         text("""
             SELECT side.account_id, CAST(sum(side.amount) AS bigint) AS balance
@@ -160,11 +164,20 @@ async def sum_balances(
         CROSS JOIN LATERAL (VALUES (t.debit_account, t.amount), (t.credit_account, -t.amount))
                 AS side (account_id, amount)
              WHERE e.group_id = :group_id
+               AND e.seq > :after_seq
                AND e.seq <= :through_seq
+               AND t.group_id = :group_id
+               AND t.seq > :after_seq
+               AND t.seq <= :through_seq
                AND e.effective_on <= CAST(:through_day AS date)
           GROUP BY side.account_id
         """),
-        {"group_id": group_id, "through_seq": through_seq, "through_day": through_day or date.max},
+        {
+            "group_id": group_id,
+            "after_seq": after_seq,
+            "through_seq": through_seq,
+            "through_day": through_day or date.max,
+        },
     )
     return {row.account_id: row.balance for row in rows}
 
@@ -178,7 +191,7 @@ async def list_seqs_by_day(
         through_seq: Last record to look at.
         first, last: Effective days, both included; None for no bound.
     """
-    await _have_time(tx)
+    await tx.execute(text(f"SET LOCAL statement_timeout = '{_SORT_SECONDS}s'"))
     packed = await tx.scalar(
         text("""
             SELECT string_agg(int8send(seq), '' ORDER BY effective_on, seq)
@@ -223,13 +236,15 @@ async def list_entries(
     legs: dict[int, list[Transfer]] = {}
     for seq, debit, credit, amount in transfers:
         legs.setdefault(seq, []).append(Transfer(units[debit], debit, credit, amount))
+    # A join here would be one of two whole tables until somebody has analysed them.
     entries = await tx.execute(
         text("""
-            SELECT e.seq, e.entry_id, e.kind, e.category, e.effective_on, e.draw_id, r.entry_id AS corrects
+            SELECT e.seq, e.entry_id, e.kind, e.category, e.effective_on, e.draw_id,
+                   (SELECT r.entry_id
+                      FROM timebank.entries AS r
+                     WHERE r.group_id = e.group_id
+                       AND r.seq = e.reverses_seq) AS corrects
               FROM timebank.entries AS e
-         LEFT JOIN timebank.entries AS r
-                ON r.group_id = e.group_id
-               AND r.seq = e.reverses_seq
              WHERE e.group_id = :group_id
                AND e.seq = ANY(CAST(:seqs AS bigint[]))
         """),
@@ -237,7 +252,3 @@ async def list_entries(
     )
     found = {seq: JournalEntry._make((*entry, tuple(legs[seq]))) for seq, *entry in entries}
     return [found[seq] for seq in seqs]
-
-
-async def _have_time(tx: Tx) -> None:
-    await tx.execute(text(f"SET LOCAL statement_timeout = '{_SORT_SECONDS}s'"))

@@ -26,9 +26,8 @@ from timebank.errors import (
 )
 from timebank.i18n import Language, choose_language, language, language_codes
 from timebank.ledger.units import MINUTES, Unit
-from timebank.rules.names import EMPTY, NOT_A_CODE, NOT_TEXT, TOO_LONG
+from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_A_CODE, NOT_TEXT, TOO_LONG
 from timebank.rules.set_up import NAME_MAX, NOT_KNOWN, SLUG_MAX, TOO_SHORT
-from timebank.services.members import NICKNAME_MAX
 from timebank.services.setup import (
     FirstGroup,
     check_first_group,
@@ -167,6 +166,7 @@ class SetUpDonePage:
     name: str
     slug: str
     href: str
+    past_href: str
     token: str
     currency: str
     curl: str
@@ -440,6 +440,7 @@ def _done_page(request: Request[Any, Any, Any], made: MadeGroup, query: str) -> 
         name=made.name,
         slug=made.slug,
         href=f"/g/{made.slug}{query}",
+        past_href=f"/g/{made.slug}/import{query}",
         token=made.token,
         currency=made.currency,
         curl=curl,
