@@ -252,7 +252,9 @@ class RowWidth(Malformed):
     """A line of a file has another number of cells than its header."""
 
     code = "row_width"
-    message = N_("This line has %(cells)s cells and should have %(columns)s; perhaps it is divided by another sign.")
+    message = N_(
+        "This line has %(cells)s cells and should have %(columns)s; perhaps it is divided by another sign."
+    )
 
 
 class SameAccountTwice(Malformed):
@@ -487,6 +489,13 @@ class EntryIdReused(Conflict):
 
     code = "entry_id_reused"
     message = N_("This entry id is in the book already, with other content.")
+
+
+class GroupNotEmpty(Conflict):
+    """An archive comes into a group whose book has no entry yet, and this one has others."""
+
+    code = "group_not_empty"
+    message = N_("This group has entries already. An archive comes into an empty group, or makes a new one.")
 
 
 class ImportHasFaults(Conflict):

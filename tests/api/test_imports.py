@@ -15,13 +15,12 @@ from sqlalchemy import text
 
 from tests.cast import OTHER_SLUG, Cast, Stage, running, trust_this_server
 from tests.database import Dsn
+from tests.worker import in_process
 from timebank.app import build_app
 from timebank.config import Settings
-from timebank.services import jobs, work
-from timebank.services.house import House
+from timebank.services import jobs
 from timebank.services.imports import UPLOAD_MAX
 from timebank.services.tokens import make_token
-from timebank.services.work import Runner
 
 HOURS = b"date,giver,receiver,hours,category,note\n2026-02-01,Ada,,1:30,cooking,soup\n2026-01-15,Greta,Ada,90m,,\n"
 MONEY = b"date,direction,person,amount,currency,held\n2026-02-01,in,Ada,5.00,EUR,bank\n"
@@ -33,14 +32,6 @@ def app(cast: Cast, fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """An application whose worker is in the same process."""
     monkeypatch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
     return build_app(Settings(home=tmp_path, database_urls={}), fresh_dsn, worker=in_process)
-
-
-def in_process(house: House) -> Runner:
-    async def run() -> bool:
-        await work.work(house, clock=lambda: datetime.now(UTC))
-        return True
-
-    return run
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -135,7 +126,7 @@ async def test_faults_come_with_their_place_and_a_sentence_in_the_readers_langua
 
 async def test_several_files_come_as_a_form_with_their_options(stage: Stage, finished: Any) -> None:
     people = b"nickname\nGreta\n"
-    lines = "date;giver;receiver;hours;category\n01.02.2026;Ada;;1,5;dancing\n".encode()
+    lines = b"date;giver;receiver;hours;category\n01.02.2026;Ada;;1,5;dancing\n"
 
     answer = await stage.send(
         "bo",
@@ -348,6 +339,10 @@ async def test_what_is_too_large_is_refused_at_once_and_never_read(stage: Stage)
             taken += 2**20
             yield b"x" * 2**20
 
+    not_allowed = await stage.send(
+        "ada", "POST", "/imports", content=endless(), headers={"content-type": "text/csv"}
+    )
+    assert (not_allowed.status_code, taken) == (403, 0)
     announced = await hand_in(stage, data=b"x", headers={"content-length": str(UPLOAD_MAX + 1)})
     unannounced = await stage.send(
         "bo", "POST", "/imports", content=endless(), headers={"content-type": "text/csv"}
@@ -440,3 +435,16 @@ def _lock() -> str:
     from timebank.store import book
 
     return book._LOCK
+
+
+async def test_the_description_says_how_files_come_and_what_can_be_said_of_them(stage: Stage) -> None:
+    paths = (await stage.http.get("/api/openapi.json")).json()["paths"]
+    group = "/api/v1/groups/{slug}/imports"
+
+    take_in = paths[group]["post"]
+    assert set(take_in["requestBody"]["content"]) >= {"text/csv", "multipart/form-data"}
+    assert {"Idempotency-Key", "slug", "days", "column"} <= {each["name"] for each in take_in["parameters"]}
+    assert "413" in take_in["responses"]
+    for path in (group, *(f"{group}/{{import_id}}/{act}" for act in ("post", "undo", "cancel"))):
+        schema = paths[path]["post"]["responses"]["202"]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/WholeImportOut"}

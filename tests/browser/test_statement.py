@@ -124,7 +124,9 @@ def opened(browser: Browser, url: str, token: str, width: int = 1280, **more: An
     """Fill the form in as a person would."""
     page = look(browser, url, width, java_script_enabled=more.pop("script", True), **more)
     page.locator("#token").fill(token)
-    page.get_by_role("button").click()
+    # What is looked at next must be the answer, not the form that is on its way out.
+    with page.expect_navigation():
+        page.get_by_role("button").click()
     return page
 
 

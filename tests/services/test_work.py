@@ -334,6 +334,16 @@ async def test_work_that_somebody_does_is_left_to_them(cast: Cast) -> None:
         assert [(job.job_id, job.state) for _, _, job in waiting] == [(job_id, "running")]
 
 
+async def test_whoever_asked_is_not_in_the_way_of_who_does_it(cast: Cast) -> None:
+    """Asking looks for what the dead left behind, under the lock; the lock must not outlast the asking."""
+    async with cast.house.database.dial(cast.group_id) as asking:
+        await jobs.insert_waiting(
+            cast.house, asking, cast.group_id, "check", cast.house.new_id(), now=now(), asked_by=None
+        )
+        async with cast.house.database.dial(cast.group_id) as doing:
+            assert await jobs.store.take_lock(doing, cast.group_id)
+
+
 # ---------------------------------------------------------------- the workshop
 
 

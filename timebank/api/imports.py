@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.edge.bodies import receive_body
@@ -233,7 +234,7 @@ async def list_imports(request: Request[Any, Any, Any]) -> ASGIApp:
         description="Look again every second or two while `work` is waiting or running.",
     ),
 )
-async def get_import(request: Request[Any, Any, Any], import_id: UUID) -> ASGIApp:
+async def get_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
     """Return an import with its work and its report."""
     door, actor = await signed_in(request)
     found = await service.find_import(door.house, actor, import_id)
@@ -251,7 +252,7 @@ async def get_import(request: Request[Any, Any, Any], import_id: UUID) -> ASGIAp
         description="By who handed it in, once it was checked without a fault. All of it, or nothing.",
     ),
 )
-async def post_import(request: Request[Any, Any, Any], import_id: UUID) -> ASGIApp:
+async def post_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
     """Ask for an import to be written."""
     return await _ask_for(request, import_id, "post", becomes="posted")
 
@@ -264,7 +265,7 @@ async def post_import(request: Request[Any, Any, Any], import_id: UUID) -> ASGIA
         description="Every entry of it that nobody corrected before, each by its mirror. Who joined stays.",
     ),
 )
-async def undo_import(request: Request[Any, Any, Any], import_id: UUID) -> ASGIApp:
+async def undo_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
     """Ask for an import to be taken back."""
     return await _ask_for(request, import_id, "undo", becomes="undone")
 
@@ -278,7 +279,7 @@ async def undo_import(request: Request[Any, Any, Any], import_id: UUID) -> ASGIA
         "and its files are gone; one that is posted stays as it is.",
     ),
 )
-async def cancel_import(request: Request[Any, Any, Any], import_id: UUID) -> ASGIApp:
+async def cancel_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
     """Stop what is being done about an import, and drop it if it is not posted."""
     door, actor, _ = await _writer(request)
     found = await service.find_import(door.house, actor, import_id)

@@ -40,7 +40,7 @@ class Http:
         """Return seconds per request, or per entry of a batch, of each route that the wanted ratios need."""
         runs: dict[str, Run] = {}
         if {SAME_AUTH, EMPTY} & set(wanted):
-            runs["http_64"] = self._singles
+            runs["http_64"] = self.singles
         if SAME_AUTH in wanted:
             runs["same_auth"] = self._beside(SAME_AUTH_PATH.format(slug=self.group.slug))
         if EMPTY in wanted:
@@ -58,7 +58,8 @@ class Http:
             if self.latencies
         }
 
-    async def _singles(self) -> float:
+    async def singles(self) -> float:
+        """Send single requests for a while; return seconds for each."""
         seconds, count, latencies = await self._send(
             self._asks(f"/api/v1/groups/{self.group.slug}/hours"), status=201
         )

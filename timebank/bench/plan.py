@@ -33,6 +33,8 @@ EMPTY: Final = "http_64_vs_empty"
 HTTP_BATCH: Final = "http_batch_200_vs_batch_1000"
 READS: Final = "read_1e6_vs_1e3"
 VERIFY: Final = "verify_writers"
+IMPORT: Final = "import_vs_copy_all"
+IMPORT_WRITERS: Final = "import_writers"
 
 TARGETS: Final[dict[str, Target]] = {
     COPY_ALL: Target(0.45, 0.6),
@@ -45,7 +47,13 @@ TARGETS: Final[dict[str, Target]] = {
     HTTP_BATCH: Target(0.6, 0.8),
     READS: Target(1.2, 1.2, at_most=True),
     VERIFY: Target(0.8, 0.8),
+    IMPORT: Target(0.25, 0.4),
+    IMPORT_WRITERS: Target(0.8, 0.8),
 }
+
+#: What the import of a hundred thousand lines may take on a machine that does nothing else.
+IMPORT_SECONDS_MAX: Final = 60.0
+IMPORT_MEGABYTES_MAX: Final = 300.0
 
 #: Entries in one batch, and commands in one request of many.
 BATCH: Final = 1_000
@@ -70,6 +78,12 @@ class Plan(NamedTuple):
         small, large: Entries in the two groups that are read.
         read_rounds, reads: How often each is read, and how many requests at a time.
         verify_seconds: How long writers are measured alone, before and after ``verify``.
+        import_lines: Lines of the one large past.
+        import_rounds: How often one is imported.
+        import_copies: Batches of 1,000 that COPY writes in each of these rounds.
+        pasts: Groups whose past comes in beside writers.
+        past_lines: Most lines of such a past; the shortest has half of that.
+        turn_seconds: How long batches are written in each turn, alone or beside imports.
     """
 
     members: int = 200
@@ -86,6 +100,12 @@ class Plan(NamedTuple):
     read_rounds: int = 15
     reads: int = 60
     verify_seconds: float = 15.0
+    import_lines: int = 100_000
+    import_rounds: int = 3
+    import_copies: int = 20
+    pasts: int = 200
+    past_lines: int = 3_000
+    turn_seconds: float = 6.0
 
 
 FULL: Final = Plan()
@@ -100,6 +120,10 @@ QUICK: Final = Plan(
     read_rounds=5,
     reads=30,
     verify_seconds=4.0,
+    import_lines=20_000,
+    import_copies=10,
+    pasts=40,
+    turn_seconds=3.0,
 )
 #: Only shows that everything runs; its figures mean nothing.
 TINY: Final = Plan(
@@ -117,4 +141,10 @@ TINY: Final = Plan(
     read_rounds=1,
     reads=2,
     verify_seconds=0.2,
+    import_lines=100,
+    import_rounds=1,
+    import_copies=1,
+    pasts=3,
+    past_lines=60,
+    turn_seconds=0.2,
 )

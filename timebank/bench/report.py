@@ -14,6 +14,10 @@ from timebank.bench.plan import (
     EMPTY,
     FRESH,
     HTTP_BATCH,
+    IMPORT,
+    IMPORT_MEGABYTES_MAX,
+    IMPORT_SECONDS_MAX,
+    IMPORT_WRITERS,
     LONG_BATCH,
     READS,
     ROW_LOCKING,
@@ -36,8 +40,10 @@ _RATES: Final[dict[str, tuple[str, str]]] = {
     EMPTY: ("http_64", "empty"),
     HTTP_BATCH: ("http_batch_200", "batch_1000_beside_http"),
     VERIFY: ("writers_beside_verify", "writers_alone"),
+    IMPORT: ("import", "copy_all_beside_import"),
 }
 READ: Final = ("live", "statement", "page")
+WRITE: Final = ("batches", "singles")
 _LATENCIES: Final = tuple(f"{what}_{size}" for what in READ for size in ("small", "large"))
 
 
@@ -52,6 +58,8 @@ class Report:
         spread: For each rate the slowest and the fastest run.
         ratios: By name; larger is better but for reads.
         reads: The three parts of the ratio of reads.
+        writers: The two parts of the ratio of writers beside imports.
+        large_import: What the import of one large past took: lines, seconds, megabytes.
         books: Entries that were counted in each book in the end.
     """
 
@@ -62,11 +70,16 @@ class Report:
     spread: dict[str, tuple[float, float]] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     reads: dict[str, float] = field(default_factory=dict)
+    writers: dict[str, float] = field(default_factory=dict)
+    large_import: dict[str, float] = field(default_factory=dict)
     books: dict[str, int] = field(default_factory=dict)
 
     def add(self, seconds: Seconds) -> None:
         """Take in what was measured, and every ratio that follows from it."""
         for name, values in seconds.items():
+            if not values:
+                # A short run can be over before it was measured.
+                continue
             if name in _LATENCIES or name == "verify":
                 self.milliseconds[name] = round(median(values) * 1000, 3)
             else:
@@ -81,6 +94,22 @@ class Report:
                 for what in READ
             }
             self.ratios[READS] = max(self.reads.values())
+
+        self.writers |= {
+            what: round(median(seconds[f"{what}_alone"]) / median(seconds[f"{what}_beside_imports"]), 3)
+            for what in WRITE
+            if seconds.get(f"{what}_beside_imports")
+        }
+        if self.writers:
+            self.ratios[IMPORT_WRITERS] = min(self.writers.values())
+
+    def add_import(self, lines: int, seconds: list[float], megabytes: float) -> None:
+        """Take in what importing one file took, each time; of memory the most that it ever was."""
+        self.large_import = {
+            "lines": lines,
+            "seconds": round(median(seconds), 2),
+            "megabytes": round(megabytes, 1),
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain data."""
@@ -100,6 +129,13 @@ class Report:
                 if name in self.ratios
             },
             "reads": self.reads,
+            "writers": self.writers,
+            "import": self.large_import
+            and {
+                **self.large_import,
+                "seconds_max": IMPORT_SECONDS_MAX,
+                "megabytes_max": IMPORT_MEGABYTES_MAX,
+            },
             "per_second": self.per_second,
             "spread": self.spread,
             "milliseconds": self.milliseconds,
@@ -124,6 +160,16 @@ class Report:
             parts = ", ".join(f"{what} {ratio:.3f}" for what, ratio in self.reads.items())
             lines.append(
                 f"  reads, long book ({self.plan.large:,}) against short ({self.plan.small:,}): {parts}"
+            )
+        if self.writers:
+            parts = ", ".join(f"{what} {ratio:.3f}" for what, ratio in self.writers.items())
+            lines.append(f"  writers beside the import of {self.plan.pasts} other groups: {parts}")
+        if self.large_import:
+            large = self.large_import
+            lines.append(
+                f"  import of {large['lines']:,.0f} lines: {large['seconds']:.2f} s"
+                f" (at most {IMPORT_SECONDS_MAX:.0f}), {large['lines'] / large['seconds']:,.0f} lines a second,"
+                f" {large['megabytes']:.0f} MB of memory (at most {IMPORT_MEGABYTES_MAX:.0f})"
             )
         lines += ["", f"{'per second':<30}{'median':>10}{'slowest':>10}{'fastest':>10}"]
         for name, rate in self.per_second.items():

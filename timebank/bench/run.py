@@ -8,9 +8,10 @@ from pathlib import Path
 
 from timebank.bench import http, writes
 from timebank.bench.http import Http
+from timebank.bench.imports import ManyPasts
 from timebank.bench.load import Load
 from timebank.bench.measure import Say
-from timebank.bench.plan import BATCH_LONG, FRESH, READS, TARGETS, VERIFY, Plan
+from timebank.bench.plan import BATCH_LONG, FRESH, IMPORT_WRITERS, READS, TARGETS, VERIFY, Plan
 from timebank.bench.reads import Reads, load_books, verify_beside_writers
 from timebank.bench.report import Report, machine_facts
 from timebank.bench.server import Server
@@ -36,7 +37,7 @@ async def run_bench(home: Path, plan: Plan, *, only: Collection[str] = (), say: 
         async with stage.superuser() as connection:
             report = Report(machine_facts(await connection.fetchval("SHOW server_version")), plan)
 
-        if wanted & (writes.NAMES | http.NAMES):
+        if wanted & (writes.NAMES | http.NAMES | {IMPORT_WRITERS}):
             group = await _loaded_group(stage, plan, say)
             if wanted & writes.NAMES:
                 fresh_stage, fresh = stage, None
@@ -44,12 +45,21 @@ async def run_bench(home: Path, plan: Plan, *, only: Collection[str] = (), say: 
                     fresh_stage = await stack.enter_async_context(open_stage(home, f"{DATABASE}_fresh"))
                     stages.append(fresh_stage)
                     fresh = await _fresh_group(fresh_stage, plan)
-                report.add(await Writes(stage, group, fresh_stage, fresh, plan).measure(wanted, say))
+                ways = Writes(stage, group, fresh_stage, fresh, plan)
+                report.add(await ways.measure(wanted, say))
+                if ways.large.seconds:
+                    report.add_import(plan.import_lines, ways.large.seconds, ways.large.megabytes)
+                report.books |= ways.large.books
             if wanted & http.NAMES:
                 async with _serving(stage) as (server, load):
                     over_http = Http(stage, group, plan, server, load)
                     report.add(await over_http.measure(wanted, say))
                 report.milliseconds |= over_http.quantiles()
+            if IMPORT_WRITERS in wanted:
+                async with _serving(stage) as (server, load):
+                    pasts = ManyPasts(stage, group, plan, Http(stage, group, plan, server, load))
+                    report.add(await pasts.measure(say))
+                report.books |= pasts.books
         if wanted & {READS, VERIFY}:
             small, large = await load_books(stage, plan, say)
             if READS in wanted:

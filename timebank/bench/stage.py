@@ -84,19 +84,9 @@ class Stage:
         """Set up a group through the services, now or at an earlier moment, with a token for every member."""
         now = now or datetime.now(UTC)
         first_day = now.date() - timedelta(days=2 * DAYS)
-        new = NewGroup(
-            slug=slug,
-            name=slug.title(),
-            languages=("en", "es"),
-            time_zone="UTC",
-            began_on=first_day,
-            categories=CATEGORIES,
-            preset="open",
-            currencies=("EUR",),
-            pots=(NewPot("hours", MINUTES), NewPot("money", "EUR")),
-            held_places=(NewHeldPlace("box", "cash", "EUR"),),
+        group_id = await create_group(
+            self.house, new_group(slug, first_day), origin=f"bench.example/g/{slug}", now=now
         )
-        group_id = await create_group(self.house, new, origin=f"bench.example/g/{slug}", now=now)
         people = [
             NewMember(f"Member {number}", ("steward",) if number < STEWARDS else ())
             for number in range(members)
@@ -176,6 +166,22 @@ async def open_stage(home: Path, database: str) -> AsyncIterator[Stage]:
             yield Stage(dsn, house, writer)
         finally:
             await writer.close()
+
+
+def new_group(slug: str, first_day: date) -> NewGroup:
+    """Return a group to set up whose book begins on a day; every group of the bench is like that."""
+    return NewGroup(
+        slug=slug,
+        name=slug.title(),
+        languages=("en", "es"),
+        time_zone="UTC",
+        began_on=first_day,
+        categories=CATEGORIES,
+        preset="open",
+        currencies=("EUR",),
+        pots=(NewPot("hours", MINUTES), NewPot("money", "EUR")),
+        held_places=(NewHeldPlace("box", "cash", "EUR"),),
+    )
 
 
 def make_requests(group: Group, count: int, *, today: date | None = None) -> list[Request]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from timebank.bench.baselines import Copies, RowLocking, Rows
+from timebank.bench.imports import LargePast
 from timebank.bench.measure import Run, Say, WentWrong, in_turns
 from timebank.bench.plan import (
     BATCH,
@@ -13,6 +14,7 @@ from timebank.bench.plan import (
     COPY_ALL,
     COPY_BARE,
     FRESH,
+    IMPORT,
     LONG_BATCH,
     ROW_LOCKING,
     Plan,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from timebank.bench.stage import Group, Stage
 
-NAMES = frozenset({COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH, FRESH})
+NAMES = frozenset({COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH, FRESH, IMPORT})
 
 
 class Writes:
@@ -33,6 +35,9 @@ class Writes:
     Args:
         stage, loaded: The group that has its entries and its figures for the planner.
         fresh_stage, fresh: A group in a database that was made just now and never analysed.
+
+    Attributes:
+        large: What was imported, if that was wanted.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Writes:
         self.fresh_stage = fresh_stage
         self.fresh = fresh
         self.plan = plan
+        self.large = LargePast(stage, plan)
         self._rows: Rows = {}
         self._seq = 0
 
@@ -50,12 +56,14 @@ class Writes:
         """Return seconds per entry of each way that the wanted ratios need."""
         runs: dict[str, Run] = {}
         copies = locking = None
+        found: dict[str, list[float]] = {}
         if {COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH} & set(wanted):
             runs["batch_1000"] = self._batch
-        if {COPY_ALL, COPY_BARE} & set(wanted):
+        if {COPY_ALL, COPY_BARE, IMPORT} & set(wanted):
             say("making twins of the tables for COPY")
             copies = Copies(self.stage, self.loaded)
             await copies.open()
+        if copies is not None and {COPY_ALL, COPY_BARE} & set(wanted):
             runs["copy_all"] = self._copy_all(copies)
             runs["copy_bare"] = self._copy_bare(copies)
         if LONG_BATCH in wanted:
@@ -69,9 +77,12 @@ class Writes:
             runs["batch_100"] = self._short
             runs["fresh_100"] = self._short_fresh
         try:
-            found = await in_turns(runs, rounds=self.plan.rounds, say=say)
+            if runs:
+                found = await in_turns(runs, rounds=self.plan.rounds, say=say)
             if locking is not None:
                 await locking.check()
+            if copies is not None and IMPORT in wanted:
+                found |= await self._imports(copies, say)
         finally:
             if copies is not None:
                 await copies.close()
@@ -99,6 +110,22 @@ class Writes:
             return await copies.copy_all(self._rows)
 
         return run
+
+    async def _imports(self, copies: Copies, say: Say) -> dict[str, list[float]]:
+        """Measure COPY once more, in turns with imports, which take too long for every round."""
+        copy_all = self._copy_all(copies)
+
+        async def many_copies() -> float:
+            seconds = 0.0
+            for _ in range(self.plan.import_copies):
+                await self._batch()
+                seconds += await copy_all()
+            self._rows = {}
+            return seconds / self.plan.import_copies
+
+        say("importing a large past")
+        runs: dict[str, Run] = {"copy_all_beside_import": many_copies, "import": self.large.run}
+        return await in_turns(runs, rounds=self.plan.import_rounds, warm_up=0, say=say)
 
     def _copy_bare(self, copies: Copies) -> Run:
         async def run() -> float:

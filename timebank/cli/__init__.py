@@ -28,7 +28,18 @@ DONE: Final = 0
 REFUSED: Final = 1
 USAGE: Final = 2
 
-COMMANDS: Final = ("serve", "demo", "import", "export", "close", "verify", "member", "token", "doctor", "bench")
+COMMANDS: Final = (
+    "serve",
+    "demo",
+    "import",
+    "export",
+    "close",
+    "verify",
+    "member",
+    "token",
+    "doctor",
+    "bench",
+)
 DEFAULT: Final = "serve"
 
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from timebank.config import Settings
 
 NAME: Final = "export"
-HELP: Final = (
-    "write the book of a group as a journal for hledger or beancount or as a sheet, or the whole group as an archive"
-)
+HELP: Final = "write the book of a group as a journal for hledger or beancount or as a sheet, or the whole group as an archive"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from timebank.cli.database import Dsn, open_database
@@ -19,6 +19,8 @@ from timebank.config import OperatorError
 
 if TYPE_CHECKING:
     from timebank.config import Settings
+    from timebank.services.archive_import import NewAddress
+    from timebank.services.house import House
     from timebank.services.import_report import ImportOptions, Report, Source
 
 NAME: Final = "import"
@@ -34,8 +36,12 @@ _SHOWN_MAX: Final = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="CSV, XLSX or ODS; what belongs together")
-    parser.add_argument("--group", required=True, metavar="SLUG", help="address of the group")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="CSV, XLSX or ODS, what belongs together; or one archive"
+    )
+    parser.add_argument(
+        "--group", required=True, metavar="SLUG", help="address of the group; an archive can make it"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="say what is wrong and what would come of it; write nothing"
     )
@@ -96,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _import(settings: Settings, dsn: Dsn, args: argparse.Namespace, sources: list[Source]) -> int:
+    from timebank.services.archive_import import import_archive
     from timebank.services.house import open_house
     from timebank.services.imports import HasFaults, import_files
     from timebank.services.jobs import JobCancelled, step_back
@@ -105,18 +112,20 @@ async def _import(settings: Settings, dsn: Dsn, args: argparse.Namespace, source
     await upgrade(dsn, embedded=settings.embedded)
     bar = Bar(args.group)
     async with open_house(settings.home, dsn) as house:
-        group_id = await house.database.group_id(args.group)
+        archive = _is_archive(sources)
+        doing: dict[str, Any] = {
+            "clock": lambda: datetime.now(UTC),
+            "dry_run": args.dry_run,
+            "show": bar.show,
+            "step_back": step_back if settings.embedded else lambda _pid: None,
+        }
         try:
-            report, import_id = await import_files(
-                house,
-                group_id,
-                sources,
-                _options(args),
-                clock=lambda: datetime.now(UTC),
-                dry_run=args.dry_run,
-                show=bar.show,
-                step_back=step_back if settings.embedded else lambda _pid: None,
-            )
+            if archive:
+                where = await _place(house, settings, args.group)
+                report, import_id = await import_archive(house, where, sources[0], **doing)
+            else:
+                group_id = await house.database.group_id(args.group)
+                report, import_id = await import_files(house, group_id, sources, _options(args), **doing)
         except HasFaults as refused:
             bar.close()
             _tell(refused.report)
@@ -134,9 +143,33 @@ async def _import(settings: Settings, dsn: Dsn, args: argparse.Namespace, source
         print("Nothing is wrong. This was a dry run: nothing was written.")
     elif import_id is None:
         print("Every line is in the book already: nothing was written.")
+    elif archive:
+        print(f"Imported. To compare: timebank export --group {args.group} --format archive > FILE")
     else:
         print(f"Imported. To take it back: timebank import --group {args.group} --undo {import_id}")
     return 0
+
+
+def _is_archive(sources: Sequence[Source]) -> bool:
+    from timebank.formats.archive import is_archive
+
+    found = [source.name for source in sources if is_archive(source.file)]
+    if found and len(sources) > 1:
+        raise OperatorError(f"{found[0]} is an archive of a whole group; import it alone.")
+    return bool(found)
+
+
+async def _place(house: House, settings: Settings, slug: str) -> UUID | NewAddress:
+    """Return the group at an address, or what makes a new one there of an archive."""
+    from timebank.cli.serve import host_name
+    from timebank.errors import UnknownGroup
+    from timebank.services.archive_import import NewAddress
+
+    try:
+        return await house.database.group_id(slug)
+    except UnknownGroup:
+        host = settings.origin.partition("://")[2] or f"{host_name(settings.host)}:{settings.port}"
+        return NewAddress(slug, f"{host}/g/{slug}")
 
 
 async def _undo(settings: Settings, dsn: Dsn, slug: str, import_id: UUID) -> int:
@@ -227,14 +260,8 @@ def _tell(report: Report) -> None:
             print(f"  {count:,} lines passed over: {why}")
         for message, params in file.remarks:
             print(f"  {message % params if params else message}")
-    for fault in report.faults[:_SHOWN_MAX]:
-        where = f"{fault.file}, line {fault.line}" if fault.line else fault.file
-        column = f", {fault.column}" if fault.column else ""
-        value = f" ({fault.value})" if fault.value else ""
-        print(f"  {where}{column}: {fault.message % fault.params}{value} [{fault.code}]")
-    if report.fault_count > _SHOWN_MAX:
-        print(f"  ... and {report.fault_count - _SHOWN_MAX:,} more.")
     if report.fault_count:
+        _tell_faults(report)
         return
     for total in report.totals:
         print(f"  {total.what}: {_amount(total.amount, total.unit)} in {total.lines:,} lines")
@@ -251,6 +278,16 @@ def _tell(report: Report) -> None:
         print(f"  {report.notes_lost:,} notes of people outside are not kept.")
     if report.first_day:
         print(f"  from {report.first_day} to {report.last_day}; the book begins on {report.began_on}.")
+
+
+def _tell_faults(report: Report) -> None:
+    for fault in report.faults[:_SHOWN_MAX]:
+        where = f"{fault.file}, line {fault.line}" if fault.line else fault.file
+        column = f", {fault.column}" if fault.column else ""
+        value = f" ({fault.value})" if fault.value else ""
+        print(f"  {where}{column}: {fault.message % fault.params}{value} [{fault.code}]")
+    if report.fault_count > _SHOWN_MAX:
+        print(f"  ... and {report.fault_count - _SHOWN_MAX:,} more.")
 
 
 def _amount(amount: int, unit: str) -> str:

@@ -89,7 +89,7 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
     )
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
-    address = settings.origin or f"http://{_host_name(settings.host)}:{port}"
+    address = settings.origin or f"http://{host_name(settings.host)}:{port}"
 
     async def go() -> None:
         _let_signals_cancel()
@@ -123,7 +123,8 @@ def _let_signals_cancel() -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
+    """Return what people type for an address that is listened on."""
     # Passkeys work on localhost but on no IP address.
     if host in {"127.0.0.1", "::1", "0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
         return "localhost"

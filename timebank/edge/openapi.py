@@ -66,7 +66,7 @@ def writes(
     return _operation(
         summary=summary,
         description=description,
-        parameters=[_key()],
+        parameters=[_key(_SAME_ANSWER)],
         request_body=RequestBody(
             content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=body_required
         ),
@@ -154,7 +154,7 @@ def takes_files(
     return _operation(
         summary=summary,
         description=description,
-        parameters=[_key(), *_query_parameters(query)],
+        parameters=[_key(_SAME_THING), *_query_parameters(query)],
         request_body=RequestBody(
             content={**dict.fromkeys(media_types, file), "multipart/form-data": form}, required=True
         ),
@@ -171,7 +171,7 @@ def asks_for(answer: type, *, summary: str, description: str) -> type[Operation]
     return _operation(
         summary=summary,
         description=description,
-        parameters=[_key()],
+        parameters=[_key(_SAME_THING)],
         request_body=None,
         responses=_accepted(answer),
     )
@@ -224,13 +224,20 @@ def _operation(
     return Described
 
 
-def _key() -> Parameter:
+_SAME_ANSWER: Final = (
+    "The same key gets the same answer again, byte by byte; with another request it is refused with 422."
+)
+_SAME_THING: Final = (
+    "The same key finds the same import as it is by then; with other files or options it is refused with 422."
+)
+
+
+def _key(meaning: str) -> Parameter:
     return Parameter(
         name="Idempotency-Key",
         param_in="header",
         required=True,
-        description="1 to 255 printable ASCII characters. The same key gets the same answer again, byte by "
-        "byte; with another request it is refused with 422.",
+        description=f"1 to 255 printable ASCII characters. {meaning}",
         schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
     )
 

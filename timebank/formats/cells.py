@@ -18,6 +18,7 @@ from timebank.errors import (
     SameAccountTwice,
 )
 from timebank.formats.columns import Match
+from timebank.formats.formulas import LIVE_SIGNS, is_live
 from timebank.rules.names import NICKNAME_MAX, free_text, plain_text
 from timebank.rules.sheets import NOTE_MAX, DecimalSign, Fault, Item, ReadOptions
 from timebank.rules.written import read_amount, read_day, read_minutes, read_moment_day, shown
@@ -31,6 +32,7 @@ REMEMBERED_MAX: Final = 64
 """Characters of a text whose reading is remembered; longer ones are rarely written twice."""
 
 NO_SUCH_CURRENCY: Final = N_("the group keeps no such currency")
+FORMULA: Final = N_("it is a formula; if it is meant as text, write an apostrophe before it")
 
 
 class Readings(dict[str, T]):
@@ -107,6 +109,23 @@ class Missing(Cell[T]):
     def written(self, cells: Sequence[str]) -> str:  # noqa: ARG002
         """Return nothing."""
         return ""
+
+
+class Words(Cell[str]):
+    """A column of short texts, which no spreadsheet is to run wherever they come out again."""
+
+    def of(self, cells: Sequence[str]) -> str:
+        """Return what a line has here.
+
+        Raises:
+            FieldInvalid: It is a live formula.
+            Refusal: It cannot be read.
+        """
+        text = cells[self.place]
+        # Before the readings that are remembered: the same signs with the mark of text are no formula.
+        if text.startswith(LIVE_SIGNS) and is_live(text):
+            raise FieldInvalid(field=self.name, why=FORMULA)
+        return super().of(cells)
 
 
 class Money(Cell[int]):
@@ -208,7 +227,7 @@ class Lines:
         return self.words(name, length_max=NICKNAME_MAX, empty=empty)
 
     def words(self, name: str, *, length_max: int, empty: bool = True, remember: bool = True) -> Cell[str]:
-        """Return a column of short texts in one line."""
+        """Return a column of short texts in one line, none of them a formula."""
 
         def read(text: str) -> str:
             if not text:
@@ -220,7 +239,10 @@ class Lines:
                 return text.strip()
             return plain_text(text, field=name, length_max=length_max)
 
-        return self.column(name, read, missing="", remember=remember)
+        place = self._match.places.get(name)
+        cell = Missing(name, "") if place is None else Words(name, place, read, remember=remember)
+        self._cells.append(cell)
+        return cell
 
     def note(self, name: str) -> Cell[str]:
         """Return a column of longer texts, which may be empty."""

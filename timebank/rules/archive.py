@@ -8,7 +8,7 @@ from uuid import UUID
 
 from timebank.errors import N_, FieldInvalid, Refusal, UnknownAccount, UnknownDraw
 from timebank.ledger.accounts import AccountKind
-from timebank.ledger.entries import OF_DRAWS, Draft, EntryKind
+from timebank.ledger.entries import OF_DRAWS, EntryKind
 from timebank.ledger.units import MINUTES, is_money
 from timebank.rules.audit import MOVES
 from timebank.rules.journal import BookAccount
@@ -173,9 +173,3 @@ class Sums:
             if is_money(t.unit)
         )
         return FieldInvalid(field="kind", why=NOT_BACKED) if gap else None
-
-
-def chain_of(draft: Draft) -> UUID | None:
-    """Return the first entry of the chain that an entry goes on with; None for others."""
-    first = dict(draft.links).get("with")
-    return None if first is None else UUID(first)

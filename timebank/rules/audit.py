@@ -48,7 +48,11 @@ AUDIT_CHECKS: Final[Mapping[str, str]] = {
 _OF_POTS: Final = frozenset({"pot", "promised", "shared"})
 _OF_MEMBERS: Final = frozenset({"member", "exchange"})
 _OF_GROUPS: Final = _OF_POTS | {"held", "outside", "custody", "opening", "adjustment"}
-_OPENS: Final[Mapping[str, frozenset[str]]] = {"genesis": _OF_GROUPS, "joined": _OF_MEMBERS}
+_OPENS: Final[Mapping[str, frozenset[str]]] = {
+    "genesis": _OF_GROUPS,
+    "opened": _OF_POTS | {"held"},
+    "joined": _OF_MEMBERS,
+}
 """By kind of record, the kinds of account that it can open."""
 
 _GIVERS: Final = ("member", "outside")

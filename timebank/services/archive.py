@@ -5,11 +5,12 @@ What people wrote is sealed with their own keys and stays behind; each member ca
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from uuid import UUID
 
 from timebank.formats.archive import ArchiveWriter, SheetWriter
@@ -29,7 +30,6 @@ from timebank.formats.archive_rows import (
     AccountLine,
     ArchivedGroup,
     DrawLine,
-    EntryLine,
     HandLine,
     HoursLine,
     MemberLine,
@@ -40,8 +40,11 @@ from timebank.formats.archive_rows import (
     TransferLine,
     group_lines,
 )
+from timebank.formats.formulas import defused
+from timebank.ledger.books import WITH
+from timebank.ledger.canonical import moment
 from timebank.ledger.units import MINUTES
-from timebank.rules.archive import chain_of, name_accounts
+from timebank.rules.archive import name_accounts
 from timebank.store import archive as store
 from timebank.store.export import list_first_seen
 from timebank.store.members import open_accounts, open_nickname
@@ -83,6 +86,9 @@ that is imported begins new proofs, and says of which checkpoint it is a copy.
 """
 
 
+_NO_LINKS: Final[Mapping[str, str]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class _People:
     """Who is in a group, for an archive.
@@ -115,7 +121,8 @@ async def write_archive(
         cut = await store.take_cut(tx, group_id)
     async with house.database.read(group_id) as tx:
         seen = await list_first_seen(tx, group_id, through_seq=cut.group.seq)
-    people = _people(house, group_id, cut, seen)
+        rank = {number: place for place, number in enumerate(seen)}
+    people = _people(house, group_id, cut, rank)
     group = _group(cut, now)
     readme = _README.format(
         name=group.name, slug=group.slug, records=group.records, taken_at=now.isoformat(timespec="seconds")
@@ -170,9 +177,8 @@ def _group(cut: Cut, now: datetime) -> ArchivedGroup:
 # ---------------------------------------------------------------- what fits into memory
 
 
-def _people(house: House, group_id: UUID, cut: Cut, seen: list[int]) -> _People:
+def _people(house: House, group_id: UUID, cut: Cut, rank: Mapping[int, int]) -> _People:
     """Number the members, and name all accounts; the same group anywhere gives the same numbers."""
-    rank = {number: place for place, number in enumerate(seen)}
     duties: dict[UUID, list[tuple[datetime, str]]] = {}
     for role in cut.roles:
         duties.setdefault(role.member_id, []).append((role.since, role.role))
@@ -277,7 +283,8 @@ async def _write_entries(
 ) -> list[int]:
     """Write all entries, and return for each draw how many of them were recorded before it was asked."""
     seq, names = cut.group.seq, people.names
-    waiting = deque(cut.draws)
+    # Moments in this form compare as their texts do.
+    waiting = deque(moment(draw.asked_at) for draw in cut.draws)
     after: list[int] = []
     count = 0
     for first in range(1, seq + 1, store.PAGE):
@@ -285,30 +292,35 @@ async def _write_entries(
         async with house.database.read(group_id) as tx:
             page = await store.list_entries(tx, group_id, first_seq=first, last_seq=last)
         lines = []
-        for draft, recorded_at in page:
-            while waiting and waiting[0].asked_at <= recorded_at:
+        for record in page:
+            told = json.loads(record)
+            while waiting and waiting[0] <= told["recorded_at"]:
                 waiting.popleft()
                 after.append(count)
             count += 1
-            lines.append(
-                EntryLine(
-                    count,
-                    draft.entry_id,
-                    draft.kind,
-                    draft.source,
-                    draft.effective_on,
-                    recorded_at,
-                    draft.category,
-                    draft.draw_id,
-                    draft.reverses,
-                    draft.reversal_legs,
-                    chain_of(draft) if draft.links else None,
-                    names[draft.actor] if draft.actor else "",
-                )
-            )
-        sheet.add(lines)
+            lines.append(_entry_cells(count, told, names))
+        sheet.add_cells(lines)
         show("entries", last, seq)
     return after + [count] * len(waiting)
+
+
+def _entry_cells(count: int, told: dict[str, Any], names: Mapping[int, str]) -> list[str]:
+    """Return the cells of an entry: its record has nearly all of them in the very same spelling."""
+    get, actor = told.get, told["actor"]
+    return [
+        str(count),
+        told["id"],
+        told["kind"],
+        told["source"],
+        told["effective_on"],
+        told["recorded_at"],
+        defused(get("category", "")),
+        get("draw", ""),
+        get("reverses", ""),
+        str(get("reversal_legs", 0)),
+        get("links", _NO_LINKS).get(WITH, ""),
+        names[actor] if actor else "",
+    ]
 
 
 async def _write_transfers(

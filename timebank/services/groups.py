@@ -21,7 +21,7 @@ from timebank.store.groups import GroupRow, NewAccount, PolicyRow, PublishedGrou
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from timebank.rules.set_up import NewGroup, PlannedAccount
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 
 async def create_group(
-    house: House, group: NewGroup, *, origin: str, now: datetime, group_id: UUID | None = None
+    house: House,
+    group: NewGroup,
+    *,
+    origin: str,
+    now: datetime,
+    group_id: UUID | None = None,
+    agreed_on: Mapping[str, date] | None = None,
 ) -> UUID:
     """Set up a group: from the next moment on its book takes entries.
 
@@ -38,6 +44,7 @@ async def create_group(
         origin: Name of its book in proofs, such as ``bank.example/g/riverside``; it never changes.
         now: The moment of set-up, aware.
         group_id: Its id; None for a random one.
+        agreed_on: By pot, the day on which its first rules were agreed; today for others.
 
     Returns:
         The id of the group.
@@ -74,7 +81,7 @@ async def create_group(
     pots = _pots(group, numbers, house.new_id)
     places = _places(group, numbers, house.new_id)
     policies = [
-        PolicyRow(pot.pot_id, pot.code, 1, today, new.terms.as_json())
+        PolicyRow(pot.pot_id, pot.code, 1, (agreed_on or {}).get(pot.code, today), new.terms.as_json())
         for pot, new in zip(pots, group.pots, strict=True)
     ]
     # Keys first: a group without keys could never sign or find anybody; keys without a group

@@ -283,8 +283,7 @@ async def ask_for(
         if job is not None and job.is_open and job.kind == kind:
             return
         if kind == "undo":
-            if row.state != "posted":
-                raise ImportNotUndoable(state=row.state)
+            _require_undoable(row)
             _require_duty_to_undo(actor, row)
         elif row.state not in {"new", "checked"} or row.member_id != actor.member_id:
             raise JobNotOpen(state=row.state)
@@ -293,6 +292,14 @@ async def ask_for(
         await jobs.insert_waiting(
             house, line, actor.group_id, kind, import_id, now=now, asked_by=actor.member_id
         )
+
+
+def _require_undoable(row: ImportRow) -> None:
+    if row.state != "posted":
+        raise ImportNotUndoable(state=row.state)
+    if row.options.get("archive"):
+        # Its people, pots and asks came along; only what is an entry has a mirror.
+        raise ImportNotUndoable(state="archive")
 
 
 def _require_duty_to_undo(actor: Actor, row: ImportRow) -> None:
@@ -441,8 +448,7 @@ async def undo_import(
         row = await store.find_import(connection, group_id, import_id, lock=True)
         if row is None:
             raise UnknownImport
-        if row.state != "posted":
-            raise ImportNotUndoable(state=row.state)
+        _require_undoable(row)
         if actor is not None:
             _require_duty_to_undo(actor, row)
         assert row.first_seq is not None

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -33,6 +34,11 @@ Show = Callable[[str, int, int], None]
 
 _TELL_EVERY_S: Final = 0.3
 _NICE: Final = 15
+#: The database's side gets on a little sooner: now and then it holds a lock that all of its others need.
+_NICE_WITH_LOCKS: Final = 10
+_NICE_IDLE: Final = 19
+_TRIES: Final = 10
+_TRY_AGAIN_S: Final = 0.11
 
 
 class JobCancelled(Exception):
@@ -265,9 +271,40 @@ def step_back(pid: int, *, idle: bool = False) -> None:
     Args:
         idle: Take only what is left over. Whoever holds a lock must not: others may wait for it.
     """
+    nice = _NICE_IDLE if idle else _NICE_WITH_LOCKS if pid else _NICE
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, 19 if idle else _NICE)
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    if sys.platform != "linux":
+        return
     # Being nice still takes its turn and is in the way of others; being idle takes what is left over.
-    if idle and sys.platform == "linux":
+    if idle:
         with contextlib.suppress(OSError):
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        _step_back_as_session(pid or os.getpid(), nice)
+
+
+def _step_back_as_session(pid: int, nice: int) -> None:
+    """Let the session step back that a process leads.
+
+    Linux shares the processors among sessions first; how nice a process is counts within its own
+    session only (sched(7), on autogroups). Every process of the database has a session to itself,
+    and so has a server's worker: without this, neither would step back behind anybody. A session
+    that somebody else leads may have others in it, such as the server, and is left alone.
+
+    Raises:
+        OSError: This system does not share like that, or the process is not ours or gone.
+    """
+    if os.getsid(pid) != pid:
+        return
+    group = Path(f"/proc/{pid}/autogroup")
+    for _ in range(_TRIES):
+        if group.read_text(encoding="ascii").endswith(f" nice {nice}\n"):
+            return
+        try:
+            group.write_text(str(nice), encoding="ascii")
+        except BlockingIOError:
+            # One process in a tenth of a second may ask for this, on the whole machine.
+            time.sleep(_TRY_AGAIN_S)
+        else:
+            return

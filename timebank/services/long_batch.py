@@ -92,6 +92,12 @@ class LongBatch:
             _, accounts = await book.load(self.connection, self.group_id, numbers)
             self.state.books.accounts |= accounts
 
+    async def load_known(self, entry_ids: Collection[UUID]) -> None:
+        """Read entries of earlier slices that are about to be corrected, once they are written."""
+        if entry_ids:
+            await self._sent()
+            self.state.books.known |= await book.load_known(self.connection, self.group_id, entry_ids)
+
     def open_accounts(self, names: Mapping[int, str]) -> None:
         """Have accounts in a rehearsal that members will have who are yet to join: {number: name in an Actor}."""
         assert self.rehearsal

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from timebank.ledger.canonical import read_entry
 from timebank.ledger.entries import EntryKind
 from timebank.rules.journal import BookAccount
 from timebank.rules.state import Draw, Hand
@@ -24,7 +23,6 @@ from timebank.store.groups import PolicyRow
 from timebank.store.members import MemberRow
 
 if TYPE_CHECKING:
-    from timebank.ledger.entries import Draft
     from timebank.rules.state import HeldPlace, HoursRow, Pot
     from timebank.store.engine import Raw, Tx
 
@@ -215,17 +213,10 @@ _RECORDS: Final = """
 _KINDS: Final = [str(kind) for kind in EntryKind]
 
 
-async def list_entries(
-    tx: Tx, group_id: UUID, *, first_seq: int, last_seq: int
-) -> list[tuple[Draft, datetime]]:
-    """Return the entries among these records as they were written down, in order.
-
-    Raises:
-        NotCanonical: Somebody changed one.
-    """
+async def list_entries(tx: Tx, group_id: UUID, *, first_seq: int, last_seq: int) -> list[bytes]:
+    """Return the entries among these records as they were written down, in order."""
     connection = await driver(tx)
-    rows = await connection.fetch(_RECORDS, group_id, first_seq, last_seq, _KINDS)
-    return [read_entry(row[0]) for row in rows]
+    return [row[0] for row in await connection.fetch(_RECORDS, group_id, first_seq, last_seq, _KINDS)]
 
 
 _TRANSFERS: Final = """
@@ -245,6 +236,8 @@ async def list_transfers(
     return list(await connection.fetch(_TRANSFERS, group_id, first_seq, last_seq))
 
 
+# The smallest number by an index that has it first; asked for the first row in order, the planner
+# may walk through the whole book for each person who never did anything.
 class LoggedHours(NamedTuple):
     """Hours without the part that moves, their state."""
 

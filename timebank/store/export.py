@@ -108,39 +108,42 @@ async def find_close(tx: Tx, group_id: UUID, period: int) -> ClosedPeriod | None
     return None if row is None else ClosedPeriod(*row)
 
 
+# Accounts that nothing moved through are left out: for each of them the planner, which takes every
+# account for equally busy, would walk the whole book before it finds nothing.
+_FIRST_SEEN: Final = """
+    SELECT a.account_id,
+           least((SELECT min(t.seq)
+                    FROM timebank.transfers AS t
+                   WHERE t.group_id = :group_id
+                     AND t.debit_account = a.account_id
+                     AND t.seq <= :through_seq),
+                 (SELECT min(t.seq)
+                    FROM timebank.transfers AS t
+                   WHERE t.group_id = :group_id
+                     AND t.credit_account = a.account_id
+                     AND t.seq <= :through_seq)) AS seq
+      FROM timebank.accounts AS a
+     WHERE a.group_id = :group_id
+       AND a.kind IN ('member', 'exchange')
+       AND a.debits + a.credits > 0
+"""
+_SIDES: Final = """
+    SELECT seq, debit_account, credit_account
+      FROM timebank.transfers
+     WHERE group_id = :group_id
+       AND seq = ANY(CAST(:seqs AS bigint[]))
+  ORDER BY seq, leg
+"""
+
+
 async def list_first_seen(tx: Tx, group_id: UUID, *, through_seq: int) -> list[int]:
     """Return the accounts of members that the book names up to a seq, in the order in which it first does."""
-    rows = await tx.execute(
-        text("""
-            SELECT a.account_id
-              FROM timebank.accounts AS a
-        CROSS JOIN LATERAL (
-                       SELECT seq, leg, side
-                         FROM ((SELECT seq, leg, 0 AS side
-                                  FROM timebank.transfers
-                                 WHERE group_id = :group_id
-                                   AND debit_account = a.account_id
-                                   AND seq <= :through_seq
-                              ORDER BY seq, leg
-                                 LIMIT 1)
-                                 UNION ALL
-                               (SELECT seq, leg, 1
-                                  FROM timebank.transfers
-                                 WHERE group_id = :group_id
-                                   AND credit_account = a.account_id
-                                   AND seq <= :through_seq
-                              ORDER BY seq, leg
-                                 LIMIT 1)) AS sides
-                     ORDER BY seq, leg, side
-                        LIMIT 1
-                   ) AS first
-             WHERE a.group_id = :group_id
-               AND a.kind IN ('member', 'exchange')
-          ORDER BY first.seq, first.leg, first.side
-        """),
-        {"group_id": group_id, "through_seq": through_seq},
-    )
-    return list(rows.scalars())
+    rows = await tx.execute(text(_FIRST_SEEN), {"group_id": group_id, "through_seq": through_seq})
+    first = {number: seq for number, seq in rows if seq is not None}
+    sides = await tx.execute(text(_SIDES), {"group_id": group_id, "seqs": sorted(set(first.values()))})
+    # On one transfer the debit is named before the credit.
+    named = [number for seq, debit, credit in sides for number in (debit, credit) if first.get(number) == seq]
+    return list(dict.fromkeys(named))
 
 
 async def sum_balances(

@@ -27,7 +27,9 @@ class Answer:
     fault: str
 
 
-async def read_form(request: Request[Any, Any, Any]) -> Mapping[str, list[str]]:
+async def read_form(
+    request: Request[Any, Any, Any], *, size_max: int = FORM_MAX, fields_max: int = _FIELDS_MAX
+) -> Mapping[str, list[str]]:
     """Return the fields of a form.
 
     Raises:
@@ -38,11 +40,11 @@ async def read_form(request: Request[Any, Any, Any]) -> Mapping[str, list[str]]:
     if kind != "application/x-www-form-urlencoded":
         raise MalformedBody(why=NOT_A_FORM)
     body = await receive_body(
-        request.receive, size_max=FORM_MAX, announced=request.headers.get("content-length", "")
+        request.receive, size_max=size_max, announced=request.headers.get("content-length", "")
     )
     try:
         return parse_qs(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=fields_max
         )
     except (UnicodeError, ValueError):
         raise MalformedBody(why=NOT_A_FORM) from None
