@@ -27,7 +27,7 @@ from timebank.i18n import (
 
 EN, ES = language("en"), language("es")
 PACKAGE = Path(__file__).parents[2] / "timebank"
-KEYWORDS: Any = {"N_": None, "say_many": (1, 2), "gettext": None, "ngettext": (1, 2)}
+KEYWORDS: Any = {"N_": None, "_": None, "say_many": (1, 2), "gettext": None, "ngettext": (1, 2)}
 
 
 def marked() -> dict[str, str]:

@@ -59,7 +59,7 @@ NOT_YES_OR_NO: Final = N_("write yes or no")
 NOT_BOTH: Final = N_("write hours or an amount, not both")
 NOT_A_PERSON: Final = N_("money belongs to a pot, not to a person")
 NOT_A_POT: Final = N_("only people received more than they gave")
-NOT_COMPARED: Final = N_("a sum that does not say how many lines it is of; it was not compared")
+NOT_COMPARED: Final = N_("it is a sum that does not say of how many lines, and was not compared")
 
 _LINES: Final = re.compile(r"\blines=([0-9]{1,15})\b")
 _CLOCK: Final = re.compile(r"([0-9]{1,18}):([0-5][0-9])")
@@ -372,7 +372,7 @@ _DATE = Column("date", N_("The day it happened."), needed=True, also=("day", "fe
 _CATEGORY = Column("category", N_("What it was about, in the group's words."), also=("categoria",))
 _NOTE = Column(
     "note",
-    N_("Anything more; only the two of them and those who keep the book see it."),
+    N_("Anything more. It is sealed, and only who gave reads it."),
     also=(
         "notes",
         "comment",

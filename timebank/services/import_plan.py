@@ -21,6 +21,7 @@ from uuid import UUID
 from babel.numbers import get_currency_precision, get_currency_symbol
 
 from timebank.errors import (
+    N_,
     ColumnsMissing,
     DateInFuture,
     FieldInvalid,
@@ -80,6 +81,7 @@ _LOOK_UP: Final = 5_000
 _STEP: Final = 500
 #: No group keeps a book of before; it is far enough back for any, and finds slips of the pen.
 BEGINNING_MIN: Final = date(1900, 1, 1)
+TOO_EARLY: Final = N_("it is too early")
 
 _ROW_ID: Final = b"timebank/import-line/1\0"
 
@@ -225,6 +227,7 @@ def _require_duty(actor: Actor | None, seen: Seen) -> None:
 
 
 async def _read(batch: LongBatch, sources: Sequence[Source], options: ReadOptions, teller: Teller) -> Seen:
+    sources = [source._replace(name=shown(source.name)) for source in sources]
     seen = Seen(tuple(source.name for source in sources))
     for number, source in enumerate(sources):
         try:
@@ -482,7 +485,7 @@ def _beginning(seen: Seen, setup: SetUp, options: ImportOptions) -> date:
     if began_on is None or began_on >= setup.began_on:
         return setup.began_on
     if began_on < BEGINNING_MIN:
-        seen.fault(0, Fault(0, "", FieldInvalid(field="began", why="it is too early")))
+        seen.fault(0, Fault(0, "", FieldInvalid(field="began", why=TOO_EARLY)))
         return setup.began_on
     return began_on
 

@@ -50,7 +50,7 @@ _ENDED: Final[Mapping[str, str]] = {
     "needs_role": N_(
         "A part of these files is not yours to bring in: hours and people take a steward, money takes a treasurer."
     ),
-    "import_has_faults": N_("The book changed since the files were checked. Check them again."),
+    "import_has_faults": N_("The book changed since the files were looked at. Look at them again."),
     "unknown_import": N_("The files are not kept any more. Hand them in again."),
     "below_floor": N_(
         "Some of the money went elsewhere since then, so that a place would hold less than nothing."
@@ -58,7 +58,9 @@ _ENDED: Final[Mapping[str, str]] = {
     "job_not_open": N_("Somebody else decided about it meanwhile."),
     "interrupted": N_("The program was stopped again and again while it was at it."),
     "store_away": N_("The book could not be reached."),
-    "nickname_taken": N_("Somebody joined meanwhile with a nickname that is in the files. Check them again."),
+    "nickname_taken": N_(
+        "Somebody joined meanwhile with a nickname that is in the files. Look at them again."
+    ),
 }
 _ENDED_SOMEHOW: Final = N_("Something went wrong on our side. The log of the server says more.")
 
@@ -418,8 +420,8 @@ def _seconds_in_words(seconds: int, chosen: Language) -> str:
     if not seconds:
         return ""
     if seconds < 60:
-        return chosen.say_many(N_("%(count)s second"), N_("%(count)s seconds"), seconds)
-    return chosen.say_many(N_("%(count)s minute"), N_("%(count)s minutes"), -(-seconds // 60))
+        return chosen.say_many("%(count)s second", "%(count)s seconds", seconds)
+    return chosen.say_many("%(count)s minute", "%(count)s minutes", -(-seconds // 60))
 
 
 def _why_it_ended(job: JobRow | None, chosen: Language) -> str:
@@ -448,8 +450,8 @@ def _facts(found: Import, chosen: Language) -> tuple[Row, ...]:
             Row(
                 chosen.say(N_("Stay outside")),
                 chosen.say_many(
-                    N_("%(count)s name, which is not kept"),
-                    N_("%(count)s names, which are not kept"),
+                    "%(count)s name, which is not kept",
+                    "%(count)s names, which are not kept",
                     report.outside,
                 ),
             )
@@ -464,8 +466,8 @@ def _facts(found: Import, chosen: Language) -> tuple[Row, ...]:
             Row(
                 chosen.say(N_("In the book already")),
                 chosen.say_many(
-                    N_("%(count)s line, which is left out"),
-                    N_("%(count)s lines, which are left out"),
+                    "%(count)s line, which is left out",
+                    "%(count)s lines, which are left out",
                     report.already,
                 ),
             )
@@ -481,7 +483,7 @@ def _kept_totals(found: Import) -> list[SeenTotal]:
 
 def _total(total: SeenTotal, chosen: Language) -> Row:
     unit = HOURS if total.unit == MINUTES else Unit(total.unit, "money", get_currency_precision(total.unit))
-    lines = chosen.say_many(N_("%(count)s line"), N_("%(count)s lines"), total.lines)
+    lines = chosen.say_many("%(count)s line", "%(count)s lines", total.lines)
     return Row(
         chosen.say(_TOTALS[total.what]),
         chosen.say(
@@ -495,7 +497,7 @@ def _joined(count: int, chosen: Language) -> Row:
 
 
 def _people(count: int, chosen: Language) -> str:
-    return chosen.say_many(N_("%(count)s person"), N_("%(count)s people"), count)
+    return chosen.say_many("%(count)s person", "%(count)s people", count)
 
 
 def _span(first: date, last: date, chosen: Language) -> str:
@@ -513,11 +515,11 @@ def _names(report: Report) -> str:
 
 def _file(number: int, report: Report, chosen: Language) -> FileView:
     file = report.files[number]
-    lines = chosen.say_many(N_("%(count)s line"), N_("%(count)s lines"), file.lines)
+    lines = chosen.say_many("%(count)s line", "%(count)s lines", file.lines)
     passed = [
         chosen.say(
             N_("Passed over: %(lines)s, because %(why)s"),
-            lines=chosen.say_many(N_("%(count)s line"), N_("%(count)s lines"), count),
+            lines=chosen.say_many("%(count)s line", "%(count)s lines", count),
             why=chosen.say(why),
         )
         for why, count in file.passed
@@ -551,7 +553,7 @@ def _faults(
 
 def _more(report: Report | None, listed: Sequence[SeenFault], chosen: Language) -> str:
     more = report.fault_count - len(listed) if report else 0
-    return chosen.say_many(N_("And %(count)s more."), N_("And %(count)s more."), more) if more > 0 else ""
+    return chosen.say_many("And %(count)s more.", "And %(count)s more.", more) if more > 0 else ""
 
 
 # ---------------------------------------------------------------- which column is which
