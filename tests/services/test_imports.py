@@ -527,6 +527,37 @@ async def test_a_stop_in_the_middle_leaves_nothing_and_the_row_says_so(
     assert (report.new, import_id is not None) == (4, True)
 
 
+async def test_ctrl_c_in_the_middle_leaves_nothing_and_nothing_in_the_way(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("timebank.services.long_batch.SLICE", 1)
+    monkeypatch.setattr("timebank.services.jobs._TELL_EVERY_S", 0.0)
+    before = await trace(cast)
+    halfway = asyncio.Event()
+    tell_progress = jobs.Teller.tell
+
+    async def tell_and_linger(self: Teller, phase: str, done: int, total: int, **more: Any) -> None:
+        await tell_progress(self, phase, done, total, **more)
+        if phase == "writing" and done == 2:
+            halfway.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(jobs.Teller, "tell", tell_and_linger)
+    running = asyncio.create_task(bring_in(cast, HOURS))
+    await asyncio.wait({running, asyncio.create_task(halfway.wait())}, return_when="FIRST_COMPLETED")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    monkeypatch.setattr(jobs.Teller, "tell", tell_progress)
+
+    after = await trace(cast)
+    assert {name for name in after if after[name] != before[name]} == {"timebank.imports"}
+    state = await rows(cast, "SELECT state, refusal FROM timebank.jobs")
+    assert [tuple(row) for row in state] == [("cancelled", "")]
+    report, import_id = await bring_in(cast, HOURS)
+    assert (report.new, import_id is not None) == (4, True)
+
+
 async def test_whoever_writes_meanwhile_is_told_for_how_long_to_wait(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:

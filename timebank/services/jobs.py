@@ -149,6 +149,7 @@ async def doing(
         if not await store.take_lock(line, group_id):
             raise JobRunning
         await store.clear_dead(line, group_id, now=clock())
+        runner = "command" if job_id is None else "server"
         if job_id is None:
             job_id = house.new_id()
             await store.insert_job(line, group_id, job_id, kind, about_id, runner="command", now=clock())
@@ -167,8 +168,10 @@ async def doing(
         except Refusal as reason:
             state, refusal = "refused", reason.code
             raise
-        except (KeyboardInterrupt, GeneratorExit):
+        except asyncio.CancelledError:
+            # Ctrl-C ends a command's work; a server that stops takes its own up again after the start.
             state, refusal = "cancelled", ""
+            teller.ended = runner == "server"
             raise
         finally:
             if not teller.ended:
