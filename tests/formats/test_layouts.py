@@ -33,7 +33,7 @@ from timebank.errors import (
 )
 from timebank.formats.cells import READINGS_MAX, Readings
 from timebank.formats.columns import folded
-from timebank.formats.layouts import LAYOUTS, Reading, columns_of, header_of, read_items, recognise
+from timebank.formats.layouts import LAYOUTS, Reading, header_of, recognise
 from timebank.formats.own import ANSWERS, DIRECTIONS, VERSION
 from timebank.formats.table import Row, Table, open_table
 from timebank.rules.sheets import (
@@ -304,9 +304,9 @@ def test_a_page_can_ask_which_column_is_which() -> None:
     table = open_table(io.BytesIO(b"Wer,Wann\nAda,2025-03-01\n"))
 
     assert header_of(table) == ("Wer", "Wann")
-    needed = {column.name for column in columns_of(LAYOUTS["hours"]) if column.needed}
+    needed = {column.name for column in LAYOUTS["hours"].columns if column.needed}
     assert needed == {"date", "giver", "receiver", "hours"}
-    assert all(column.means for layout in LAYOUTS.values() for column in columns_of(layout))
+    assert all(column.means for layout in LAYOUTS.values() for column in layout.columns)
 
 
 def test_a_table_without_a_line_is_refused() -> None:
@@ -325,7 +325,7 @@ def test_a_table_that_cannot_be_recognised_is_refused_at_once_and_not_at_the_fir
     table = open_table(io.BytesIO(b"x,y\n1,2\n"))
 
     with pytest.raises(UnknownLayout):
-        read_items(table, ReadOptions())
+        Reading(table, ReadOptions())
 
 
 # ---------------------------------------------------------------- lines
@@ -355,7 +355,7 @@ def test_what_the_table_cannot_read_stands_between_the_lines() -> None:
         Row(4, ("2025-03-01", "Bo", "Ada", "0:30")),
     ]
 
-    items = list(read_items(Table((), lambda: iter(rows)), ReadOptions()))
+    items = list(Reading(Table((), lambda: iter(rows)), ReadOptions()))
 
     assert items == [HoursLine(2, DAY, "Ada", "Bo", 60), broken, HoursLine(4, DAY, "Bo", "Ada", 30)]
 
@@ -588,7 +588,7 @@ def test_whatever_is_written_is_yielded_as_an_item_and_nothing_is_raised(
         symbols={"EUR": ("€",)},
     )
 
-    items = list(read_items(Table((), lambda: iter(rows)), options))
+    items = list(Reading(Table((), lambda: iter(rows)), options))
 
     kinds: Any = (Fault, Total, Passed, HoursLine, MoneyLine, OpeningLine, PersonLine)
     assert all(isinstance(item, kinds) for item in items)

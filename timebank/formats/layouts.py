@@ -9,7 +9,6 @@ from typing import Final
 from timebank.errors import N_, FileUnreadable, Refusal, RowWidth, UnknownLayout
 from timebank.formats import exchanges, komunitin, mutual_credit, open_collective, own, timeoverflow
 from timebank.formats.columns import (
-    Column,
     Layout,
     LineReader,
     Match,
@@ -79,15 +78,6 @@ class Reading:
         yield from reader.finish()
 
 
-def read_items(table: Table, options: ReadOptions) -> Iterator[Item]:
-    """Return the items of a table, one after the other.
-
-    Raises:
-        Refusal: At once, if the table cannot be recognised; afterwards faults are items.
-    """
-    return iter(Reading(table, options))
-
-
 def header_of(table: Table) -> tuple[str, ...]:
     """Return the cells of the first line.
 
@@ -100,11 +90,6 @@ def header_of(table: Table) -> tuple[str, ...]:
             raise row.refusal
         return row.cells
     raise FileUnreadable(why=NO_LINES)
-
-
-def columns_of(layout: Layout) -> tuple[Column, ...]:
-    """Return the columns of a layout for the page that asks which is which, needed or not."""
-    return layout.columns
 
 
 def recognise(head: Sequence[str], options: ReadOptions) -> Match:

@@ -226,11 +226,6 @@ class BookAudit:
         self._before = {pot.code: PublicBalance(pot.code, pot.unit, 0, 0, 0, 0, 0, 0) for pot in group.pots}
         self._others: dict[str, list[tuple[int, dict[str, Any]]]] = {}
 
-    @property
-    def boundaries(self) -> list[int]:
-        """Numbers after which a page has to end, so that ``end_period`` can be called there."""
-        return [close.through_seq for close in self._closes]
-
     def feed(
         self, records: Sequence[RecordRow], entries: Sequence[EntryRow], transfers: Sequence[TransferRow]
     ) -> None:
