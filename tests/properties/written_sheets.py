@@ -102,13 +102,13 @@ def _same_reference(line: MoneyLine) -> object:
 
 
 LINES: Final[dict[str, st.SearchStrategy[list[Any]]]] = {
-    "hours": st.lists(hours_lines(), min_size=1, max_size=12),
-    "money": st.lists(money_lines, min_size=1, max_size=12, unique_by=_same_reference),
-    "openings": st.lists(opening_lines(), min_size=1, max_size=12),
+    "hours": st.lists(hours_lines(), min_size=1, max_size=7),
+    "money": st.lists(money_lines, min_size=1, max_size=7, unique_by=_same_reference),
+    "openings": st.lists(opening_lines(), min_size=1, max_size=7),
     "people": st.lists(
-        st.builds(PersonLine, st.just(0), words),
+        st.builds(PersonLine, st.just(0), words, st.just("")),
         min_size=1,
-        max_size=12,
+        max_size=7,
         unique_by=lambda line: line.nickname.casefold(),
     ),
 }
@@ -122,7 +122,7 @@ class Way(NamedTuple):
         decimal: None writes what can only be read in one way, and says nothing.
         renamed: Headers of theirs, by our column; the options tell.
         closing: Whether the sheet ends with sums, as our exports do.
-        seed: For what else is a choice: the order of columns, how each number is written.
+
     """
 
     delimiter: str

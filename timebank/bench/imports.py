@@ -157,7 +157,7 @@ def _directory(stage: Stage) -> Path:
     return found
 
 
-async def _found(stage: Stage, past: Past) -> UUID:
+async def make_group_for(stage: Stage, past: Past) -> UUID:
     """Make the group that a past is for; nobody is in it yet."""
     new = new_group(past.slug, past.first_day)
     return await create_group(stage.house, new, origin=f"bench.example/g/{past.slug}", now=datetime.now(UTC))
@@ -343,7 +343,7 @@ class LargePast:
         lines = self.plan.import_lines
         slug = f"large-past-{len(self.seconds) + 1}"
         past = write_past(_directory(self.stage), slug, people=min(PEOPLE, lines), hours=lines)
-        group_id = await _found(self.stage, past)
+        group_id = await make_group_for(self.stage, past)
         async with _importing(self.stage, [(group_id, past)]) as importing:
             importing.go_on()
             took = await importing.took(_IMPORT_WITHIN_S)
@@ -389,7 +389,7 @@ class ManyPasts:
         """
         say("writing pasts")
         pasts = write_pasts(_directory(self.stage), self.plan)
-        meant = [(await _found(self.stage, past), past) for past in pasts]
+        meant = [(await make_group_for(self.stage, past), past) for past in pasts]
         found: dict[str, list[float]] = {
             f"{what}_{how}": [] for what in ("batches", "singles") for how in ("alone", "beside_imports")
         }

@@ -47,7 +47,7 @@ TARGETS: Final[dict[str, Target]] = {
     HTTP_BATCH: Target(0.6, 0.8),
     READS: Target(1.2, 1.2, at_most=True),
     VERIFY: Target(0.8, 0.8),
-    IMPORT: Target(0.25, 0.4),
+    IMPORT: Target(0.2, 0.3),
     IMPORT_WRITERS: Target(0.8, 0.8),
 }
 

@@ -37,8 +37,33 @@ _NICE: Final = 15
 #: The database's side gets on a little sooner: now and then it holds a lock that all of its others need.
 _NICE_WITH_LOCKS: Final = 10
 _NICE_IDLE: Final = 19
+#: Rest for each second of computing, and how long one rest may be.
+_REST: Final = 2.0
+_REST_MAX_S: Final = 0.5
 _TRIES: Final = 10
 _TRY_AGAIN_S: Final = 0.11
+
+
+class _Pace:
+    """Rests between two steps, while others write: for as long as this process computed since the last rest.
+
+    A processor that somebody else computes on is slower for everybody, however low it is in rank:
+    caches, memory and the turns that a nice process takes all the same are shared.
+    """
+
+    def __init__(self) -> None:
+        self.others_write = False
+        self._computed = 0.0
+
+    def keep(self) -> None:
+        """Rest if somebody writes; the whole process does, since one's rest would be another's turn."""
+        computed = time.process_time()
+        since, self._computed = computed - self._computed, computed
+        if self.others_write:
+            time.sleep(min(since * _REST, _REST_MAX_S))
+
+
+_pace = _Pace()
 
 
 class JobCancelled(Exception):
@@ -74,7 +99,7 @@ class Teller:
     async def tell(
         self, phase: str, done: int, total: int, *, locked_until: datetime | None = None, now: bool = False
     ) -> None:
-        """Say how far the work is; most calls cost nothing.
+        """Say how far the work is, and rest while others write; most calls cost nothing else.
 
         Args:
             phase: What is being done.
@@ -84,6 +109,7 @@ class Teller:
         Raises:
             JobCancelled: Somebody asked it to stop.
         """
+        _pace.keep()
         moment = time.monotonic()
         if not now and moment < self._next_at:
             return
@@ -104,6 +130,7 @@ class Teller:
         )
         if cancel:
             raise JobCancelled
+        _pace.others_write = await store.is_anybody_writing(self._line)
 
     async def end_within(self, connection: Raw) -> None:
         """Say inside the transaction of the work's effect that it is done."""

@@ -155,8 +155,8 @@ class Tokens:
             return
         try:
             future.set_result(_actor(self._keys, group_id, bearer))
-        except NotSignedIn as refusal:
-            future.set_exception(refusal)
+        except Exception as error:  # noqa: BLE001 - the key store may be busy; those behind must not wait for ever
+            future.set_exception(error)
 
 
 def _actor(keys: KeyStore, group_id: UUID, bearer: Bearer | None) -> Actor:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from timebank.errors import JobRunning, StoreAway
-from timebank.store.engine import STORE_ERRORS, enter_group
+from timebank.store.engine import STORE_ERRORS, WRITE_DOOR_SETTINGS, enter_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,6 +193,25 @@ async def tell_progress(
             total,
             locked_until,
             now,
+        )
+    )
+
+
+async def is_anybody_writing(line: Raw) -> bool:
+    """Say whether a server of this database was asked something in the last second, here or elsewhere.
+
+    Whoever waits for a lock is not counted: it may be the lock of the very work that asks.
+    """
+    return bool(
+        await line.fetchval(
+            """
+                SELECT EXISTS (SELECT FROM pg_stat_activity
+                                WHERE datname = current_database()
+                                  AND application_name = $1
+                                  AND wait_event_type IS DISTINCT FROM 'Lock'
+                                  AND (state <> 'idle' OR state_change > clock_timestamp() - interval '1 second'))
+            """,
+            WRITE_DOOR_SETTINGS["application_name"],
         )
     )
 
