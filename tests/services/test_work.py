@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +16,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from tests.cast import Cast
+from tests.cast import Cast, running, trust_this_server
 from tests.database import Dsn, connected
+from timebank.app import build_app
+from timebank.config import Settings
 from timebank.errors import JobNotOpen, JobRunning, NeedsRole
 from timebank.services import imports, jobs, work
 from timebank.services.import_report import ImportOptions
@@ -524,13 +527,32 @@ async def test_a_worker_whose_server_is_gone_goes_too(
     async with connected(fresh_dsn, SUPERUSER) as other:
         await other.execute("BEGIN")
         await other.execute("LOCK TABLE timebank.imports IN SHARE MODE")
-        running = asyncio.create_task(run())
+        child = asyncio.create_task(run())
         await waits_for_a_lock(other)
         # What the kernel does when we are killed.
         assert started[0].stdin is not None
         started[0].stdin.close()
-        assert await running is False
+        assert await child is False
         await other.execute("ROLLBACK")
 
     assert started[0].returncode == 1
     assert await count(cast, "timebank.entries") == 0
+
+
+async def test_a_server_that_stops_while_it_looks_for_work_gives_its_connection_back(
+    cast: Cast, fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that was cancelled instead of asked to end lost its connection in one stop of forty."""
+    monkeypatch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
+    monkeypatch.setattr("timebank.store.engine._CLOSE_WITHIN_S", 60.0)
+    chance = random.Random("stop")
+
+    async def start_and_stop() -> None:
+        app = build_app(Settings(home=tmp_path, database_urls={}), fresh_dsn)
+        async with running(app):
+            for _ in range(chance.randrange(6)):
+                await asyncio.sleep(chance.random() * 0.004)
+
+    async with asyncio.timeout(50.0):
+        for _ in range(80):
+            await start_and_stop()

@@ -40,6 +40,7 @@ _ROLES: Final = ("timebank_app", "timebank_public")
 _LOOKS_MAX: Final = 20
 _LOOK_AGAIN_S: Final = 0.25
 _STOP_WITHIN_S: Final = 2.0
+_CANCEL_AGAIN_S: Final = 0.2
 _LOOK_EVERY_S: Final = 6 * 3600.0
 #: Pauses before a worker that was ended from outside is started again; afterwards its work has failed.
 PAUSES_S: Final = (1.0, 5.0, 15.0)
@@ -273,8 +274,7 @@ class Workshop:
         """Stop whoever works, within two seconds; what was not finished is done after the next start."""
         self._closed = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await _end_task(self._task)
 
     async def _work(self) -> None:
         ended_early = 0
@@ -301,21 +301,36 @@ class Workshop:
 async def open_workshop(house: House, *, clock: Clock, runner: Runner) -> AsyncIterator[Workshop]:
     """Open the workshop of an application; what an earlier one left unfinished is done first."""
     workshop = Workshop(runner, give_up=lambda: jobs.give_up(house, now=clock()))
-    watcher = asyncio.create_task(_watch(house, workshop, clock))
+    stopping = asyncio.Event()
+    watcher = asyncio.create_task(_watch(house, workshop, clock, stopping))
     try:
         yield workshop
     finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+        # It is asked, and not cancelled: a look takes milliseconds, and ends with its connection given back.
+        stopping.set()
+        await asyncio.wait({watcher}, timeout=_STOP_WITHIN_S)
+        await _end_task(watcher)
         await workshop.close()
 
 
-async def _watch(house: House, workshop: Workshop, clock: Clock) -> None:
+async def _end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended.
+
+    Once is not enough: a wait with a time limit that is over in the same moment gives its result,
+    and the cancellation is lost (as ``asyncio.wait_for`` does before Python 3.12).
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_AGAIN_S)
+
+
+async def _watch(house: House, workshop: Workshop, clock: Clock, stopping: asyncio.Event) -> None:
     """Look for unfinished work and for papers whose week is over: at the start, and then every few hours."""
-    while True:
+    while not stopping.is_set():
         # While the database is away there is nothing to find; the next look is soon enough.
         with contextlib.suppress(StoreAway, *STORE_ERRORS):
             if await jobs.list_waiting(house):
                 workshop.wake()
             await imports.forget_expired(house, now=clock())
-        await asyncio.sleep(_LOOK_EVERY_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ Pool: TypeAlias = Any
 
 Dsn = Callable[[str], Mapping[str, Any]]
 Tx = AsyncConnection
+
+_CLOSE_WITHIN_S = 2.0
 
 #: What a statement raises when the server is away, refuses, or is lost half-way.
 # The last one is no InterfaceError: the driver raises it when the server went away in mid-sentence.
@@ -112,8 +115,13 @@ class Database:
         return cls(hot=hot, engine=_engine(app, size=6), public=_engine(public, size=6), app=app)
 
     async def close(self) -> None:
-        """Close every connection; work in flight must have ended before."""
-        await self.hot.close()
+        """Close every connection; work in flight should have ended before."""
+        try:
+            await asyncio.wait_for(self.hot.close(), _CLOSE_WITHIN_S)
+        except TimeoutError:
+            # Whoever is cancelled in the wrong moment leaves the pool waiting for a connection that
+            # nobody has any more. A server that stops must not.
+            self.hot.terminate()
         await self.engine.dispose()
         await self.public.dispose()
 
