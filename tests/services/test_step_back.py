@@ -40,9 +40,13 @@ def waiting(*, leads: bool) -> Iterator[int]:
 
 
 def group_of(pid: int) -> tuple[str, int]:
-    """Return the name of a process's session group and how nice it is."""
+    """Return the name of a process's session group and how nice it is.
+
+    Where no session was ever begun, as under some container's first process, the system says nothing, and
+    nobody's group is nice.
+    """
     name, _, nice = Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii").strip().partition(" nice ")
-    return name, int(nice)
+    return name, int(nice or 0)
 
 
 @by_session
