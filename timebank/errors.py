@@ -431,6 +431,14 @@ class PayerApproved(NotAllowed):
     message = N_("You said yes to this ask; somebody else hands the money over.")
 
 
+class StepUpNeeded(NotAllowed):
+    """Somebody signed in longer ago than this act allows; proving again who they are helps."""
+
+    code = "step_up_needed"
+    message = N_("Please prove once more that it is you; then send it again.")
+    retryable = True
+
+
 # ---------------------------------------------------------------- conflict
 
 

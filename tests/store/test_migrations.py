@@ -20,6 +20,8 @@ from timebank.store.walls import check_walls, compare_walls, expected_walls, rea
 
 pytestmark = [pytest.mark.database, pytest.mark.asyncio(loop_scope="session")]
 
+NEWEST = "0007"
+
 
 async def walls_of(dsn: Dsn) -> list[str]:
     async with connected(dsn, APP) as connection:
@@ -58,7 +60,7 @@ async def shared_dsn(cluster: Server, database_template: str) -> AsyncIterator[D
 async def test_an_upgrade_from_nothing_gives_the_tables_and_the_walls(empty_dsn: Dsn) -> None:
     await upgrade(empty_dsn, embedded=True)
 
-    assert await versions(empty_dsn) == ["0002"]
+    assert await versions(empty_dsn) == [NEWEST]
     assert await drift(empty_dsn) == []
     assert await differences(empty_dsn) == []
 
@@ -70,13 +72,13 @@ async def test_a_second_upgrade_changes_nothing(fresh_dsn: Dsn) -> None:
     await upgrade(fresh_dsn, embedded=False)
 
     assert await walls_of(fresh_dsn) == before
-    assert await versions(fresh_dsn) == ["0002"]
+    assert await versions(fresh_dsn) == [NEWEST]
 
 
 async def test_processes_that_start_together_upgrade_once(empty_dsn: Dsn) -> None:
     await asyncio.gather(*(upgrade(empty_dsn, embedded=True) for _ in range(6)))
 
-    assert await versions(empty_dsn) == ["0002"]
+    assert await versions(empty_dsn) == [NEWEST]
     assert await differences(empty_dsn) == []
 
 
@@ -122,7 +124,7 @@ async def test_an_interrupted_upgrade_leaves_nothing_half_done_and_goes_on(
         assert await connection.fetchval("SELECT to_regclass('timebank.records')") is None
     await upgrade(empty_dsn, embedded=True)
 
-    assert await versions(empty_dsn) == ["0002"]
+    assert await versions(empty_dsn) == [NEWEST]
     assert await differences(empty_dsn) == []
 
 
@@ -143,7 +145,7 @@ async def test_an_upgrade_whose_connection_is_cut_goes_on_next_time(
             await upgrade(empty_dsn, embedded=True)
     await upgrade(empty_dsn, embedded=True)
 
-    assert await versions(empty_dsn) == ["0002"]
+    assert await versions(empty_dsn) == [NEWEST]
     assert await differences(empty_dsn) == []
 
 
@@ -153,7 +155,7 @@ async def test_a_database_newer_than_the_code_is_refused(fresh_dsn: Dsn) -> None
     with pytest.raises(DatabaseTooNew) as refusal:
         await upgrade(fresh_dsn, embedded=True)
 
-    assert refusal.value.params == {"version": "9999", "version_known": "0002"}
+    assert refusal.value.params == {"version": "9999", "version_known": NEWEST}
     assert await versions(fresh_dsn) == ["9999"]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
-from timebank.errors import NeedsRole, NeedsScope
+from timebank.errors import NeedsRole, NeedsScope, StepUpNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
 #: What everybody with an active membership may do; the other roles are duties on top of it.
 MEMBER = "member"
@@ -27,6 +27,10 @@ SEQ_DUTIES = frozenset({"steward", "treasurer", "auditor"})
 SCOPES = frozenset({"read", "write", "seq"})
 
 
+#: Stands where a member would, for what the group decides by its rules.
+NOBODY_ID: Final = UUID(int=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Somebody who is signed in, as they were at the start of this very request.
@@ -39,6 +43,9 @@ class Actor:
             the last only in groups with time-bank mode.
         roles: ``member`` and the duties that hold now.
         scopes: What the token was made for: ``read``, ``write``, ``seq``.
+        fresh: Whether this person proved within the last five minutes who they are; programs with
+            a token always count as fresh, since their token was made for what they do.
+        stands_in: Members for whom this actor may act now, each with what for: ``log``, ``ask``, ``see``.
     """
 
     group_id: UUID
@@ -47,6 +54,8 @@ class Actor:
     accounts: Mapping[str, int]
     roles: frozenset[str]
     scopes: frozenset[str]
+    fresh: bool = True
+    stands_in: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
 
     def require_role(self, *roles: str) -> None:
         """Refuse unless the actor carries at least one of these roles.
@@ -68,6 +77,24 @@ class Actor:
         if scope not in self.scopes:
             raise NeedsScope(scope=scope)
 
+    def require_fresh(self) -> None:
+        """Refuse somebody who has not proved just now who they are: a phone left on a table is not enough.
+
+        Raises:
+            StepUpNeeded: They must prove it again, and may then send the same once more.
+        """
+        if not self.fresh:
+            raise StepUpNeeded
+
+    def may_act_for(self, member_id: UUID, what: str) -> bool:
+        """Return whether this actor is the member, or stands in for them in this (``log``, ``ask``, ``see``)."""
+        return member_id == self.member_id or what in self.stands_in.get(member_id, ())
+
+    @property
+    def is_group(self) -> bool:
+        """Whether this is no person but the group: silence, windows, expiry."""
+        return self.member_id == NOBODY_ID
+
     @property
     def sees_seq(self) -> bool:
         """Whether answers to this actor may carry places in the book."""
@@ -77,3 +104,15 @@ class Actor:
     def sees_live(self) -> bool:
         """Whether this actor sees the pot as it is now in every kind of group."""
         return not self.roles.isdisjoint(LIVE_DUTIES)
+
+
+def group_itself(group_id: UUID) -> Actor:
+    """Return the group as an actor: it carries no duty, and records name it by account 0."""
+    return Actor(
+        group_id=group_id,
+        member_id=NOBODY_ID,
+        account=0,
+        accounts={},
+        roles=frozenset(),
+        scopes=frozenset({"write"}),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from timebank.errors import Refusal, UnknownMember, UnknownPot
@@ -71,14 +71,38 @@ def read_policy(version: int, terms: dict[str, Any]) -> Policy:
 
 
 class MemberAccounts(NamedTuple):
-    """The account numbers of one member, by unit; ``active`` says whether they may be named."""
+    """What the rules need to know of one member.
+
+    Attributes:
+        active: Whether they may be named.
+        accounts: Their account numbers by unit.
+        signs_in: Whether they can sign in themselves; silence of those who cannot is never a yes.
+        household: Random id that stewards tied them to, or None.
+    """
 
     active: bool
     accounts: dict[str, int]
+    signs_in: bool = False
+    household: UUID | None = None
 
 
 #: Stands for an id that is nobody's, or of somebody who was erased.
 NOBODY = MemberAccounts(active=False, accounts={})
+
+
+class Rounding(NamedTuple):
+    """How a group rounds hours: to a step of so many minutes, up or to the nearest; 1 is not at all."""
+
+    minutes: int = 1
+    up: bool = False
+
+    def of(self, minutes: int) -> int:
+        """Return minutes as the group counts them; a half step goes up, and nothing becomes no time at all."""
+        add = self.minutes - 1 if self.up else self.minutes // 2
+        return max(self.minutes, (minutes + add) // self.minutes * self.minutes)
+
+
+NO_ROUNDING: Final = Rounding()
 
 
 @dataclass(slots=True)
@@ -90,6 +114,8 @@ class SetUp:
         pots: By code, in order of number.
         policies: Every version by (pot, version): what was asked under one is decided under it.
         special: Account numbers of outside, custody, opening, adjustment by (kind, unit).
+        time_bank: Whether hours also go between two people.
+        confirm_days: Days of silence after which logged time-bank hours count as confirmed.
         members: Filled as members are met; a new version starts empty.
     """
 
@@ -104,6 +130,9 @@ class SetUp:
     held: dict[str, HeldPlace]
     policies: dict[tuple[UUID, int], Policy]
     special: dict[tuple[str, str], int]
+    time_bank: bool = False
+    confirm_days: int = 7
+    rounding: Rounding = NO_ROUNDING
     members: dict[UUID, MemberAccounts] = field(default_factory=dict)
     pots_by_id: dict[UUID, Pot] = field(init=False)
     first_pots: dict[str, Pot] = field(init=False)

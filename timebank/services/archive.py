@@ -186,7 +186,7 @@ def _people(house: House, group_id: UUID, cut: Cut, rank: Mapping[int, int]) -> 
     for draw_id, member_id, _ in cut.hands:
         asks.setdefault(member_id, []).append(draw_id)
     lines, owners = [], {}
-    for member_id, state, nickname_box, _, accounts_box, joined_on in cut.members:
+    for member_id, state, nickname_box, _, accounts_box, joined_on, _ in cut.members:
         nickname = open_nickname(house.keys, group_id, member_id, nickname_box)
         accounts = open_accounts(house.keys, group_id, member_id, accounts_box)
         if state == "erased" or nickname is None or accounts is None:

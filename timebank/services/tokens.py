@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from timebank.errors import FieldInvalid, NotSignedIn, UnknownMember, UnknownToken
 from timebank.rules.people import MEMBER, SCOPES, Actor
 from timebank.rules.set_up import NOT_KNOWN
+from timebank.store import groups as groups_store
 from timebank.store import members as members_store
 from timebank.store import tokens as store
 from timebank.store.boxes import BoxBrokenError
@@ -75,6 +76,9 @@ async def make_token(
         if member is None or member.state != "active":
             raise UnknownMember
 
+        if not member.signs_in:
+            await groups_store.bump_setup_version(tx, group_id)
+            await members_store.set_signs_in(tx, group_id, member_id)
         await store.insert_token(tx, group_id, row)
     return MadeToken(row.token_id, token)
 

@@ -34,6 +34,10 @@ class GroupRow(NamedTuple):
     categories: list[str]
     time_bank: bool
     created_at: datetime
+    rounding_minutes: int = 1
+    rounding_up: bool = False
+    confirm_days: int = 7
+    words: str = "pot"
 
 
 class NewAccount(NamedTuple):
@@ -90,9 +94,11 @@ async def insert_group(tx: Tx, group: GroupRow) -> None:
     await tx.execute(
         text("""
             INSERT INTO timebank.groups (group_id, slug, name, origin, book_id, began_on, time_zone,
-                                         languages, preset, categories, time_bank, created_at)
+                                         languages, preset, categories, time_bank, created_at,
+                                         rounding_minutes, rounding_up, confirm_days, words)
             VALUES (:group_id, :slug, :name, :origin, :book_id, :began_on, :time_zone,
-                    CAST(:languages AS text[]), :preset, CAST(:categories AS text[]), :time_bank, :created_at)
+                    CAST(:languages AS text[]), :preset, CAST(:categories AS text[]), :time_bank, :created_at,
+                    :rounding_minutes, :rounding_up, :confirm_days, :words)
         """),
         group._asdict(),
     )

@@ -36,6 +36,7 @@ class MemberRow(NamedTuple):
     nickname_index: bytes
     accounts_box: bytes
     joined_on: date
+    signs_in: bool = False
 
 
 def seal_nickname(key: bytes, group_id: UUID, member_id: UUID, nickname: str) -> bytes:
@@ -95,9 +96,9 @@ async def insert_members(tx: Tx, group_id: UUID, members: Sequence[MemberRow]) -
         await tx.execute(
             text("""
                 INSERT INTO people.members (group_id, member_id, state, nickname_box, nickname_index,
-                                            accounts_box, joined_on)
+                                            accounts_box, joined_on, signs_in)
                 VALUES (:group_id, :member_id, :state, :nickname_box, :nickname_index,
-                        :accounts_box, :joined_on)
+                        :accounts_box, :joined_on, :signs_in)
             """),
             [{"group_id": group_id, **member._asdict()} for member in members],
         )
@@ -112,7 +113,7 @@ async def find_member(tx: Tx, group_id: UUID, member_id: UUID) -> MemberRow | No
     row = (
         await tx.execute(
             text("""
-                SELECT member_id, state, nickname_box, nickname_index, accounts_box, joined_on
+                SELECT member_id, state, nickname_box, nickname_index, accounts_box, joined_on, signs_in
                   FROM people.members
                  WHERE group_id = :group_id
                    AND member_id = :member_id
@@ -128,7 +129,7 @@ async def find_member_by_index(tx: Tx, group_id: UUID, nickname_index: bytes) ->
     row = (
         await tx.execute(
             text("""
-                SELECT member_id, state, nickname_box, nickname_index, accounts_box, joined_on
+                SELECT member_id, state, nickname_box, nickname_index, accounts_box, joined_on, signs_in
                   FROM people.members
                  WHERE group_id = :group_id
                    AND nickname_index = :nickname_index
@@ -164,6 +165,19 @@ async def update_member_state(tx: Tx, group_id: UUID, member_id: UUID, state: st
         raise
     if result.rowcount != 1:
         raise UnknownMember
+
+
+async def set_signs_in(tx: Tx, group_id: UUID, member_id: UUID, *, signs_in: bool = True) -> None:
+    """Note that a member has a way to sign in now, or none any more; the caller holds the group's lock."""
+    await tx.execute(
+        text("""
+            UPDATE people.members
+               SET signs_in = :signs_in
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+        """),
+        {"group_id": group_id, "member_id": member_id, "signs_in": signs_in},
+    )
 
 
 async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> None:

@@ -38,7 +38,7 @@ _ATTEMPTS: Final = 5
 
 # A migration that waits for a lock makes everyone behind it wait too, so it gives up early and
 # tries again. row_security = off turns FORCE's silence into an error: a data migration, which
-# would see no rows as the owner, must RESET ROLE and work as the migrate role.
+# would see no rows as the owner, must SET ROLE NONE and work as the migrate role.
 _SETTINGS: Final[dict[str, str]] = {
     "application_name": "timebank upgrade",
     "lock_timeout": "5s",

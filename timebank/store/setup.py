@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from timebank.rules.state import HeldPlace, MemberAccounts, Pot, SetUp, read_policy
+from timebank.rules.state import HeldPlace, MemberAccounts, Pot, Rounding, SetUp, read_policy
 from timebank.store.members import open_accounts
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from timebank.store.keys import KeyStore
 
 _GROUP = """
-    SELECT book_id, origin, began_on, time_zone, categories
+    SELECT book_id, origin, began_on, time_zone, categories, time_bank, confirm_days, rounding_minutes, rounding_up
       FROM timebank.groups
      WHERE group_id = $1
 """
@@ -42,7 +42,7 @@ _POLICIES = """
      WHERE group_id = $1
 """
 _MEMBERS = """
-    SELECT member_id, state, accounts_box
+    SELECT member_id, state, accounts_box, signs_in, household_id
       FROM people.members
      WHERE group_id = $1
        AND member_id = ANY($2::uuid[])
@@ -61,6 +61,9 @@ async def load_setup(connection: Raw, group_id: UUID, version: int) -> SetUp:
         began_on=group["began_on"],
         time_zone=group["time_zone"],
         categories=frozenset(group["categories"]),
+        time_bank=group["time_bank"],
+        confirm_days=group["confirm_days"],
+        rounding=Rounding(group["rounding_minutes"], up=group["rounding_up"]),
         pots={row["code"]: Pot(*row) for row in await connection.fetch(_POTS, group_id)},
         held={row["code"]: HeldPlace(*row) for row in await connection.fetch(_HELD, group_id)},
         policies={
@@ -79,8 +82,10 @@ async def load_members(
 ) -> dict[UUID, MemberAccounts]:
     """Return the account numbers of these members, by id; unknown and erased ones are left out."""
     members = {}
-    for member_id, state, box in await connection.fetch(_MEMBERS, group_id, list(member_ids)):
+    for member_id, state, box, signs_in, household_id in await connection.fetch(
+        _MEMBERS, group_id, list(member_ids)
+    ):
         accounts = open_accounts(keys, group_id, member_id, box)
         if accounts is not None:
-            members[member_id] = MemberAccounts(state == "active", accounts)
+            members[member_id] = MemberAccounts(state == "active", accounts, signs_in, household_id)
     return members

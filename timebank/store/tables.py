@@ -90,6 +90,10 @@ _table(
     categories text[]
     time_bank boolean
     created_at timestamptz
+    rounding_minutes integer
+    rounding_up boolean
+    confirm_days integer
+    words text
     """,
 )
 _table(
@@ -295,9 +299,12 @@ _table(
     state text
     nickname_box nickname_index accounts_box bytea
     joined_on date
+    signs_in boolean
+    household_id uuid?
     """,
     _group(),
     _index("members_by_nickname", "group_id nickname_index", unique=True),
+    _index("members_of_household", "group_id household_id"),
 )
 _table(
     "people.member_roles",
