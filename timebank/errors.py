@@ -628,6 +628,13 @@ class Overflow(Conflict):
     message = N_("This account has reached the largest sum that the book can hold.")
 
 
+class PasskeyTaken(Conflict):
+    """A passkey that was just made is kept here already."""
+
+    code = "passkey_taken"
+    message = N_("This device has a passkey here already.")
+
+
 class PeriodNotOver(Conflict):
     """A close was asked for that reaches into a day which is not over in the group's time zone."""
 
