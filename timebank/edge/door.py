@@ -13,7 +13,7 @@ from timebank.edge.bodies import Reader, check_media_type, receive_body
 from timebank.edge.headers import JSON, PROBLEM, REPLAYED, Reply
 from timebank.edge.idempotency import check_key, request_hash
 from timebank.edge.problems import language_of, renderer, reply
-from timebank.edge.sessions import SAFE_METHODS, visitor_of_cookie
+from timebank.edge.sessions import SAFE_METHODS, secret_of, visitor_of_cookie
 from timebank.errors import Refusal
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from timebank.edge.actor import Doorkeeper
+    from timebank.edge.sessions import Visitor
     from timebank.rules.commands import Command
     from timebank.rules.people import Actor
     from timebank.services.house import House
@@ -158,6 +159,33 @@ async def signed_in(request: Request[Any, Any, Any]) -> tuple[Door, Actor]:
     return door, await _who(door, scope, asked)
 
 
+async def session_of(request: Request[Any, Any, Any]) -> tuple[Door, Visitor, str]:
+    """Return the door, who is signed in with a browser, and the secret of their session; no token counts.
+
+    Raises:
+        UnknownGroup, NotSignedIn
+        FormNotOurs: It changes something, and comes without the session's token.
+    """
+    scope = request.scope
+    door: Door = scope["litestar_app"].state.door
+    visitor = await visitor_of_cookie(door, scope, unsafe=scope["method"] not in SAFE_METHODS)
+    secret = secret_of(request)
+    assert secret is not None, "it was found by it"
+    return door, visitor, secret
+
+
+async def read_json(request: Request[Any, Any, Any], reader: Reader[T]) -> T:
+    """Return the body of a request that is JSON.
+
+    Raises:
+        TooLarge, UnsupportedMedia, MalformedBody, MalformedAmount, FieldInvalid
+    """
+    asked = Asked(request.scope["headers"])
+    body = await receive_body(request.receive, size_max=reader.size_max, announced=asked.content_length)
+    check_media_type(asked.content_type)
+    return reader.read(body)
+
+
 async def _who(door: Door, scope: Any, asked: Asked) -> Actor:
     if asked.authorization or not asked.has_cookie:
         return await door.keeper.actor(scope["path_params"]["slug"], asked.authorization)
@@ -165,6 +193,6 @@ async def _who(door: Door, scope: Any, asked: Asked) -> Actor:
     return visitor.actor
 
 
-def json_reply(value: Any) -> Reply:
-    """Return a value as an answer that no cache keeps."""
-    return Reply(200, _encode(value), JSON)
+def json_reply(value: Any, more: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    """Return a value as an answer that no cache keeps, with further headers."""
+    return Reply(200, _encode(value), JSON, more)

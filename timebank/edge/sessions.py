@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from timebank.errors import FormNotOurs, NotSignedIn
+from timebank.services.passkeys import Place
 from timebank.services.sessions import SECRET_LENGTH, SignedIn
 
 if TYPE_CHECKING:
@@ -261,3 +262,9 @@ def address_of(request: Request[Any, Any, Any]) -> bytes:
 def _lang(request: Request[Any, Any, Any]) -> str:
     lang = request.query_params.get("lang", "")
     return f"&lang={lang}" if re.fullmatch(r"[A-Za-z-]{2,10}", lang) else ""
+
+
+def place_of(request: Request[Any, Any, Any], group_name: str) -> Place:
+    """Return where a passkey is made or used: it belongs to the host in the address bar, without its port."""
+    origin = origin_of(request)
+    return Place(urlsplit(origin).hostname or "localhost", origin, group_name)

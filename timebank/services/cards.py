@@ -164,7 +164,7 @@ async def sign_in(
     Args:
         code: As it was typed: any case, with or without blanks and hyphens.
         key: What tells this sending of the form from others.
-        replaces: Session of the same person in the same browser, which ends.
+        replaces: Session that the same browser had, which ends.
 
     Raises:
         SignInFailed: There is no such card, or it was used, taken back or has expired, or its owner

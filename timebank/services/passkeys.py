@@ -189,7 +189,7 @@ async def sign_in(
 
     Args:
         response: What the browser's ``get`` gave, as JSON values.
-        replaces: Session of the same person in the same browser, which ends.
+        replaces: Session that the same browser had, which ends.
 
     Raises:
         SignInFailed: It is not known here, was not asked for, or not for this place; or its owner is

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from timebank.errors import ProofFailed, Refusal
 from timebank.rules.sessions import STRONG_DUTIES
 from timebank.services import cards, passkeys, sessions, totp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from timebank.services.house import House
     from timebank.services.passkeys import Place
     from timebank.services.sessions import SessionSecret, SignedIn
     from timebank.store.engine import Tx
+
+
+class Proof(NamedTuple):
+    """What somebody gives as a proof: exactly one of code, passkey and card.
+
+    Attributes:
+        code: Six digits of an app.
+        passkey: What the browser's ``get`` gave, as JSON values.
+        card: The code of a printed card.
+        key: What tells this sending of a form from others.
+    """
+
+    code: str | None = None
+    passkey: Mapping[str, Any] | None = None
+    card: str | None = None
+    key: str = ""
+
+
+async def prove(
+    house: House, signed_in: SignedIn, session_secret: str, proof: Proof, place: Place, *, now: datetime
+) -> SessionSecret:
+    """Make a session fresh, and strong if the proof is; its secret changes with it.
+
+    Raises:
+        ProofFailed, CodesWait, NotSignedIn: See the three below.
+    """
+    if proof.passkey is not None:
+        return await prove_by_passkey(house, signed_in, session_secret, proof.passkey, place, now=now)
+    if proof.card is not None:
+        return await prove_by_card(house, signed_in, session_secret, proof.card, key=proof.key, now=now)
+    return await prove_by_code(house, signed_in, session_secret, proof.code or "", now=now)
 
 
 async def prove_by_code(

@@ -122,7 +122,7 @@ async def begin(
     Args:
         way: card, mail, passkey, recovery or set_up.
         strong: Whether it was a passkey that asked for a finger or a code.
-        replaces: Session of theirs in the same browser, which ends.
+        replaces: Session that the same browser had, which ends, whoever it was of.
 
     Raises:
         SignInFailed: Nobody active has this id.
@@ -150,7 +150,7 @@ async def begin_in(
         raise SignInFailed
 
     if replaces is not None:
-        await store.delete_session(tx, group_id, member_id, replaces)
+        await store.delete_session(tx, group_id, replaces)
     await sweep_sessions(tx, group_id, now=now)
     secret = _new_secret()
     row = SessionRow(
@@ -192,7 +192,7 @@ async def end(house: House, group_id: UUID, member_id: UUID, session_id: UUID, *
         UnknownSession: They have none with this id.
     """
     async with house.database.tx(group_id) as tx:
-        if not await store.delete_session(tx, group_id, member_id, session_id):
+        if not await store.delete_session(tx, group_id, session_id, member_id=member_id):
             raise UnknownSession
         await note_ways_in(tx, group_id, member_id, now=now)
 

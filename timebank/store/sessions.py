@@ -107,14 +107,14 @@ async def touch_session(tx: Tx, group_id: UUID, session_id: UUID, *, now: dateti
     )
 
 
-async def delete_session(tx: Tx, group_id: UUID, member_id: UUID, session_id: UUID) -> bool:
-    """End one session of a member; False if they have none with this id."""
+async def delete_session(tx: Tx, group_id: UUID, session_id: UUID, *, member_id: UUID | None = None) -> bool:
+    """End one session, if it is of this member or no member is given; False if there is none."""
     result = await tx.execute(
         text("""
             DELETE FROM people.sessions
              WHERE group_id = :group_id
-               AND member_id = :member_id
                AND session_id = :session_id
+               AND (CAST(:member_id AS uuid) IS NULL OR member_id = CAST(:member_id AS uuid))
         """),
         {"group_id": group_id, "member_id": member_id, "session_id": session_id},
     )
