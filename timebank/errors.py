@@ -316,6 +316,13 @@ class UnknownAccount(Unknown):
     message = N_("There is no such account in this book.")
 
 
+class UnknownCard(Unknown):
+    """No sign-in card that still holds has this id here, or it is not for this actor."""
+
+    code = "unknown_card"
+    message = N_("There is no such sign-in card, or it was used.")
+
+
 class UnknownCategory(Unknown):
     """A category that the group does not keep."""
 
@@ -379,11 +386,25 @@ class UnknownPage(Unknown):
     message = N_("There is nothing at this address.")
 
 
+class UnknownPasskey(Unknown):
+    """This member has no passkey with this id."""
+
+    code = "unknown_passkey"
+    message = N_("There is no such passkey.")
+
+
 class UnknownPot(Unknown):
     """A pot that the group does not have."""
 
     code = "unknown_pot"
     message = N_("This group has no pot %(pot)s.")
+
+
+class UnknownSession(Unknown):
+    """This member has no session with this id that still holds."""
+
+    code = "unknown_session"
+    message = N_("There is no such session, or it has ended.")
 
 
 class UnknownToken(Unknown):
@@ -394,6 +415,29 @@ class UnknownToken(Unknown):
 
 
 # ---------------------------------------------------------------- not allowed
+
+
+class CardForDuty(NotAllowed):
+    """A sign-in card for somebody else who carries duties; whoever prints it could become them."""
+
+    code = "card_for_duty"
+    message = N_("Somebody with a duty prints a card themselves, or gets one from whoever keeps the server.")
+
+
+class CardNeeded(NotAllowed):
+    """A session that began with mail cannot set up the first passkey or app of somebody with duties."""
+
+    code = "card_needed"
+    message = N_(
+        "You carry a duty: sign in with a printed card to set this up. A link by mail is not enough."
+    )
+
+
+class FormNotOurs(NotAllowed):
+    """A request that changes something came with a session but without its token, or from another site."""
+
+    code = "form_not_ours"
+    message = N_("This did not come from a page of ours, or the page was too old. Open it again.")
 
 
 class NeedsRole(NotAllowed):
@@ -429,6 +473,20 @@ class PayerApproved(NotAllowed):
 
     code = "payer_approved"
     message = N_("You said yes to this ask; somebody else hands the money over.")
+
+
+class ProofFailed(NotAllowed):
+    """A code, passkey or card does not prove who somebody is; why is not told."""
+
+    code = "proof_failed"
+    message = N_("This does not prove that it is you. A code is good once and for half a minute.")
+
+
+class SignInFailed(NotAllowed):
+    """A card or passkey does not sign anybody in; why is not told."""
+
+    code = "sign_in_failed"
+    message = N_("This does not sign you in. It may be mistyped, used already or too old.")
 
 
 class StepUpNeeded(NotAllowed):
@@ -570,6 +628,13 @@ class Overflow(Conflict):
     message = N_("This account has reached the largest sum that the book can hold.")
 
 
+class PasskeyTaken(Conflict):
+    """A passkey that was just made is kept here already."""
+
+    code = "passkey_taken"
+    message = N_("This device has a passkey here already.")
+
+
 class PeriodNotOver(Conflict):
     """A close was asked for that reaches into a day which is not over in the group's time zone."""
 
@@ -600,6 +665,13 @@ class SlugTaken(Conflict):
 
 
 # ---------------------------------------------------------------- busy
+
+
+class CodesWait(Busy):
+    """Too many wrong codes in a row; the next one is looked at after a while."""
+
+    code = "codes_wait"
+    message = N_("Too many wrong codes. Wait %(seconds)s seconds, then try again.")
 
 
 class GroupBusy(Busy):

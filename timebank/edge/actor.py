@@ -1,4 +1,4 @@
-"""Who is asking: a group from the address, an actor from the token, both looked at for every request."""
+"""Who is asking: a group from the address, an actor from the token or session, looked at for every request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from timebank.errors import NotSignedIn, UnknownGroup
+from timebank.services.sessions import Sessions
 from timebank.services.tokens import TOKEN_LENGTH, Tokens
 
 if TYPE_CHECKING:
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from timebank.rules.people import Actor
-    from timebank.store.engine import Database
-    from timebank.store.keys import KeyStore
+    from timebank.services.house import House
 
 #: An address that is moved to another group leads to the old one for so long, in every process.
 SLUG_SECONDS: Final = 10.0
@@ -25,11 +25,15 @@ _SLUG: Final = re.compile(r"[a-z0-9-]{2,63}", re.ASCII)
 
 
 class Doorkeeper:
-    """Finds groups by address and actors by token. Of people nothing is remembered between requests."""
+    """Finds groups by address, actors by token, and who is signed in with a browser in ``sessions``.
 
-    def __init__(self, database: Database, keys: KeyStore, *, clock: Callable[[], datetime]) -> None:
-        self._database = database
-        self._tokens = Tokens(database, keys, clock=clock)
+    Of people nothing is remembered between requests.
+    """
+
+    def __init__(self, house: House, *, clock: Callable[[], datetime]) -> None:
+        self._database = house.database
+        self._tokens = Tokens(house.database, house.keys, clock=clock)
+        self.sessions = Sessions(house, clock=clock)
         self._slugs: dict[str, tuple[UUID, float]] = {}
 
     async def group_id(self, slug: str) -> UUID:

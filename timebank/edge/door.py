@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -13,12 +13,16 @@ from timebank.edge.bodies import Reader, check_media_type, receive_body
 from timebank.edge.headers import JSON, PROBLEM, REPLAYED, Reply
 from timebank.edge.idempotency import check_key, request_hash
 from timebank.edge.problems import language_of, renderer, reply
+from timebank.edge.sessions import SAFE_METHODS, secret_of, visitor_of_cookie
 from timebank.errors import Refusal
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from litestar import Request
 
     from timebank.edge.actor import Doorkeeper
+    from timebank.edge.sessions import Visitor
     from timebank.rules.commands import Command
     from timebank.rules.people import Actor
     from timebank.services.house import House
@@ -29,24 +33,40 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
+#: (house, group, what is tried, who tries, now=...): counts, and raises when there were too many tries.
+Limit = Callable[..., Awaitable[None]]
+
+
+async def unlimited(house: House, group_id: UUID, what: str, who: bytes, *, now: datetime) -> None:
+    """Count nothing and refuse nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What handlers work with; one per application, in ``app.state.door``."""
+    """What handlers work with; one per application, in ``app.state.door``.
+
+    Attributes:
+        origin: What people type to get here, without a slash at the end; empty if the operator did not say.
+        limit: Counts a try and refuses when there were too many; see ``unlimited``.
+    """
 
     house: House
     writer: Writer
     keeper: Doorkeeper
     clock: Callable[[], datetime]
+    origin: str = ""
+    limit: Limit = unlimited
 
 
 class Asked:
     """What the headers of a request say, as far as anybody here wants to know, read in one pass."""
 
-    __slots__ = ("accept_language", "authorization", "content_length", "content_type", "keys")
+    __slots__ = ("accept_language", "authorization", "content_length", "content_type", "has_cookie", "keys")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.authorization: list[bytes] = []
         self.keys: list[bytes] = []
+        self.has_cookie = False
         self.content_type = self.content_length = self.accept_language = ""
         for name, value in headers:
             if name == b"authorization":
@@ -59,6 +79,8 @@ class Asked:
                 self.content_length = value.decode("latin-1")
             elif name == b"accept-language":
                 self.accept_language = value.decode("latin-1")
+            elif name == b"cookie":
+                self.has_cookie = True
 
 
 class Write(Generic[T]):
@@ -95,7 +117,7 @@ class Write(Generic[T]):
         try:
             door: Door = scope["litestar_app"].state.door
             params = scope["path_params"]
-            actor = await door.keeper.actor(params["slug"], asked.authorization)
+            actor = await _who(door, scope, asked)
             actor.require_scope("write")
             body = await receive_body(
                 request.receive, size_max=self.reader.size_max, announced=asked.content_length
@@ -125,17 +147,52 @@ class Write(Generic[T]):
 
 
 async def signed_in(request: Request[Any, Any, Any]) -> tuple[Door, Actor]:
-    """Return the door and who is asking, for routes that only read.
+    """Return the door and who is asking, by token or by session.
 
     Raises:
         UnknownGroup, NotSignedIn
+        FormNotOurs: It changes something, and a session comes without its token.
     """
     scope = request.scope
     door: Door = scope["litestar_app"].state.door
     asked = Asked(scope["headers"])
-    return door, await door.keeper.actor(scope["path_params"]["slug"], asked.authorization)
+    return door, await _who(door, scope, asked)
 
 
-def json_reply(value: Any) -> Reply:
-    """Return a value as an answer that no cache keeps."""
-    return Reply(200, _encode(value), JSON)
+async def session_of(request: Request[Any, Any, Any]) -> tuple[Door, Visitor, str]:
+    """Return the door, who is signed in with a browser, and the secret of their session; no token counts.
+
+    Raises:
+        UnknownGroup, NotSignedIn
+        FormNotOurs: It changes something, and comes without the session's token.
+    """
+    scope = request.scope
+    door: Door = scope["litestar_app"].state.door
+    visitor = await visitor_of_cookie(door, scope, unsafe=scope["method"] not in SAFE_METHODS)
+    secret = secret_of(request)
+    assert secret is not None, "it was found by it"
+    return door, visitor, secret
+
+
+async def read_json(request: Request[Any, Any, Any], reader: Reader[T]) -> T:
+    """Return the body of a request that is JSON.
+
+    Raises:
+        TooLarge, UnsupportedMedia, MalformedBody, MalformedAmount, FieldInvalid
+    """
+    asked = Asked(request.scope["headers"])
+    body = await receive_body(request.receive, size_max=reader.size_max, announced=asked.content_length)
+    check_media_type(asked.content_type)
+    return reader.read(body)
+
+
+async def _who(door: Door, scope: Any, asked: Asked) -> Actor:
+    if asked.authorization or not asked.has_cookie:
+        return await door.keeper.actor(scope["path_params"]["slug"], asked.authorization)
+    visitor = await visitor_of_cookie(door, scope, unsafe=scope["method"] not in SAFE_METHODS)
+    return visitor.actor
+
+
+def json_reply(value: Any, more: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    """Return a value as an answer that no cache keeps, with further headers."""
+    return Reply(200, _encode(value), JSON, more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 from litestar.openapi.spec import (
@@ -47,6 +47,11 @@ class QueryField(NamedTuple):
 _shapes: dict[str, type] = {"Problem": Problem}
 
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"token": []}]
+_SECURITY_OF: Final[dict[str, list[dict[str, list[str]]]]] = {
+    "anybody": [],
+    "session": [{"session": []}],
+    "token": [{"token": []}, {"session": []}],
+}
 
 
 def writes(
@@ -77,14 +82,51 @@ def writes(
     )
 
 
+def acts(
+    answer: type | None,
+    *,
+    summary: str,
+    description: str,
+    body: type | None = None,
+    who: Literal["anybody", "session", "token"] = "session",
+) -> type[Operation]:
+    """Describe a route that changes something beside the book; no key, since it can be asked for again.
+
+    Args:
+        answer: Struct of the answer; None for an empty object.
+        body: Struct of the body; None where there is none.
+        who: Whether it takes nobody, somebody signed in with a browser, or also a token.
+    """
+    described = OpenAPIMediaType(schema=_reference(body)) if body else None
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[] if who == "anybody" else [_CSRF],
+        request_body=RequestBody(content={"application/json": described}, required=True)
+        if described
+        else None,
+        responses={
+            "200": _answer("Done.", _reference(answer) if answer else Schema(type=OpenAPIType.OBJECT)),
+            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
+        },
+        security=_SECURITY_OF[who],
+    )
+
+
 def reads(
-    answer: type, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+    answer: type,
+    *,
+    summary: str,
+    description: str = "",
+    query: tuple[QueryField, ...] = (),
+    who: Literal["session", "token"] | None = None,
 ) -> type[Operation]:
     """Describe a route that a signed-in actor reads.
 
     Args:
         answer: Struct of the answer.
         query: Query parameters, all optional.
+        who: Whether it takes a session only, or either; None for what every route takes.
     """
     return _operation(
         summary=summary,
@@ -95,6 +137,7 @@ def reads(
             "200": _answer("What was asked for.", _reference(answer)),
             **_problems("401", "403", "404", "422", "503"),
         },
+        security=None if who is None else _SECURITY_OF[who],
     )
 
 
@@ -198,6 +241,13 @@ def build_document(app: Litestar) -> dict[str, Any]:
         "scheme": "bearer",
         "description": "An API token, `tb_...`; `timebank token make` shows it once.",
     }
+    components["securitySchemes"]["session"] = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-timebank-{slug}",
+        "description": "A session, begun by signing in; without TLS its cookie is called `timebank-{slug}`. "
+        "Requests that change something carry the session's `csrf` in `X-CSRF-Token`.",
+    }
     return document
 
 
@@ -208,6 +258,7 @@ def _operation(
     parameters: list[Parameter],
     request_body: RequestBody | None,
     responses: dict[str, OpenAPIResponse],
+    security: list[dict[str, list[str]]] | None = None,
 ) -> type[Operation]:
     @dataclass
     class Described(Operation):
@@ -219,7 +270,7 @@ def _operation(
             self.parameters = [*own, *parameters]
             self.request_body = request_body
             self.responses = dict(responses)
-            self.security = _SECURITY
+            self.security = _SECURITY if security is None else security
 
     return Described
 
@@ -229,6 +280,15 @@ _SAME_ANSWER: Final = (
 )
 _SAME_THING: Final = (
     "The same key finds the same import as it is by then; with other files or options it is refused with 422."
+)
+
+
+_CSRF: Final = Parameter(
+    name="X-CSRF-Token",
+    param_in="header",
+    required=False,
+    description="The session's `csrf`; needed with a session, not with a token.",
+    schema=Schema(type=OpenAPIType.STRING, max_length=100),
 )
 
 
@@ -276,6 +336,7 @@ def _problems(*statuses: str) -> dict[str, OpenAPIResponse]:
         "413": "Too large.",
         "415": "Not said to be JSON.",
         "422": "A value is wrong, or the key was used for something else.",
+        "429": "Too often; see Retry-After.",
         "503": "Not now; see Retry-After.",
     }
     return {

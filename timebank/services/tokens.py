@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from timebank.errors import FieldInvalid, NotSignedIn, UnknownMember, UnknownToken
 from timebank.rules.people import MEMBER, SCOPES, Actor
 from timebank.rules.set_up import NOT_KNOWN
+from timebank.services.look_ups import LookUps
 from timebank.store import groups as groups_store
 from timebank.store import members as members_store
 from timebank.store import tokens as store
@@ -97,17 +98,15 @@ async def revoke_token(house: House, group_id: UUID, token_id: UUID, *, now: dat
 class Tokens:
     """Finds out who holds a token: in the database, for every request, and nothing is remembered.
 
-    Requests of one group that arrive while a look-up is under way share the next one, as writes
-    share a commit: each is answered by a look-up that began after it came, so that a duty taken
-    away or a token ended counts from the next request on, and a busy group costs few round trips.
+    Look-ups share round trips as writes share a commit; a duty taken away or a token ended counts
+    from the next request on.
     """
 
     def __init__(self, database: Database, keys: KeyStore, *, clock: Callable[[], datetime]) -> None:
-        self._database = database
-        self._keys = keys
-        self._clock = clock
-        self._waiting: dict[UUID, list[tuple[bytes, asyncio.Future[Actor]]]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        async def find(group_id: UUID, digests: set[bytes]) -> dict[bytes, Bearer]:
+            return await store.find_bearers(database.hot, group_id, digests, now=clock())
+
+        self._look_ups: LookUps[Bearer, Actor] = LookUps(find, partial(_actor, keys))
 
     async def find_actor(self, group_id: UUID, token: str) -> Actor:
         """Return who holds a token in this group, with the duties of this very moment.
@@ -117,50 +116,8 @@ class Tokens:
                 not active; all of these look the same from outside.
             StoreAway: The database cannot be reached.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Actor] = loop.create_future()
-        asked = (sha256(token.encode("utf-8", "surrogateescape")).digest(), future)
-        waiting = self._waiting.get(group_id)
-        if waiting is not None:
-            waiting.append(asked)
-        else:
-            self._waiting[group_id] = [asked]
-            task = loop.create_task(self._look_up_all(group_id))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        return await future
-
-    async def _look_up_all(self, group_id: UUID) -> None:
-        """Look up what waits for a group until nothing does; never raises."""
-        while batch := self._waiting[group_id]:
-            self._waiting[group_id] = []
-            bearers: dict[bytes, Bearer] = {}
-            failure: Exception | None = None
-            try:
-                bearers = await store.find_bearers(
-                    self._database.hot, group_id, {digest for digest, _ in batch}, now=self._clock()
-                )
-            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-                failure = error
-            for digest, future in batch:
-                if not future.done():
-                    self._settle(group_id, future, bearers.get(digest), failure)
-        del self._waiting[group_id]
-
-    def _settle(
-        self,
-        group_id: UUID,
-        future: asyncio.Future[Actor],
-        bearer: Bearer | None,
-        failure: Exception | None,
-    ) -> None:
-        if failure is not None:
-            future.set_exception(failure)
-            return
-        try:
-            future.set_result(_actor(self._keys, group_id, bearer))
-        except Exception as error:  # noqa: BLE001 - the key store may be busy; those behind must not wait for ever
-            future.set_exception(error)
+        digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
+        return await self._look_ups.find(group_id, digest)
 
 
 def _actor(keys: KeyStore, group_id: UUID, bearer: Bearer | None) -> Actor:

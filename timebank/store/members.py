@@ -10,6 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from timebank.errors import NicknameTaken, UnknownMember
 from timebank.store.boxes import open_box, seal
+from timebank.store.sessions import delete_sessions
+from timebank.store.ways_in import delete_ways_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,7 +144,7 @@ async def find_member_by_index(tx: Tx, group_id: UUID, nickname_index: bytes) ->
 
 
 async def update_member_state(tx: Tx, group_id: UUID, member_id: UUID, state: str) -> None:
-    """Set the state of a member who is not erased.
+    """Set the state of a member who is not erased; whoever is not active any more is signed out everywhere.
 
     Raises:
         UnknownMember: Nobody has this id, or nobody any more.
@@ -165,6 +167,8 @@ async def update_member_state(tx: Tx, group_id: UUID, member_id: UUID, state: st
         raise
     if result.rowcount != 1:
         raise UnknownMember
+    if state != "active":
+        await delete_sessions(tx, group_id, member_id)
 
 
 async def set_signs_in(tx: Tx, group_id: UUID, member_id: UUID, *, signs_in: bool = True) -> None:
@@ -192,6 +196,7 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
         """),
         names,
     )
+    await delete_ways_in(tx, group_id, member_id)
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
     )

@@ -407,6 +407,79 @@ _table(
     _refers("group_id member_id", "people.members"),
 )
 
+# ---------------------------------------------------------------- signing in
+
+_table(
+    "people.sessions",
+    "group_id session_id",
+    """
+    group_id session_id uuid
+    session_hash bytea
+    member_id uuid
+    way text
+    strong boolean
+    begun_at turned_at proved_at seen_at timestamptz
+    """,
+    _unique("group_id session_hash"),
+    _refers("group_id member_id", "people.members"),
+    _index("sessions_of_member", "group_id member_id"),
+)
+_table(
+    "people.cards",
+    "group_id card_id",
+    """
+    group_id card_id uuid
+    code_hash bytea
+    member_id uuid
+    made_by uuid?
+    recovers boolean
+    made_at expires_at timestamptz
+    used_at timestamptz?
+    used_key bytea?
+    """,
+    _unique("group_id code_hash"),
+    _refers("group_id member_id", "people.members"),
+    _index("cards_of_member", "group_id member_id"),
+)
+_table(
+    "people.passkeys",
+    "group_id passkey_id",
+    """
+    group_id passkey_id uuid
+    credential_index bytea
+    member_id uuid
+    box bytea
+    sign_count bigint
+    added_at timestamptz
+    """,
+    _unique("group_id credential_index"),
+    _refers("group_id member_id", "people.members"),
+    _index("passkeys_of_member", "group_id member_id"),
+)
+_table(
+    "people.totps",
+    "group_id member_id",
+    """
+    group_id member_id uuid
+    box bytea
+    last_step bigint
+    added_at timestamptz
+    wrong integer
+    wait_until timestamptz
+    """,
+    _refers("group_id member_id", "people.members"),
+)
+_table(
+    "people.spent_challenges",
+    "group_id challenge_hash",
+    """
+    group_id uuid
+    challenge_hash bytea
+    expires_at timestamptz
+    """,
+    _group(),
+)
+
 # ---------------------------------------------------------------- what is published
 
 _table(

@@ -9,7 +9,11 @@ from typing import Final, NamedTuple
 
 from timebank.i18n import frontend_path
 
-_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 
 class StaticFile(NamedTuple):

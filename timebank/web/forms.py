@@ -43,11 +43,25 @@ async def read_form(
         request.receive, size_max=size_max, announced=request.headers.get("content-length", "")
     )
     try:
-        return parse_qs(
+        fields = parse_qs(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=fields_max
         )
     except (UnicodeError, ValueError):
         raise MalformedBody(why=NOT_A_FORM) from None
+    # Whoever must prove once more who they are sends it again from there (web.sign_in).
+    request.scope.setdefault("state", {})["form"] = fields
+    return fields
+
+
+def form_of(request: Request[Any, Any, Any]) -> Mapping[str, list[str]] | None:
+    """Return the form that was read in this request, if one was."""
+    fields: Mapping[str, list[str]] | None = request.scope.setdefault("state", {}).get("form")
+    return fields
+
+
+def field_whole(fields: Mapping[str, list[str]], name: str) -> str:
+    """Return all of what stands in a field, for what a script of ours wrote there."""
+    return next(iter(fields.get(name, ())), "")
 
 
 def field_text(fields: Mapping[str, list[str]], name: str) -> str:
