@@ -20,6 +20,7 @@ from timebank.edge.framework import AsIs, Framed
 from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
 from timebank.services.house import House, open_house
+from timebank.services.joining import token_for_card
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
@@ -52,6 +53,7 @@ def build_app(
             keeper = Doorkeeper(house.database, house.keys, clock=clock)
             app.state.database = house.database
             app.state.door = Door(house, writer, keeper, clock)
+            app.state.make_card = token_for_card
             runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,

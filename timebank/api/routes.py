@@ -8,7 +8,20 @@ import msgspec
 from litestar import Request, Router, get
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from timebank.api import draws, entries, exports, hours, imports, live, money, statement
+from timebank.api import (
+    draws,
+    entries,
+    exports,
+    hours,
+    imports,
+    joining,
+    live,
+    members,
+    money,
+    settings,
+    stand_ins,
+    statement,
+)
 from timebank.api.public import PUBLIC_API
 from timebank.edge.headers import JSON, Reply
 from timebank.edge.openapi import build_document
@@ -26,6 +39,10 @@ SIGNED_IN_API: Final = Router(
         *statement.ROUTES,
         *exports.ROUTES,
         *imports.ROUTES,
+        *members.ROUTES,
+        *joining.ROUTES,
+        *stand_ins.ROUTES,
+        *settings.ROUTES,
     ],
     tags=["signed in"],
 )

@@ -122,6 +122,75 @@ def gives_file(
     )
 
 
+def acts(
+    body: type,
+    answer: type,
+    *,
+    summary: str,
+    description: str = "",
+    status: int = 200,
+    body_required: bool = True,
+    example: dict[str, Any] | None = None,
+) -> type[Operation]:
+    """Describe a route by which people decide about people and rules.
+
+    Args:
+        body: Struct of the body.
+        answer: Struct of the answer.
+        status: What an accepted request is answered with.
+        example: A body that is accepted, but for its ids.
+    """
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[_key(_SAME_ANSWER)],
+        request_body=_json_body(body, required=body_required, example=example),
+        responses={
+            str(status): _answer("Done, or done before under this key.", _reference(answer)),
+            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "503"),
+        },
+    )
+
+
+def for_strangers(
+    answer: type,
+    *,
+    summary: str,
+    description: str,
+    body: type | None = None,
+    keyed: bool = False,
+    status: int = 200,
+    example: dict[str, Any] | None = None,
+) -> type[Operation]:
+    """Describe a route that somebody without an account uses; a secret in the address opens it, if anything.
+
+    Args:
+        answer: Struct of the answer.
+        body: Struct of the body; None for none.
+        keyed: Whether it takes the key that the form came with.
+        example: A body that is accepted.
+    """
+    wrong = ("400", "404", "409", "413", "415", "422", "503") if body else ("400", "404", "409", "503")
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[_key(_ISSUED)] if keyed else [],
+        request_body=None if body is None else _json_body(body, required=True, example=example),
+        responses={
+            str(status): _answer("What was asked for.", _reference(answer)),
+            **_problems(*wrong),
+        },
+        security=[],
+    )
+
+
+def _json_body(body: type, *, required: bool, example: dict[str, Any] | None) -> RequestBody:
+    content = OpenAPIMediaType(schema=_reference(body))
+    if example is not None:
+        content = OpenAPIMediaType(schema=_reference(body), example=example)
+    return RequestBody(content={"application/json": content}, required=required)
+
+
 def takes_files(
     answer: type,
     media_types: tuple[str, ...],
@@ -208,6 +277,7 @@ def _operation(
     parameters: list[Parameter],
     request_body: RequestBody | None,
     responses: dict[str, OpenAPIResponse],
+    security: list[dict[str, list[str]]] = _SECURITY,
 ) -> type[Operation]:
     @dataclass
     class Described(Operation):
@@ -219,7 +289,7 @@ def _operation(
             self.parameters = [*own, *parameters]
             self.request_body = request_body
             self.responses = dict(responses)
-            self.security = _SECURITY
+            self.security = security
 
     return Described
 
@@ -227,6 +297,7 @@ def _operation(
 _SAME_ANSWER: Final = (
     "The same key gets the same answer again, byte by byte; with another request it is refused with 422."
 )
+_ISSUED: Final = "The key that came with the form; sending the form again with it does nothing twice."
 _SAME_THING: Final = (
     "The same key finds the same import as it is by then; with other files or options it is refused with 422."
 )
