@@ -6,8 +6,6 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from tests.cast import OTHER_SLUG, Stage
 from timebank.services.members import grant_role, set_state
 
@@ -136,15 +134,14 @@ async def test_every_pair_of_filters_and_every_page_size_gives_what_the_full_lis
         assert pages == whole
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["role=king", "state=gone", "household=x", "signs_in=maybe", "after=%00", "after=WzFd", "limit=0"],
-)
-async def test_filters_that_do_not_exist_are_refused_by_name(stage: Stage, query: str) -> None:
-    answer = await stage.get("bo", f"/members?{query}")
+async def test_filters_that_do_not_exist_are_refused_by_name(stage: Stage) -> None:
+    for query in (
+        *("role=king", "state=gone", "household=x", "signs_in=maybe", "after=%00", "after=WzFd", "limit=0"),
+    ):
+        answer = await stage.get("bo", f"/members?{query}")
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
-    assert answer.json()["params"]["field"] == query.partition("=")[0]
+        assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
+        assert answer.json()["params"]["field"] == query.partition("=")[0]
 
 
 async def test_somebody_is_found_by_exact_nickname_or_code_and_by_nothing_less(stage: Stage) -> None:
@@ -340,7 +337,7 @@ async def test_forgetting_takes_what_is_personal_and_says_what_stays(stage: Stag
     assert gone["state"] == "erased"
     assert "entries" in gone["stays"]
     assert "nickname" in gone["goes"]
-    assert house.keys.find_member_key(group_id, stage.cast.ids["ada"]) is None
+    assert [line.member_id for line in house.keys.list_erased()] == [stage.cast.ids["ada"]]
     for verb in ("rename", "suspend", "resume", "leave", "erase", "code"):
         body = {"nickname": "X"} if verb == "rename" else None
         answer = await stage.post("bo", f"/members/{ada}/{verb}", body)
