@@ -67,12 +67,14 @@ async def write_settings(house: House, actor: Actor, once: Once, change: Change)
         await _let_zone_begin(tx, actor.group_id, now=once.now)
         records: Records = []
         before, waiting = await store.find_settings(tx, actor.group_id)
-        after, faults = change_settings(before, change, time_zones_known=zoneinfo.available_timezones())
+        # A zone that waits for its day is what the group said last.
+        said = replace(before, time_zone=waiting.name) if waiting else before
+        after, faults = change_settings(said, change, time_zones_known=zoneinfo.available_timezones())
         if faults:
             raise faults[0]
         if change.time_zone is not None:
             waiting = _next_zone(before.time_zone, change.time_zone, once.now)
-        was, now_is = difference(before, after)
+        was, now_is = difference(said, after)
         # The zone is the next one's affair until the day is over.
         await store.update_settings(tx, actor.group_id, replace(after, time_zone=before.time_zone), waiting)
         if now_is:
