@@ -8,7 +8,22 @@ import msgspec
 from litestar import Request, Router, get
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from timebank.api import draws, entries, exports, hours, imports, live, money, sign_in, statement, ways_in
+from timebank.api import (
+    draws,
+    entries,
+    exports,
+    hours,
+    imports,
+    joining,
+    live,
+    members,
+    money,
+    settings,
+    sign_in,
+    stand_ins,
+    statement,
+    ways_in,
+)
 from timebank.api.public import PUBLIC_API
 from timebank.edge.headers import JSON, Reply
 from timebank.edge.openapi import build_document
@@ -28,6 +43,10 @@ SIGNED_IN_API: Final = Router(
         *imports.ROUTES,
         *sign_in.ROUTES,
         *ways_in.ROUTES,
+        *members.ROUTES,
+        *joining.ROUTES,
+        *stand_ins.ROUTES,
+        *settings.ROUTES,
     ],
     tags=["signed in"],
 )

@@ -116,6 +116,7 @@ class SetUp:
         special: Account numbers of outside, custody, opening, adjustment by (kind, unit).
         time_bank: Whether hours also go between two people.
         confirm_days: Days of silence after which logged time-bank hours count as confirmed.
+        next_time_zone: (moment, name) of the time zone that begins then; None for no change.
         members: Filled as members are met; a new version starts empty.
     """
 
@@ -133,6 +134,7 @@ class SetUp:
     time_bank: bool = False
     confirm_days: int = 7
     rounding: Rounding = NO_ROUNDING
+    next_time_zone: tuple[datetime, str] | None = None
     members: dict[UUID, MemberAccounts] = field(default_factory=dict)
     pots_by_id: dict[UUID, Pot] = field(init=False)
     first_pots: dict[str, Pot] = field(init=False)
@@ -151,6 +153,11 @@ class SetUp:
         self.common_accounts = frozenset(
             own | set(self.special.values()) | {place.account_id for place in self.held.values()}
         )
+
+    def zone_at(self, now: datetime) -> str:
+        """Return the time zone that counts at a moment, whether or not a sweep has been by."""
+        begins = self.next_time_zone
+        return begins[1] if begins is not None and begins[0] <= now else self.time_zone
 
     def pot(self, code: str, unit: str) -> Pot:
         """Return a pot by code; an empty code is the first pot of that unit.

@@ -78,10 +78,10 @@ class LongBatch:
                 seq=self._head.seq,
                 recorded_at=self._head.recorded_at,
                 began_on=setup.began_on,
-                today=self.now.astimezone(ZoneInfo(setup.time_zone)).date(),
+                today=self.now.astimezone(ZoneInfo(setup.zone_at(self.now))).date(),
             ),
             now=self.now,
-            today=self.now.astimezone(ZoneInfo(setup.time_zone)).date(),
+            today=self.now.astimezone(ZoneInfo(setup.zone_at(self.now))).date(),
             ids=random_ids(self.house.random),
             salt=lambda: self.house.random(32),
         )

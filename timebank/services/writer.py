@@ -402,7 +402,7 @@ class Writer:
             head, accounts = await book.load(connection, group_id, _numbers(setup, named, known))
 
         now = self.clock()
-        today = now.astimezone(ZoneInfo(setup.time_zone)).date()
+        today = now.astimezone(ZoneInfo(setup.zone_at(now))).date()
         state = State(
             setup=setup,
             books=Books(
