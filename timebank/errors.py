@@ -351,6 +351,13 @@ class UnknownHeldPlace(Unknown):
     message = N_("This group keeps no %(currency)s at %(held)s.")
 
 
+class UnknownHours(Unknown):
+    """Hours that are not there, or not this actor's to see."""
+
+    code = "unknown_hours"
+    message = N_("There are no such hours in this group.")
+
+
 class UnknownImport(Unknown):
     """An import that is not there, or not this actor's to see."""
 
@@ -422,6 +429,20 @@ class NotYourEntry(NotAllowed):
 
     code = "not_your_entry"
     message = N_("Only those who took part in this entry, or a steward, may correct it.")
+
+
+class NotYourHours(NotAllowed):
+    """This step with hours is the other side's to take, or a steward's."""
+
+    code = "not_your_hours"
+    message = N_("That is for the other one to say, or for a steward.")
+
+
+class OwnHours(NotAllowed):
+    """Nobody settles as a steward what they took part in."""
+
+    code = "own_hours"
+    message = N_("You took part in this yourself; another steward settles it.")
 
 
 class PayerApproved(NotAllowed):
@@ -504,6 +525,13 @@ class GroupNotEmpty(Conflict):
 
     code = "group_not_empty"
     message = N_("This group has entries already. An archive comes into an empty group, or makes a new one.")
+
+
+class HoursNotOpen(Conflict):
+    """The hours are in a state in which this step is not possible."""
+
+    code = "hours_not_open"
+    message = N_("These hours are %(state)s; that step is not possible now.")
 
 
 class ImportHasFaults(Conflict):
@@ -590,6 +618,14 @@ class PresetNotYet(Conflict):
 
     code = "preset_not_yet"
     message = N_("Periods of a group with the preset %(preset)s cannot be closed by this version yet.")
+
+
+class SilenceNotOver(Conflict):
+    """The days are not over yet after which silence is a yes."""
+
+    code = "silence_not_over"
+    message = N_("There is still time to answer.")
+    retryable = True
 
 
 class SlugTaken(Conflict):

@@ -19,6 +19,7 @@ class LogHours(NamedTuple):
         category: One of the group's categories.
         note: Free text, sealed with the actor's key; empty for none.
         pot: Code of an hours pot; empty for the group's first one.
+        exchange: Whether it goes between the two people, and no pot answers.
     """
 
     giver: UUID | None
@@ -29,6 +30,79 @@ class LogHours(NamedTuple):
     category: str
     note: str = ""
     pot: str = ""
+    exchange: bool = False
+
+
+class Share(NamedTuple):
+    """One person's part in help that several gave together: by weight, or in minutes; one of the two."""
+
+    giver: UUID
+    weight: int | None = None
+    minutes: int | None = None
+
+
+class ShareHours(NamedTuple):
+    """Help that several people gave together, booked for all of them or for none.
+
+    Attributes:
+        shares: Each person once; all by weight or all in minutes. Their minutes add up to the
+            whole, to the minute.
+        minutes: All of it; None when the shares are in minutes and say it.
+        receiver, draw, effective_on, category, note, pot: As in LogHours.
+    """
+
+    shares: tuple[Share, ...]
+    minutes: int | None
+    receiver: UUID | None
+    draw: UUID | None
+    effective_on: date
+    category: str
+    note: str = ""
+    pot: str = ""
+
+
+class ConfirmHours(NamedTuple):
+    """The other side's yes to hours; those between two people are posted by it."""
+
+    hours: UUID
+
+
+class QuestionHours(NamedTuple):
+    """The other side's "not quite": what it should be instead.
+
+    Attributes:
+        minutes: Whole minutes, 1 to 10^12.
+        reason: Free text, sealed with the actor's key; empty for none.
+    """
+
+    hours: UUID
+    minutes: int
+    reason: str = ""
+
+
+class SettleHours(NamedTuple):
+    """An end to a question: whoever was asked agrees, or a steward decides.
+
+    Attributes:
+        minutes: What a steward decides; None for what was proposed.
+        reason: Free text, sealed with the actor's key; empty for none.
+    """
+
+    hours: UUID
+    minutes: int | None = None
+    reason: str = ""
+
+
+class WithdrawHours(NamedTuple):
+    """Hours taken back as if they had never been logged: one's own slip, or what a steward finds wrong."""
+
+    hours: UUID
+
+
+class PassSilence(NamedTuple):
+    """The group's own yes to hours between two people, after so many days without a word."""
+
+    hours: UUID
 
 
 class GiveMoney(NamedTuple):
@@ -136,4 +210,17 @@ class CorrectEntry(NamedTuple):
     held: str = ""
 
 
-Command = LogHours | GiveMoney | AskDraw | ApproveDraw | HandOver | CorrectEntry
+Command = (
+    LogHours
+    | ShareHours
+    | ConfirmHours
+    | QuestionHours
+    | SettleHours
+    | WithdrawHours
+    | PassSilence
+    | GiveMoney
+    | AskDraw
+    | ApproveDraw
+    | HandOver
+    | CorrectEntry
+)

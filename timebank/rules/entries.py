@@ -6,6 +6,7 @@ from timebank.errors import NotYourEntry, Refusal, UnknownCategory, UnknownEntry
 from timebank.ledger import posting
 from timebank.ledger.entries import Draft, EntryKind, KnownEntry, Transfer
 from timebank.rules.commands import CorrectEntry, Instead
+from timebank.rules.hours_life import forget_question
 from timebank.rules.money import check_unit, held_place
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.people import Actor
@@ -59,7 +60,10 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
     if command.reason:
         state.notes.append(Note(entry_id, "note", actor.member_id, salt, command.reason))
     if hours is not None:
-        state.changed_hours[hours.hours_id] = "withdrawn" if right is None else "settled"
+        forget_question(hours, state)
+        follows = "withdrawn" if right is None else "settled"
+        state.changed_hours[hours.hours_id] = follows
+        state.hours[hours.hours_id] = hours._replace(state=follows)
         if right is not None:
             state.new_hours.append(
                 hours._replace(

@@ -39,23 +39,30 @@ from timebank.rules.commands import (
     ApproveDraw,
     AskDraw,
     Command,
+    ConfirmHours,
     CorrectEntry,
     GiveMoney,
     HandOver,
     LogHours,
+    PassSilence,
+    QuestionHours,
+    SettleHours,
+    ShareHours,
+    WithdrawHours,
 )
 from timebank.rules.draws import approve, ask, hand_over
 from timebank.rules.entries import correct_entry
-from timebank.rules.hours import log_hours
+from timebank.rules.hours import log_hours, share_hours
+from timebank.rules.hours_life import confirm, pass_silence, question, settle, withdraw
 from timebank.rules.money import give_money
 from timebank.rules.outcome import Done
-from timebank.rules.state import MINUTES, NOBODY, SetUp, State
+from timebank.rules.state import EXCHANGE, MINUTES, NOBODY, SetUp, State
 from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
 from timebank.store.engine import STORE_ERRORS, is_locked_out, is_lost, is_our_fault, leave_clean
-from timebank.store.hours import find_hours, set_hours_states
+from timebank.store.hours import find_hours, find_open_hours, set_hours_states, update_open_hours
 from timebank.store.ids import id_of, random_ids
 from timebank.store.jobs import seconds_locked
 from timebank.store.notes import insert_notes
@@ -328,11 +335,16 @@ class Writer:
         named = _Named()
         for submission in fresh:
             named.members.add(submission.actor.member_id)
+            named.members.update(submission.actor.stands_in)
             for command in submission.commands:
                 _NAMES[type(command)](command, named)
         draws, hands = await find_draws(connection, group_id, named.draws)
         known = await book.load_known(connection, group_id, named.entries)
         hours = await find_hours(connection, group_id, named.entries)
+        open_hours = await find_open_hours(connection, group_id, hours)
+        for waiting in open_hours.waiting.values():
+            named.members.update(waiting)
+            named.units.add(EXCHANGE)
 
         # What is remembered of the set-up says which accounts these are. Only the head tells
         # whether that is still true; if not, it is read, and the accounts are read once more.
@@ -363,6 +375,7 @@ class Writer:
             hands=hands,
             known=known,
             hours=hours,
+            open_hours=open_hours,
         )
         return head, state
 
@@ -442,7 +455,8 @@ class Writer:
             group_id,
             [(draw, member, state.hands[draw][member]) for draw, member in state.changed_hands],
         )
-        await set_hours_states(connection, group_id, state.changed_hours)
+        await set_hours_states(connection, group_id, state.changed_hours, state.open_hours.posted)
+        await update_open_hours(connection, group_id, state.open_hours)
         await insert_notes(connection, self.keys, group_id, state.notes)
 
 
@@ -566,6 +580,23 @@ def _names_of_hours(command: LogHours, named: _Named) -> None:
         named.members.add(command.receiver)
     if command.draw is not None:
         named.draws.add(command.draw)
+    if command.exchange:
+        named.units.add(EXCHANGE)
+
+
+def _names_of_shares(command: ShareHours, named: _Named) -> None:
+    named.members.update(share.giver for share in command.shares)
+    if command.receiver is not None:
+        named.members.add(command.receiver)
+    if command.draw is not None:
+        named.draws.add(command.draw)
+
+
+def _names_of_logged(
+    command: ConfirmHours | QuestionHours | SettleHours | WithdrawHours | PassSilence, named: _Named
+) -> None:
+    # Hours and their entry have one id.
+    named.entries.add(command.hours)
 
 
 def _names_of_money(command: GiveMoney, named: _Named) -> None:
@@ -589,6 +620,12 @@ def _names_of_correction(command: CorrectEntry, named: _Named) -> None:
 
 _NAMES: dict[type, Callable[[Any, _Named], None]] = {
     LogHours: _names_of_hours,
+    ShareHours: _names_of_shares,
+    ConfirmHours: _names_of_logged,
+    QuestionHours: _names_of_logged,
+    SettleHours: _names_of_logged,
+    WithdrawHours: _names_of_logged,
+    PassSilence: _names_of_logged,
     GiveMoney: _names_of_money,
     AskDraw: _names_of_ask,
     ApproveDraw: _names_of_draw,
@@ -597,6 +634,12 @@ _NAMES: dict[type, Callable[[Any, _Named], None]] = {
 }
 _RULES: dict[type, Callable[[Any, Actor, State], Done | Refusal]] = {
     LogHours: log_hours,
+    ShareHours: share_hours,
+    ConfirmHours: confirm,
+    QuestionHours: question,
+    SettleHours: settle,
+    WithdrawHours: withdraw,
+    PassSilence: pass_silence,
     GiveMoney: give_money,
     AskDraw: ask,
     ApproveDraw: approve,
