@@ -393,6 +393,13 @@ class UnknownPot(Unknown):
     message = N_("This group has no pot %(pot)s.")
 
 
+class UnknownProposal(Unknown):
+    """A proposal that is not there, or not this actor's to see."""
+
+    code = "unknown_proposal"
+    message = N_("There is no such proposal in this group.")
+
+
 class UnknownToken(Unknown):
     """No token that still holds has this id."""
 
@@ -438,11 +445,25 @@ class NotYourHours(NotAllowed):
     message = N_("That is for the other one to say, or for a steward.")
 
 
+class NotYourProposal(NotAllowed):
+    """Only who proposed something, or somebody with a duty, ends it."""
+
+    code = "not_your_proposal"
+    message = N_("Only who proposed this, or a steward or treasurer, may do that.")
+
+
 class OwnHours(NotAllowed):
     """Nobody settles as a steward what they took part in."""
 
     code = "own_hours"
     message = N_("You took part in this yourself; another steward settles it.")
+
+
+class OwnProposal(NotAllowed):
+    """What takes two people is not signed by the one who proposed it."""
+
+    code = "own_proposal"
+    message = N_("You proposed this yourself; somebody else signs it.")
 
 
 class PayerApproved(NotAllowed):
@@ -613,11 +634,41 @@ class PolicyRefuses(Conflict):
     message = N_("The rules of this pot do not allow that (%(rule)s).")
 
 
+class PlaceNotEmpty(Conflict):
+    """A place where money is kept is closed only when nothing is in it."""
+
+    code = "place_not_empty"
+    message = N_("There is still something in this place: %(amount)s %(currency)s.")
+
+
+class PlaceTaken(Conflict):
+    """Another place where money is kept has this code."""
+
+    code = "place_taken"
+    message = N_("This group has a place %(held)s already.")
+
+
 class PresetNotYet(Conflict):
     """A group's preset cannot be published by this version of the program."""
 
     code = "preset_not_yet"
     message = N_("Periods of a group with the preset %(preset)s cannot be closed by this version yet.")
+
+
+class ProposalNotOpen(Conflict):
+    """The proposal was signed, taken back or not signed in time."""
+
+    code = "proposal_not_open"
+    message = N_("This proposal is %(state)s; that step is not possible now.")
+
+
+class ReferenceKnown(Conflict):
+    """As much money came in at the same place under the same reference before; ``again`` says it is another."""
+
+    code = "reference_known"
+    message = N_(
+        "The same reference and amount came in there before, as %(entry)s. Is it really another one?"
+    )
 
 
 class SilenceNotOver(Conflict):

@@ -271,7 +271,7 @@ async def test_the_limit_leads_to_a_talk_that_only_the_receiver_and_stewards_hea
     desk: LedgerDesk,
 ) -> None:
     await desk.done("flo", between(desk, "ada", "flo", 60))
-    setup = desk.writer._groups[desk.group_id].setup  # noqa: SLF001 - policies will set it
+    setup = desk.writer._groups[desk.group_id].setup
     assert setup is not None
     setup.exchange_limit = 100
 
@@ -337,7 +337,9 @@ async def test_every_state_can_be_left_and_no_step_is_skipped_or_done_twice(desk
 async def _walk(
     desk: LedgerDesk, exchange: bool, path: tuple[Step, ...], acts: dict[str, Callable[[UUID], Command]]
 ) -> UUID:
-    logged = await desk.done("ada", between(desk, "ada", "flo") if exchange else to_pot(desk, "ada", 60, "flo"))
+    logged = await desk.done(
+        "ada", between(desk, "ada", "flo") if exchange else to_pot(desk, "ada", 60, "flo")
+    )
     hours_id = UUID(logged["id"])
     for who, name in path:
         if name == "silence":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from timebank.errors import NotYourEntry, Refusal, UnknownCategory, UnknownEntry
 from timebank.ledger import posting
 from timebank.ledger.entries import Draft, EntryKind, KnownEntry, Transfer
@@ -59,6 +61,8 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
 
     if command.reason:
         state.notes.append(Note(entry_id, "note", actor.member_id, salt, command.reason))
+    if wrong.kind is EntryKind.MONEY_IN:
+        _carry_reference(command.entry, right, state)
     if hours is not None:
         forget_question(hours, state)
         follows = "withdrawn" if right is None else "settled"
@@ -81,6 +85,15 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
     if right is not None:
         body["instead"] = str(right.entry_id)
     return Done(201, body, result[0].seq)
+
+
+def _carry_reference(wrong: UUID, right: Draft | None, state: State) -> None:
+    """Have the reference of money that came in speak of the right entry from now on, or of none."""
+    treasury = state.treasury
+    treasury.references = {key: entry for key, entry in treasury.references.items() if entry != wrong}
+    if right is not None:
+        _, in_place = right.transfers
+        treasury.carried.append((wrong, right.entry_id, in_place.debit, in_place.amount))
 
 
 def _may_correct(hours: HoursRow | None, actor: Actor) -> None:

@@ -242,6 +242,61 @@ class OpenHours:
 
 
 @dataclass(slots=True)
+class Proposal:
+    """Something that takes two people, and what became of it.
+
+    Attributes:
+        kind: ``count``, ``money_out``, ``opening`` or ``pot_move``.
+        body: Codes, amounts and days, as rules.proposals writes and reads them.
+        state: ``open``, ``signed``, ``withdrawn`` or ``expired``.
+        proposed_by, signed_by: Members.
+    """
+
+    proposal_id: UUID
+    kind: str
+    body: dict[str, Any]
+    state: str
+    proposed_by: UUID
+    proposed_at: datetime
+    signed_by: UUID | None = None
+    entry_id: UUID | None = None
+
+
+class Reference(NamedTuple):
+    """What came in under a reference: the words folded, the place that they came to, and how much."""
+
+    folded: str
+    held_account: int
+    amount: int
+
+
+@dataclass(slots=True)
+class Treasury:
+    """What is known of money beside the balances, and what became of it in this batch.
+
+    Attributes:
+        references: Entries that the book has with these references.
+        proposals: The ones that the batch names, by id.
+        has_entries: Whether the book says anything but openings yet; read where it matters.
+        new_references: Written with the entry of each.
+        carried: (wrong entry, right entry, place, amount): the right one takes over the reference.
+        new_proposals, changed_proposals: Of this batch.
+        new_places: Opened by this batch; usable from the next one on.
+        closed: By account number, whether it is closed now.
+    """
+
+    references: dict[Reference, UUID] = field(default_factory=dict)
+    proposals: dict[UUID, Proposal] = field(default_factory=dict)
+    has_entries: bool = True
+    new_references: list[tuple[Reference, UUID]] = field(default_factory=list)
+    carried: list[tuple[UUID, UUID, int, int]] = field(default_factory=list)
+    new_proposals: list[Proposal] = field(default_factory=list)
+    changed_proposals: dict[UUID, Proposal] = field(default_factory=dict)
+    new_places: list[HeldPlace] = field(default_factory=list)
+    closed: dict[int, bool] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Draw:
     """An ask and what became of it; amounts in the unit of its pot.
 
@@ -324,6 +379,7 @@ class State:
     new_hours: list[HoursRow] = field(default_factory=list)
     changed_hours: dict[UUID, str] = field(default_factory=dict)
     open_hours: OpenHours = field(default_factory=OpenHours)
+    treasury: Treasury = field(default_factory=Treasury)
     new_draws: list[Draw] = field(default_factory=list)
     changed_draws: dict[UUID, Draw] = field(default_factory=dict)
     changed_hands: set[tuple[UUID, UUID]] = field(default_factory=set)
