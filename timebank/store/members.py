@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from timebank.errors import NicknameTaken, UnknownMember
 from timebank.store.boxes import open_box, seal
+from timebank.store.hours import forget_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -206,6 +207,7 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
         """),
         names,
     )
+    await forget_waiting(tx, group_id, member_id)
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
     )
