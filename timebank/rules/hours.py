@@ -15,6 +15,7 @@ from timebank.errors import (
 )
 from timebank.ledger import posting
 from timebank.ledger.entries import Draft, EntryKind, Transfer
+from timebank.rules import draws
 from timebank.rules.commands import LogHours
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.people import Actor
@@ -50,7 +51,7 @@ def log_hours(command: LogHours, actor: Actor, state: State) -> Done | Refusal:
         pot = setup.pots_by_id[draw.pot_id]
         # Hours beyond the promise reach the asker if the policy would have said yes to them at once.
         beyond = command.minutes - draw.left
-        at_once = setup.policy_of(draw).approvals_needed(beyond) == 0
+        at_once = setup.terms_of(draw).lets_beyond(beyond)
         kind = EntryKind.FULFIL
         transfers = posting.fulfil(
             giver,
@@ -99,9 +100,7 @@ def log_hours(command: LogHours, actor: Actor, state: State) -> Done | Refusal:
     if command.note:
         state.notes.append(Note(hours_id, "note", actor.member_id, salt, command.note))
     if draw is not None:
-        draw.handed += min(command.minutes, draw.left)
-        draw.state = "promised" if draw.left else "handed_over"
-        state.changed_draws[draw.draw_id] = draw
+        draws.give(draw, command.minutes, draws.Act.FULFIL, state)
     return Done(
         201,
         {
@@ -128,6 +127,7 @@ def _open_draw(draw_id: UUID, giver_id: UUID, state: State) -> Draw:
     draw = state.draws.get(draw_id)
     if draw is None or state.setup.pots_by_id[draw.pot_id].unit != MINUTES:
         raise UnknownDraw
+    draws.settle(draw, state)
     if draw.state != "promised":
         raise DrawNotOpen(state=draw.state)
     hand = state.hands.get(draw_id, {}).get(giver_id)
