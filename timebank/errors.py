@@ -630,6 +630,13 @@ class StoreAway(Busy):
     message = N_("The book cannot be reached right now. Nothing was written; try again in a moment.")
 
 
+class TooManyTries(Busy):
+    """Too many tries came from one place; nobody is locked out, the next one is taken after ``seconds``."""
+
+    code = "too_many_tries"
+    message = N_("That was tried often. Please wait %(seconds)s seconds and try again.")
+
+
 # ---------------------------------------------------------------- unsafe database
 
 

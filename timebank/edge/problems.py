@@ -26,6 +26,7 @@ from timebank.errors import (
     Refusal,
     ServerFault,
     TooLarge,
+    TooManyTries,
     Unknown,
     UnknownAccount,
     UnknownCategory,
@@ -72,6 +73,7 @@ _STATUS: Final[tuple[tuple[type[Refusal], int], ...]] = (
     (NotSignedIn, 401),
     (NotAllowed, 403),
     (Conflict, 409),
+    (TooManyTries, 429),
     (Busy, 503),
     (Refusal, 500),
 )
@@ -86,6 +88,7 @@ _TITLES: Final[dict[int, str]] = {
     413: N_("Too large"),
     415: N_("Not JSON"),
     422: N_("A value is wrong"),
+    429: N_("Too often"),
     500: N_("Our mistake"),
     503: N_("Not now"),
 }
@@ -154,6 +157,8 @@ def reply(refusal: Refusal, language: Language, more: tuple[tuple[bytes, bytes],
     elif status == 413:
         # What still comes of the body is not worth reading; without this the server would, for ever.
         more += ((b"connection", b"close"),)
+    elif status == 429:
+        more += ((b"retry-after", b"%d" % int(refusal.params["seconds"])),)
     elif status == 503:
         seconds = refusal.params["seconds"] if isinstance(refusal, ImportUnderWay) else RETRY_AFTER_SECONDS
         more += ((b"retry-after", b"%d" % int(seconds)),)
