@@ -365,6 +365,13 @@ class UnknownJob(Unknown):
     message = N_("There is no such work in this group.")
 
 
+class UnknownMailLink(Unknown):
+    """A mailed link that never was, was used, is too old, or belongs to another browser."""
+
+    code = "unknown_mail_link"
+    message = N_("This link does not work any more. Ask for a new one.")
+
+
 class UnknownMember(Unknown):
     """A member id that is not in this group, or no longer."""
 
@@ -533,6 +540,13 @@ class JobRunning(Conflict):
     code = "job_running"
     message = N_("Something long is being done for this group. Wait for its end, or cancel it.")
     retryable = True
+
+
+class MailNotOffered(Conflict):
+    """This server sends no mail, or the way in by mail is not open here."""
+
+    code = "mail_not_offered"
+    message = N_("This server sends no mail.")
 
 
 class MoreThanPromised(Conflict):

@@ -57,14 +57,14 @@ def open_box(key: bytes, box: bytes, *, group_id: UUID, table: str, row: UUID, c
         raise BoxBrokenError(f"{table}.{column}") from None
 
 
-def blind_index(key: bytes, value: str) -> bytes:
-    """Return 32 bytes by which a nickname is found again without being stored.
+def blind_index(key: bytes, value: str, *, what: str = "nickname") -> bytes:
+    """Return 32 bytes by which a nickname, or something else, is found again without being stored.
 
     Spellings that look or sound the same to a person have the same index: case, Unicode form and
     the number of spaces do not count.
     """
     folded = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).split())
-    return hmac.new(key, b"timebank/nickname/1\0" + folded.encode(), sha256).digest()
+    return hmac.new(key, b"timebank/%b/1\0" % what.encode() + folded.encode(), sha256).digest()
 
 
 def _place(group_id: UUID, table: str, row: UUID, column: str) -> bytes:

@@ -195,6 +195,10 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
     )
+    for table in ("people.mail_links", "people.mail", "people.outbox"):
+        await tx.execute(
+            text(f"DELETE FROM {table} WHERE group_id = :group_id AND member_id = :member_id"), names
+        )
     await tx.execute(
         text("""
             UPDATE people.tokens
