@@ -20,7 +20,7 @@ from timebank.edge.framework import AsIs, Framed
 from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
 from timebank.services.house import House, open_house
-from timebank.services.post import Post
+from timebank.services.post import post_of
 from timebank.services.postman import open_postman
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
@@ -51,7 +51,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_house(settings.home, dsn, post=_post(settings, address)) as house:
+        async with open_house(settings.home, dsn, post=post_of(settings, address=address)) as house:
             writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
             keeper = Doorkeeper(house.database, house.keys, clock=clock)
             app.state.database = house.database
@@ -85,13 +85,6 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-
-
-def _post(settings: Settings, address: str) -> Post | None:
-    if settings.smtp is None:
-        return None
-    origin = settings.origin or address or f"http://localhost:{settings.port}"
-    return Post(settings.smtp, settings.mail_from, origin)
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Any:

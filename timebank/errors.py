@@ -393,6 +393,13 @@ class UnknownPot(Unknown):
     message = N_("This group has no pot %(pot)s.")
 
 
+class UnknownRecovery(Unknown):
+    """No way back in was asked for under this id, or none that this actor may see."""
+
+    code = "unknown_recovery"
+    message = N_("No such way back in was asked for.")
+
+
 class UnknownToken(Unknown):
     """No token that still holds has this id."""
 
@@ -604,6 +611,28 @@ class PresetNotYet(Conflict):
 
     code = "preset_not_yet"
     message = N_("Periods of a group with the preset %(preset)s cannot be closed by this version yet.")
+
+
+class RecoveryNotOpen(Conflict):
+    """A way back in is not needed, or was stopped or done already; `state` says which."""
+
+    code = "recovery_not_open"
+    message = N_("This way back in is not open: %(state)s.")
+
+
+class RecoveryUnderWay(Conflict):
+    """A way back in was asked for already, and others can stop it until then."""
+
+    code = "recovery_under_way"
+    message = N_("This was asked for already. Others can stop it until %(until)s.")
+
+
+class RecoveryWaits(Conflict):
+    """Somebody with a duty gets a new way to sign in only after others could say no."""
+
+    code = "recovery_waits"
+    message = N_("Others with a duty must be able to say no first, until %(until)s.")
+    retryable = True
 
 
 class SlugTaken(Conflict):

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Router, get
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from timebank.api import draws, entries, exports, hours, imports, live, money, statement
+from timebank.api import draws, entries, exports, hours, imports, live, mail, money, recoveries, statement
 from timebank.api.public import PUBLIC_API
 from timebank.edge.headers import JSON, Reply
 from timebank.edge.openapi import build_document
@@ -26,6 +26,8 @@ SIGNED_IN_API: Final = Router(
         *statement.ROUTES,
         *exports.ROUTES,
         *imports.ROUTES,
+        *mail.ROUTES,
+        *recoveries.ROUTES,
     ],
     tags=["signed in"],
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from timebank.config import Smtp
+from timebank.config import Settings, Smtp
 from timebank.errors import N_
 from timebank.i18n import SOURCE_LANGUAGE, language, language_codes
 from timebank.services.smtp import Letter, Said, send_all
@@ -96,6 +96,18 @@ class Post:
         """Have somebody look soon for what this group has to send; other processes look within a minute."""
         self.called[group_id] = LOOKS
         self.woken.set()
+
+
+def post_of(settings: Settings, *, address: str = "") -> Post | None:
+    """Return what the operator's settings say about mail; None if no mail is sent.
+
+    Args:
+        address: What links begin with where the settings name no origin.
+    """
+    if settings.smtp is None:
+        return None
+    origin = settings.origin or address or f"http://localhost:{settings.port}"
+    return Post(settings.smtp, settings.mail_from, origin)
 
 
 async def write(
