@@ -2,77 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import pytest_asyncio
 
-from tests.cast import Cast, Stage, cast, house, running, stage, today, trust_this_server
+from tests.cast import Cast, Stage, cast, house, stage, today
 from tests.database import Dsn, connected
-from tests.mail_sink import Sink, mail_sink
-from tests.services.test_post import SENDER, until
-from timebank.app import build_app
-from timebank.config import Settings
+from tests.mail_stage import MailStage, posted
+from tests.services.test_post import until
 from timebank.rules.tries import PACES
 from timebank.services.house import House
 from timebank.services.mail import confirm_address
 from timebank.services.recovery import ask_recovery
 from timebank.store.migrate import SUPERUSER
 
-__all__ = ["cast", "house", "stage", "today"]
+__all__ = ["cast", "house", "posted", "stage", "today"]
 
 pytestmark = pytest.mark.database
 
 ADDRESS = "Ada.Canary@mail.example"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def sink() -> AsyncIterator[Sink]:
-    """A mail server."""
-    async with mail_sink() as sink:
-        yield sink
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def posted(
-    cast: Cast, fresh_dsn: Dsn, tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stage]:
-    """The stage, with a mail server."""
-    monkeypatch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
-    settings = Settings(
-        home=tmp_path,
-        database_urls={},
-        origin="https://bank.example",
-        smtp=sink.smtp,
-        mail_from=SENDER,
-    )
-    app = build_app(settings, fresh_dsn)
-    async with running(app):
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-            yield Stage(cast, http)
-
-
-async def confirm(house: House, cast: Cast, sink: Sink, count: int = 1) -> None:
+async def confirm(posted: MailStage) -> None:
     """Use the newest link that was mailed."""
-    await until(lambda: len(sink.messages) == count)
-    link = next(word for word in sink.messages[-1].get_content().split() if word.startswith("https://"))
-    assert link.startswith("https://bank.example/g/riverside/mail/")
-    await confirm_address(house, cast.group_id, link.rpartition("/")[2], now=datetime.now(UTC))
+    secret = (await posted.link(1)).rpartition("/")[2]
+    await confirm_address(posted.cast.house, posted.cast.group_id, secret, now=datetime.now(UTC))
 
 
-async def test_an_address_is_set_confirmed_by_its_link_and_removed(
-    posted: Stage, house: House, cast: Cast, sink: Sink, fresh_dsn: Dsn
-) -> None:
+async def test_an_address_is_set_confirmed_by_its_link_and_removed(posted: MailStage, fresh_dsn: Dsn) -> None:
     assert (await posted.get("ada", "/me/mail")).json() == {"address": "", "confirmed": False}
 
     answer = await posted.post("ada", "/me/mail", {"address": f" {ADDRESS} "})
     assert (answer.status_code, answer.json()) == (200, {"address": ADDRESS, "confirmed": False})
-    await confirm(house, cast, sink)
+    await confirm(posted)
     assert (await posted.get("ada", "/me/mail")).json() == {"address": ADDRESS, "confirmed": True}
     assert (await posted.post("ada", "/me/mail", {"address": ADDRESS})).json()["confirmed"] is True
     assert (await posted.get("flo", "/me/mail")).json() == {"address": "", "confirmed": False}
@@ -92,39 +55,37 @@ async def test_an_address_is_set_confirmed_by_its_link_and_removed(
         assert await connection.fetchval("SELECT count(*) FROM people.mail_links") == 0
 
 
-async def test_sending_the_same_again_at_once_mails_one_link(
-    posted: Stage, house: House, cast: Cast, sink: Sink, fresh_dsn: Dsn
-) -> None:
+async def test_sending_the_same_again_at_once_mails_one_link(posted: MailStage, fresh_dsn: Dsn) -> None:
     answers = [await posted.post("ada", "/me/mail", {"address": ADDRESS}, key="same") for _ in range(2)]
 
     assert answers[0].content == answers[1].content
     async with connected(fresh_dsn, SUPERUSER) as connection:
         assert await connection.fetchval("SELECT count(*) FROM people.outbox") == 1
-    await confirm(house, cast, sink)
+    await confirm(posted)
 
 
 async def test_a_new_address_is_told_to_the_old_one_and_the_old_link_is_worth_nothing(
-    posted: Stage, house: House, cast: Cast, sink: Sink
+    posted: MailStage,
 ) -> None:
     await posted.post("ada", "/me/mail", {"address": ADDRESS})
-    await confirm(house, cast, sink)
+    await confirm(posted)
 
     await posted.post("ada", "/me/mail", {"address": "new@mail.example"})
-    await until(lambda: len(sink.messages) == 3)
+    await until(lambda: len(posted.sink.messages) == 3)
 
-    said = {message["To"]: message.get_content() for message in sink.messages[1:]}
+    said = {message["To"]: message.get_content() for message in posted.sink.messages[1:]}
     assert "another address" in said[ADDRESS]
     assert "/mail/" in said["new@mail.example"]
     assert (await posted.get("ada", "/me/mail")).json() == {"address": "new@mail.example", "confirmed": False}
 
 
-async def test_what_is_no_plain_address_is_refused_by_name(posted: Stage, sink: Sink) -> None:
+async def test_what_is_no_plain_address_is_refused_by_name(posted: MailStage) -> None:
     for address in ("", "ada@mail.example\r\nBcc: cy@mail.example", "ada@mail.example, cy@mail.example"):
         answer = await posted.post("ada", "/me/mail", {"address": address})
 
         assert (answer.status_code, answer.json()["params"]["field"]) == (422, "address")
     assert (await posted.get("ada", "/me/mail")).json()["address"] == ""
-    assert sink.messages == []
+    assert posted.sink.messages == []
 
 
 async def test_where_no_mail_is_sent_no_address_is_taken(stage: Stage) -> None:
@@ -133,7 +94,7 @@ async def test_where_no_mail_is_sent_no_address_is_taken(stage: Stage) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "mail_not_offered")
 
 
-async def test_setting_addresses_all_day_is_slowed_down(posted: Stage) -> None:
+async def test_setting_addresses_all_day_is_slowed_down(posted: MailStage) -> None:
     answers = [
         await posted.post("ada", "/me/mail", {"address": f"a{number}@mail.example"})
         for number in range(PACES["mail_address"].pair.free + 2)
@@ -144,7 +105,7 @@ async def test_setting_addresses_all_day_is_slowed_down(posted: Stage) -> None:
     assert (await posted.post("flo", "/me/mail", {"address": ADDRESS})).status_code == 200
 
 
-async def test_requests_that_cannot_be_read_are_refused_as_everywhere(posted: Stage) -> None:
+async def test_requests_that_cannot_be_read_are_refused_as_everywhere(posted: MailStage) -> None:
     said: list[tuple[Any, int, str]] = [
         (await posted.post(None, "/me/mail", {"address": ADDRESS}), 401, "not_signed_in"),
         (await posted.post("cy", "/me/mail", {"address": ADDRESS}), 401, "not_signed_in"),

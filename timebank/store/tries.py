@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from timebank.rules.tries import Tried
+from timebank.rules.tries import Tried, begin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,13 +23,19 @@ async def lock_tries(
     rows = await tx.execute(
         text("""
             INSERT INTO people.tries (group_id, try_key, tried, healed_at, open_at, day)
-            SELECT :group_id, k, 0, :now, :now, :day
+            SELECT :group_id, k, 0, :now, :open_at, :day
               FROM unnest(CAST(:try_keys AS bytea[])) AS k
           ORDER BY k
             ON CONFLICT (group_id, try_key) DO UPDATE SET tried = tries.tried
          RETURNING try_key, tried, healed_at, open_at
         """),
-        {"group_id": group_id, "try_keys": sorted(try_keys), "now": now, "day": day},
+        {
+            "group_id": group_id,
+            "try_keys": sorted(try_keys),
+            "now": now,
+            "open_at": begin(now).open_at,
+            "day": day,
+        },
     )
     return {bytes(row[0]): Tried(*row[1:]) for row in rows}
 
