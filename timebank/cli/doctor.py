@@ -11,7 +11,6 @@ from typing import Final
 
 from timebank.cli.database import open_database
 from timebank.config import APP_ROLE, OperatorError, Settings
-from timebank.services.smtp import try_out
 from timebank.store import postgres_binaries
 from timebank.store.embedded import Cluster
 from timebank.store.health import Finding, look
@@ -93,6 +92,9 @@ def _disk(settings: Settings) -> Finding:
 def _mail(settings: Settings) -> Finding:
     if settings.smtp is None:
         return Finding("mail", True, "none is sent, and nothing that needs it is offered")
+    # Imported late: the overview of commands needs none of it.
+    from timebank.services.smtp import try_out
+
     where = f"{settings.smtp.host} port {settings.smtp.port}"
     if trouble := try_out(settings.smtp, settings.mail_from):
         return Finding("mail", False, f"{where} takes none from us: {trouble}; look at TIMEBANK_SMTP_URL")
