@@ -22,6 +22,8 @@ from timebank.edge.problems import answer_problem, refusal_of, report_fault, sta
 from timebank.edge.sessions import SignInFirst
 from timebank.errors import StepUpNeeded
 from timebank.services.house import House, open_house
+from timebank.services.post import post_of
+from timebank.services.postman import open_postman
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
@@ -39,6 +41,7 @@ def build_app(
     dsn: Callable[[str], Mapping[str, Any]],
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    address: str = "",
     worker: Callable[[House], Runner] | None = None,
 ) -> Litestar:
     """Return the application; it connects when it is started and lets go when it is stopped.
@@ -47,12 +50,13 @@ def build_app(
         settings: What the operator decided.
         dsn: Gives the asyncpg arguments for a database role.
         clock: Gives the moment now, aware.
+        address: What links in mail begin with, where the settings name no origin.
         worker: Gives what does long work; None for a process of its own.
     """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_house(settings.home, dsn) as house:
+        async with open_house(settings.home, dsn, post=post_of(settings, address=address)) as house:
             writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
             keeper = Doorkeeper(house, clock=clock)
             app.state.database = house.database
@@ -61,6 +65,7 @@ def build_app(
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,
                 open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
+                open_postman(house, clock=clock),
             ):
                 try:
                     yield

@@ -393,6 +393,11 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
         "people.notes",
         "people.tokens",
         "timebank.hours_waiting",
+        "people.mail",
+        "people.mail_asks",
+        "people.mail_links",
+        "people.outbox",
+        "people.tries",
     }
     assert await allowed("UPDATE") == {
         "people.member_roles",

@@ -262,6 +262,29 @@ async def find_frame(tx: Tx, group_id: UUID) -> GroupFrame:
     return GroupFrame(*row)
 
 
+class GroupNames(NamedTuple):
+    """What a group is called."""
+
+    slug: str
+    name: str
+
+
+async def find_names(tx: Tx, group_id: UUID) -> GroupNames:
+    """Return what a group is called.
+
+    Raises:
+        UnknownGroup: There is no such group.
+    """
+    row = (
+        await tx.execute(
+            text("SELECT slug, name FROM timebank.groups WHERE group_id = :group_id"), {"group_id": group_id}
+        )
+    ).one_or_none()
+    if row is None:
+        raise UnknownGroup
+    return GroupNames(*row)
+
+
 async def find_checkpoint(tx: Tx, group_id: UUID) -> tuple[int, str]:
     """Return size and signed note of the live book as this transaction sees it.
 
