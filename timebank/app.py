@@ -28,6 +28,7 @@ from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.imports import IMPORT_PAGES
+from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.private import go_to
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.setup import SET_UP_PAGES
@@ -82,6 +83,7 @@ def build_app(
             *WAYS_IN_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
+            *MAIL_PAGES,
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: _answer_error},

@@ -389,15 +389,21 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
     assert await allowed("REFERENCES") == set()
     assert await allowed("TRIGGER") == set()
     assert await allowed("DELETE") == {
+        "people.ask_notes",
+        "people.cards",
         "people.import_papers",
-        "people.notes",
-        "people.tokens",
-        "timebank.hours_waiting",
         "people.mail",
         "people.mail_asks",
         "people.mail_links",
+        "people.notes",
         "people.outbox",
+        "people.passkeys",
+        "people.sessions",
+        "people.spent_challenges",
+        "people.tokens",
+        "people.totps",
         "people.tries",
+        "timebank.hours_waiting",
     }
     assert await allowed("UPDATE") == {
         "people.member_roles",
