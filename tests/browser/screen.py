@@ -51,7 +51,7 @@ def serving(app: Litestar) -> Iterator[str]:
 
 def sign_in(patch: pytest.MonkeyPatch, actor: Any) -> SimpleNamespace:
     """Let every page of an application without sessions find this actor signed in; return them as a visitor."""
-    visitor = SimpleNamespace(actor=actor, csrf="c" * 43, duties_wait=())
+    visitor = SimpleNamespace(actor=actor, csrf="c" * 43, duties_wait=(), has_passkey=False, has_totp=False)
 
     async def demand_visitor(_request: object) -> Any:
         return visitor

@@ -151,6 +151,7 @@ def test_a_passkey_is_made_signs_in_and_proves_it_once_more(browser: Browser, st
 def test_a_device_that_does_not_answer_is_said_so_in_place(browser: Browser, stand: Stand) -> None:
     page = browser.new_context(locale="en").new_page()
     page.goto(f"{stand.address}/sign-in")
+    assert not page.is_visible("[data-faults]")
     page.evaluate("() => { navigator.credentials.get = () => Promise.reject(new Error('no')) }")
 
     page.click("button#passkey")
