@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from ssl import SSLContext
 from typing import cast
 
 from timebank.config import Smtp
@@ -21,6 +22,9 @@ class Sink:
     Attributes:
         refuse: Answer to a command, by its first word, instead of the usual one.
         hang_up_after_data: Cut the line when a letter is taken, before saying so.
+        tls: Offer to encrypt with this.
+        encrypted: Whether the line is encrypted by now.
+        signed_in: What clients said to sign in, in base64.
     """
 
     port: int = 0
@@ -30,6 +34,9 @@ class Sink:
     conversations: int = 0
     refuse: dict[str, str] = field(default_factory=dict)
     hang_up_after_data: bool = False
+    tls: SSLContext | None = None
+    encrypted: bool = False
+    signed_in: list[str] = field(default_factory=list)
 
     @property
     def smtp(self) -> Smtp:
@@ -60,6 +67,17 @@ class Sink:
             self.messages.append(cast("EmailMessage", message_from_bytes(raw[:-3], policy=default)))
             if self.hang_up_after_data:
                 return False
+        elif word == "EHLO" and self.tls is not None:
+            offers = ["sink.example", "AUTH PLAIN" if self.encrypted else "STARTTLS"]
+            said = f"250-{offers[0]}\r\n250 {offers[1]}"
+        elif word == "STARTTLS" and self.tls is not None:
+            writer.write(b"220 go on\r\n")
+            await writer.start_tls(self.tls)
+            self.encrypted = True
+            return True
+        elif word == "AUTH":
+            self.signed_in.append(line)
+            said = "235 come in"
         elif said is None and word == "RCPT":
             self.recipients.append(line.partition("<")[2].rstrip(">"))
         writer.write(f"{said or ('221 bye' if word == 'QUIT' else '250 yes')}\r\n".encode())

@@ -14,6 +14,7 @@ from tests.services.test_post import until
 from timebank.rules.tries import PACES
 from timebank.services.house import House
 from timebank.services.mail import confirm_address
+from timebank.services.members import erase_member
 from timebank.services.recovery import ask_recovery
 from timebank.store.migrate import SUPERUSER
 
@@ -40,12 +41,15 @@ async def test_an_address_is_set_confirmed_by_its_link_and_removed(posted: MailS
     assert (await posted.post("ada", "/me/mail", {"address": ADDRESS})).json()["confirmed"] is True
     assert (await posted.get("flo", "/me/mail")).json() == {"address": "", "confirmed": False}
 
+    own = (await posted.get("ada", "/me/data")).json()
+    assert own["mail"] == {"address": ADDRESS, "confirmed": True}
+    assert (await posted.get("bo", "/me/data")).json()["mail"] is None
+
     async with connected(fresh_dsn, SUPERUSER) as connection:
         for table in ("mail", "mail_links", "outbox"):
             for row in await connection.fetch(f"SELECT t::text FROM people.{table} AS t"):
                 assert "anary" not in row[0]
                 assert b"anary".hex() not in row[0]
-        # Turned to bytes as the database shows them, an address would be found so; nothing of it is there.
         assert await connection.fetchval("SELECT count(*) FROM people.mail") == 1
     for _ in range(2):
         answer = await posted.send("ada", "DELETE", "/me/mail")
@@ -141,3 +145,13 @@ async def test_recoveries_are_seen_and_stopped_by_who_has_a_duty(
         answer = await stage.post("di", path, {})
         assert (answer.status_code, answer.json()["state"]) == (200, "stopped")
         assert answer.json()["stopped_by"] == str(cast.ids["di"])
+
+
+async def test_who_is_forgotten_leaves_no_address_and_no_link(posted: MailStage, fresh_dsn: Dsn) -> None:
+    await posted.give_address("ada", ADDRESS)
+
+    await erase_member(posted.cast.house, posted.cast.group_id, posted.cast.ids["ada"], now=datetime.now(UTC))
+
+    async with connected(fresh_dsn, SUPERUSER) as connection:
+        for table in ("mail", "mail_links", "outbox"):
+            assert await connection.fetchval(f"SELECT count(*) FROM people.{table}") == 0, table

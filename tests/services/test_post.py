@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.cast import Cast, cast, house
 from tests.database import Dsn, connected
@@ -313,6 +320,54 @@ async def test_what_is_offered_no_encryption_is_sent_nothing(sink: Sink) -> None
     assert await asyncio.to_thread(try_out, sink.smtp, SENDER) == ""
     refused = await asyncio.to_thread(try_out, replace_tls(sink.smtp, "starttls"), SENDER)
     assert refused == "SMTPNotSupportedError"
+
+
+async def test_a_line_is_encrypted_before_anything_is_said_and_only_to_whom_it_should_be(
+    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = Letter(UUID(int=1), ADA.address, "A", "B", "en", NOON)
+    sink.tls = certified(tmp_path)
+    smtp = Smtp("localhost", sink.port, "starttls", "ada", "secret")
+
+    strange = [one async for one in send_all(smtp, SENDER, [letter])]
+    assert [(one.outcome, one.why) for one in strange] == [("later", "SSLCertVerificationError")]
+    assert sink.messages == sink.signed_in == []
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    known = [one async for one in send_all(smtp, SENDER, [letter])]
+    assert [one.outcome for one in known] == ["sent"]
+    assert sink.encrypted
+    assert sink.signed_in == ["AUTH PLAIN " + base64.b64encode(b"\0ada\0secret").decode()]
+
+
+def certified(folder: Path) -> ssl.SSLContext:
+    """Return what a server named localhost proves itself with, and leave its certificate in a folder."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    at = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(at - timedelta(days=1))
+        .not_valid_after(at + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (folder / "certificate.pem").write_bytes(pem)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "both.pem").write_bytes(private + pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context
 
 
 def replace_tls(smtp: Smtp, tls: str) -> Smtp:

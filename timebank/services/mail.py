@@ -59,7 +59,12 @@ def address_index(house: House, group_id: UUID, address: str) -> bytes:
 async def read_address(house: House, group_id: UUID, member_id: UUID) -> MailAddress | None:
     """Return a member's own address, or None."""
     async with house.database.read(group_id) as tx:
-        row = await store.find_address(tx, group_id, member_id)
+        return await find_address(tx, house, group_id, member_id)
+
+
+async def find_address(tx: Tx, house: House, group_id: UUID, member_id: UUID) -> MailAddress | None:
+    """Return a member's own address in a transaction that is under way, or None."""
+    row = await store.find_address(tx, group_id, member_id)
     recipient = None if row is None else _open(house, group_id, row)
     if row is None or recipient is None:
         return None

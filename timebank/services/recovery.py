@@ -181,10 +181,12 @@ async def require_way_back(tx: Tx, group_id: UUID, member_id: UUID, *, now: date
 async def list_recoveries(house: House, actor: Actor) -> list[Recovery]:
     """Return the newest recoveries: all of them for who has a duty, else one's own."""
     async with house.database.read(actor.group_id) as tx:
-        rows = await store.list_recoveries(tx, actor.group_id, limit=_SHOWN)
-        seen = [row for row in rows if _watches(actor) or row.member_id == actor.member_id]
+        if _watches(actor):
+            rows = await store.list_recoveries(tx, actor.group_id, limit=_SHOWN)
+        else:
+            rows = await store.list_recoveries_of(tx, actor.group_id, actor.member_id)
         found = []
-        for row in seen:
+        for row in rows[:_SHOWN]:
             member = await members_store.find_member(tx, actor.group_id, row.member_id)
             found.append(Recovery(row, None if member is None else _nickname(house, actor.group_id, member)))
     return found

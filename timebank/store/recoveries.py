@@ -95,6 +95,21 @@ async def list_recoveries(tx: Tx, group_id: UUID, *, limit: int) -> list[Recover
     return [RecoveryRow(*row) for row in rows]
 
 
+async def list_recoveries_of(tx: Tx, group_id: UUID, member_id: UUID) -> list[RecoveryRow]:
+    """Return a member's recoveries, newest first."""
+    rows = await tx.execute(
+        text(f"""
+            SELECT {_COLUMNS}
+              FROM people.recoveries
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+          ORDER BY asked_at DESC, recovery_id
+        """),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    return [RecoveryRow(*row) for row in rows]
+
+
 async def end_recovery(
     tx: Tx, group_id: UUID, recovery_id: UUID, state: str, *, now: datetime, stopped_by: UUID | None = None
 ) -> None:
