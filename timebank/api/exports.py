@@ -101,6 +101,18 @@ class TokenOut(msgspec.Struct, omit_defaults=True):
     revoked_at: datetime | None = None
 
 
+class StandInOut(msgspec.Struct, omit_defaults=True, rename={"member": "for"}):
+    """Somebody who stands in for the member, or for whom the member does, by their ids."""
+
+    stand_in: UUID
+    member: UUID
+    scopes: list[str]
+    consent: str
+    since: datetime
+    until: date
+    ended_at: datetime | None = None
+
+
 class OwnDataOut(msgspec.Struct):
     """Everything that the group holds of a member, as of one moment; `format` names its version."""
 
@@ -120,6 +132,9 @@ class OwnDataOut(msgspec.Struct):
     hands: list[HandOut]
     words: list[WordsOut]
     tokens: list[TokenOut]
+    code: str
+    household: UUID | None
+    stand_ins: list[StandInOut]
 
 
 @get(
@@ -228,6 +243,20 @@ def _own_data(data: OwnData) -> OwnDataOut:
         tokens=[
             TokenOut(token.token_id, token.scopes, token.created_at, token.expires_at, token.revoked_at)
             for token in data.tokens
+        ],
+        code=data.code,
+        household=data.household,
+        stand_ins=[
+            StandInOut(
+                stand_in=tie.stand_in,
+                member=tie.member_id,
+                scopes=list(tie.scopes),
+                consent=tie.consent,
+                since=tie.since,
+                until=tie.until,
+                ended_at=tie.ended_at,
+            )
+            for tie in data.stand_ins
         ],
     )
 
