@@ -111,6 +111,18 @@ class OwnRecoveryOut(msgspec.Struct):
     ended_at: datetime | None
 
 
+class StandInOut(msgspec.Struct, omit_defaults=True, rename={"member": "for"}):
+    """Somebody who stands in for the member, or for whom the member does, by their ids."""
+
+    stand_in: UUID
+    member: UUID
+    scopes: list[str]
+    consent: str
+    since: datetime
+    until: date
+    ended_at: datetime | None = None
+
+
 class OwnDataOut(msgspec.Struct):
     """Everything that the group holds of a member, as of one moment; `format` names its version."""
 
@@ -132,6 +144,9 @@ class OwnDataOut(msgspec.Struct):
     tokens: list[TokenOut]
     mail: MailOut | None
     recoveries: list[OwnRecoveryOut]
+    code: str
+    household: UUID | None
+    stand_ins: list[StandInOut]
 
 
 @get(
@@ -245,6 +260,20 @@ def _own_data(data: OwnData) -> OwnDataOut:
         recoveries=[
             OwnRecoveryOut(each.recovery_id, each.state, each.asked_at, each.ended_at)
             for each in data.recoveries
+        ],
+        code=data.code,
+        household=data.household,
+        stand_ins=[
+            StandInOut(
+                stand_in=tie.stand_in,
+                member=tie.member_id,
+                scopes=list(tie.scopes),
+                consent=tie.consent,
+                since=tie.since,
+                until=tie.until,
+                ended_at=tie.ended_at,
+            )
+            for tie in data.stand_ins
         ],
     )
 

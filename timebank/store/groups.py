@@ -40,6 +40,7 @@ class GroupRow(NamedTuple):
     words: str = "pot"
     member_list: bool = False
     joining: str = "invitation"
+    categories_retired: Sequence[str] = ()
 
 
 class NewAccount(NamedTuple):
@@ -102,9 +103,9 @@ async def insert_group(tx: Tx, group: GroupRow) -> None:
             VALUES (:group_id, :slug, :name, :origin, :book_id, :began_on, :time_zone,
                     CAST(:languages AS text[]), :preset, CAST(:categories AS text[]), :time_bank, :created_at,
                     :rounding_minutes, :rounding_up, :confirm_days, :words,
-                    :member_list, :joining, '{}', '')
+                    :member_list, :joining, CAST(:categories_retired AS text[]), '')
         """),
-        group._asdict(),
+        {**group._asdict(), "categories_retired": list(group.categories_retired)},
     )
     await tx.execute(
         text("""
