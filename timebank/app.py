@@ -19,6 +19,7 @@ from timebank.edge.door import Door
 from timebank.edge.framework import AsIs, Framed
 from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
+from timebank.services.due import open_sweeper
 from timebank.services.house import House, open_house
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
@@ -56,6 +57,7 @@ def build_app(
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,
                 open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
+                open_sweeper(house, writer, clock=clock),
             ):
                 try:
                     yield

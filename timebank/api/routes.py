@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Router, get
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from timebank.api import draws, entries, exports, hours, imports, live, money, statement
+from timebank.api import asks, draws, entries, exports, hours, imports, live, money, policies, statement
 from timebank.api.public import PUBLIC_API
 from timebank.edge.headers import JSON, Reply
 from timebank.edge.openapi import build_document
@@ -21,6 +21,7 @@ SIGNED_IN_API: Final = Router(
         *hours.ROUTES,
         *money.ROUTES,
         *draws.ROUTES,
+        *policies.ROUTES,
         *entries.ROUTES,
         *live.ROUTES,
         *statement.ROUTES,
@@ -29,6 +30,9 @@ SIGNED_IN_API: Final = Router(
     ],
     tags=["signed in"],
 )
+
+
+BY_LINK_API: Final = Router(path="/api/v1", route_handlers=[*asks.ROUTES], tags=["without an account"])
 
 
 @get(OPENAPI_PATH, include_in_schema=False)
@@ -41,4 +45,4 @@ async def get_openapi(request: Request[Any, Any, Any]) -> ASGIApp:
     return Reply(200, state["openapi_document"], JSON)
 
 
-API: Final[list[ControllerRouterHandler]] = [SIGNED_IN_API, *PUBLIC_API, get_openapi]
+API: Final[list[ControllerRouterHandler]] = [SIGNED_IN_API, BY_LINK_API, *PUBLIC_API, get_openapi]
