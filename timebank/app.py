@@ -21,6 +21,7 @@ from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
 from timebank.edge.sessions import SignInFirst
 from timebank.errors import StepUpNeeded
+from timebank.services.due import open_sweeper
 from timebank.services.house import House, open_house
 from timebank.services.post import post_of
 from timebank.services.postman import open_postman
@@ -67,6 +68,7 @@ def build_app(
                 open_desk(settings, house, clock=clock) as app.state.set_up,
                 open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
                 open_postman(house, clock=clock),
+                open_sweeper(house, writer, clock=clock),
             ):
                 try:
                     yield
