@@ -129,10 +129,13 @@ async def list_cards(house: House, actor: Actor, member_id: UUID, *, now: dateti
 
     Raises:
         NeedsRole: They are somebody else's, and who asks is no steward.
+        UnknownMember: Nobody has this id.
     """
     if member_id != actor.member_id:
         actor.require_role("steward")
     async with house.database.read(actor.group_id) as tx:
+        if await members_store.find_member(tx, actor.group_id, member_id) is None:
+            raise UnknownMember
         return await store.list_cards(tx, actor.group_id, member_id, now=now)
 
 
