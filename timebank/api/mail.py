@@ -99,7 +99,7 @@ async def delete_mail(request: Request[Any, Any, Any]) -> ASGIApp:
     door, actor = await signed_in(request)
     actor.require_scope("write")
     actor.require_fresh()
-    await remove_address(door.house, actor.group_id, actor.member_id)
+    await remove_address(door.house, actor.group_id, actor.member_id, now=door.clock())
     return json_reply(_out(None))
 
 

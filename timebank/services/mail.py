@@ -13,6 +13,7 @@ import msgspec
 from timebank.errors import N_, MailNotOffered, UnknownMailLink, UnknownMember
 from timebank.rules.mail import mail_address
 from timebank.services.post import Mail, Recipient, write
+from timebank.services.ways_in import note_ways_in
 from timebank.store import groups as groups_store
 from timebank.store import mail as store
 from timebank.store import members as members_store
@@ -117,10 +118,12 @@ async def set_address(
     return MailAddress(address, False)
 
 
-async def remove_address(house: House, group_id: UUID, member_id: UUID) -> None:
+async def remove_address(house: House, group_id: UUID, member_id: UUID, *, now: datetime) -> None:
     """Forget a member's address and every link that went there; forgetting it again changes nothing."""
     async with house.database.tx(group_id) as tx:
+        await groups_store.bump_setup_version(tx, group_id)
         await store.delete_address(tx, group_id, member_id)
+        await note_ways_in(tx, group_id, member_id, now=now)
 
 
 async def is_confirmable(house: House, group_id: UUID, secret: str, *, now: datetime) -> bool:
@@ -145,8 +148,7 @@ async def confirm_address(house: House, group_id: UUID, secret: str, *, now: dat
             raise UnknownMailLink
         if not await store.confirm_address(tx, group_id, link.member_id, link.bound_to, now=now):
             raise UnknownMailLink
-        if not await members_store.list_roles(tx, group_id, link.member_id, now=now):
-            await members_store.set_signs_in(tx, group_id, link.member_id)
+        await note_ways_in(tx, group_id, link.member_id, now=now)
 
 
 async def make_link(
