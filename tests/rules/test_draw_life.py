@@ -30,7 +30,7 @@ from timebank.rules.commands import (
     StepAside,
     UndoDrawEntry,
 )
-from timebank.rules.draws import ENDED, OPEN, STEPS
+from timebank.rules.draw_steps import ENDED, OPEN, STEPS
 from timebank.rules.policies import Rhythm, Terms
 
 #: Places of one graph that are looked at.

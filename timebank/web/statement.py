@@ -49,6 +49,7 @@ TAKEN_BACK: Final = N_("Taken back: %(amount)s")
 _KINDS: Final = {"fulfil": N_("Help for an ask"), "hours": N_("Help that reached you")}
 _ASK_STATES: Final = {
     "asked": N_("waiting for a yes"),
+    "looked_at": N_("being looked at"),
     "promised": N_("promised"),
     "handed_over": N_("handed over"),
     "arrived": N_("arrived"),
