@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+import secrets
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
+from sqlalchemy import text
 
 from tests.cast import Stage
-from timebank.rules.commands import QueueDue
+from timebank.edge.problems import renderer
+from timebank.i18n import language
+from timebank.rules.commands import AskDraw, QueueDue
 from timebank.services.due import sweep_group
-from timebank.services.members import erase_member
+from timebank.services.members import erase_member, revoke_role
+from timebank.services.reminders import list_reminders
+from timebank.services.verify import verify_group
 from timebank.services.writer import Writer
+from timebank.store.groups import bump_setup_version
 
 ASK = {"pot": "money", "amount": 1000, "currency": "EUR", "category": "cooking"}
 OPEN_RULES = {"who": "anyone", "approvals": [{"above": 0, "count": 1}]}
@@ -106,8 +113,6 @@ async def test_a_refused_step_leaves_no_row_behind(stage: Stage, today: str) -> 
 
 
 async def test_a_demoted_steward_s_old_form_is_refused(stage: Stage, today: str) -> None:
-    from timebank.services.members import revoke_role
-
     await fund(stage, today)
     draw = (await stage.post("ada", "/draws", ASK)).json()["id"]
     house, group_id = stage.cast.house, stage.cast.group_id
@@ -283,15 +288,12 @@ async def test_whoever_waits_in_the_queue_is_promised_once_there_is_money(stage:
 
 
 async def test_only_the_group_itself_does_what_is_due(stage: Stage) -> None:
-    from timebank.edge.problems import renderer
-    from timebank.i18n import language
-
     house = stage.cast.house
     writer = Writer(house.database, house.keys, house.checkpoints)
     answer = await writer.submit(
         stage.cast.group_id,
         [QueueDue(UUID(int=5))],
-        actor=replace(await stage.cast.actor("bo")),
+        actor=await stage.cast.actor("bo"),
         key="not mine",
         request_hash=sha256(b"").digest(),
         render=renderer(language("en")),
@@ -469,8 +471,6 @@ async def test_a_new_version_is_public_at_once_and_in_the_book(stage: Stage) -> 
         (2, "anyone"),
         (1, None),
     ]
-    from timebank.services.verify import verify_group
-
     await stage.cast.house.checkpoints.close()
     assert (await verify_group(stage.cast.house, stage.cast.group_id)).ok
 
@@ -490,3 +490,134 @@ async def test_who_may_agree_on_rules_and_what_is_told_when_they_are_wrong(stage
     future = await stage.post("bo", "/policies/money", {"terms": {}, "agreed_on": "2999-01-01"})
     assert future.json()["code"] == "date_in_future"
     assert await counts(stage) == before
+
+
+async def test_stewards_are_reminded_of_what_no_program_can_keep(stage: Stage, today: str) -> None:
+    terms = {"surplus": {"above": 50_000, "text": "Pass it on"}, "stewards": {"months": 3, "people": 2}}
+    await agree(stage, terms)
+    await fund(stage, today, 50_000)
+    assert (await stage.get("bo", "/reminders")).json() == {"reminders": []}
+
+    await fund(stage, today, 1)
+
+    reminder = {"pot": "money", "rule": "surplus", "limit": 50_000, "found": 50_001, "text": "Pass it on"}
+    assert (await stage.get("bo", "/reminders")).json() == {"reminders": [reminder]}
+    assert (await stage.get("ada", "/reminders")).json()["code"] == "needs_role"
+    later = await list_reminders(
+        stage.cast.house, await stage.cast.actor("bo"), now=datetime.now(UTC) + timedelta(days=94)
+    )
+    assert [(each.rule, each.found) for each in later] == [("surplus", 50_001), ("stewards.months", 2)]
+
+
+async def test_a_month_begins_at_midnight_where_the_group_is(stage: Stage) -> None:
+    await agree(stage, {"caps": [{"per": "person", "period": "month", "sum": 1000}]})
+    # Half past eleven at night of 30 November in Madrid, then half past midnight; in London it is still November.
+    before, after = datetime(2031, 11, 30, 22, 30, tzinfo=UTC), datetime(2031, 11, 30, 23, 30, tzinfo=UTC)
+    ask = AskDraw("money", 1000, "EUR", "cooking")
+
+    said = [await send_at(stage, at, "ada", ask) for at in (before, before, after, after)]
+
+    assert [answer.status for answer in said] == [201, 409, 201, 409]
+
+
+async def send_at(stage: Stage, at: datetime, name: str, command: Any) -> Any:
+    """Have somebody send a command at a moment."""
+    house = stage.cast.house
+    writer = Writer(house.database, house.keys, house.checkpoints, clock=lambda: at)
+    try:
+        return await writer.submit(
+            stage.cast.group_id,
+            [command],
+            actor=await stage.cast.actor(name),
+            key=f"at {at} {secrets.token_hex(4)}",
+            request_hash=sha256(b"").digest(),
+            render=renderer(language("en")),
+        )
+    finally:
+        await writer.close()
+
+
+async def test_households_share_a_limit_and_whoever_is_in_none_has_their_own(stage: Stage) -> None:
+    await agree(stage, {"caps": [{"per": "household", "period": "year", "count": 2}]})
+    house, group_id = stage.cast.house, stage.cast.group_id
+    async with house.database.tx(group_id) as tx:
+        await bump_setup_version(tx, group_id)
+        for name in ("ada", "flo"):
+            await tx.execute(
+                text("UPDATE people.members SET household_id = :household WHERE member_id = :member_id"),
+                {"household": UUID(int=77), "member_id": stage.cast.ids[name]},
+            )
+
+    codes = [
+        (await stage.post(who, "/draws", ASK)).json().get("code")
+        for who in ("ada", "flo", "ada", "ed", "flo")
+    ]
+
+    assert codes == [None, None, "policy_refuses", None, "policy_refuses"]
+
+
+BAD_HANDS = {
+    "theirs, and not asked": {"theirs": True},
+    "decided after stepping aside": {"stepped_aside": True, "approved": True},
+    "paid after stepping aside": {"stepped_aside": True, "paid": True},
+    "yes and objection": {"approved": True, "objected": True},
+    "objected to their own": {"asked": True, "objected": True},
+}
+
+
+@pytest.mark.parametrize("what", BAD_HANDS)
+async def test_the_database_itself_refuses_hands_that_no_rule_would_write(stage: Stage, what: str) -> None:
+    draw = UUID((await stage.post("ada", "/draws", ASK)).json()["id"])
+    with pytest.raises(asyncpg.CheckViolationError):
+        await write_hand(stage, draw, BAD_HANDS[what])
+
+
+async def test_the_database_itself_wants_a_statement_for_a_yes_to_an_ask_without_an_account(
+    stage: Stage,
+) -> None:
+    await agree(stage, OPEN_RULES)
+    link = await a_link(stage)
+    draw = UUID((await stage.post(None, f"/asks/{link}", ASK, key=None)).json()["id"])
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await write_hand(stage, draw, {"approved": True, "without_account": True})
+    # Saying that it is one with an account is no way around it.
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await write_hand(stage, draw, {"approved": True, "without_account": False})
+    await write_hand(stage, draw, {"approved": True, "without_account": True, "not_own": True})
+
+
+async def write_hand(stage: Stage, draw: UUID, marks: dict[str, bool]) -> None:
+    """Write what Di did with a draw as the role of the application, past every rule; nothing is kept."""
+    names = [
+        "asked",
+        "approved",
+        "paid",
+        "two_people",
+        "theirs",
+        "stepped_aside",
+        "objected",
+        "not_own",
+        "without_account",
+    ]
+    values = ", ".join(str(marks.get(name, False)) for name in names)
+    async with stage.cast.house.database.write_door(stage.cast.group_id) as connection:
+        try:
+            await connection.execute(
+                f"INSERT INTO timebank.draw_hands (group_id, draw_id, member_id, {', '.join(names)})"
+                f" VALUES ($1, $2, $3, {values})",
+                stage.cast.group_id,
+                draw,
+                stage.cast.ids["di"],
+            )
+        finally:
+            await connection.execute("ROLLBACK")
+
+
+async def test_the_database_itself_keeps_promises_and_states_together(stage: Stage, today: str) -> None:
+    draw = UUID(await a_promise(stage, today))
+    for change in ("state = 'handed_over'", "state = 'asked'", "amount_handed = 1000", "queued_at = now()"):
+        async with stage.cast.house.database.write_door(stage.cast.group_id) as connection:
+            with pytest.raises(asyncpg.CheckViolationError):
+                await connection.execute(f"UPDATE timebank.draws SET {change} WHERE draw_id = $1", draw)
+            await connection.execute("ROLLBACK")

@@ -317,6 +317,15 @@ def test_the_queue_is_answered_in_order_when_money_comes() -> None:
     assert (life.available, life.promised) == (0, 1100)
 
 
+def test_nobody_jumps_a_queue_that_is_longer_than_one_batch_sees() -> None:
+    life = a_life(Terms(scarcity="queue"))
+    life.fund(1000)
+    life.state.long_queues = frozenset({UUID(int=1)})
+    draw = UUID(life.ask("ada", 100)["id"])
+
+    assert life.do("bo", ApproveDraw(draw))["waits_for"] == "queue"
+
+
 def test_what_is_released_goes_to_whoever_waits() -> None:
     life = a_life(Terms(scarcity="queue"))
     life.fund(1000)

@@ -203,7 +203,7 @@ def agree(draw: Draw, account: int, state: State, approvals: int) -> int | Refus
 def _promise_in_turn(draw: Draw, account: int, state: State, approvals: int) -> int | Refusal:
     """Promise an amount, unless others wait longer for it than this draw."""
     drain_queue(draw.pot_id, state)
-    if state.queues.get(draw.pot_id):
+    if state.queues.get(draw.pot_id) or draw.pot_id in state.long_queues:
         return BelowFloor(account=str(AccountKind.POT), available=0, asked=draw.agreed)
     return _promise(draw, account, state, approvals)
 

@@ -68,6 +68,7 @@ from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import (
+    QUEUE_SEEN,
     delete_papers,
     find_contacts,
     find_draws,
@@ -397,6 +398,7 @@ class Writer:
             past=_past_by_whom(past, setup),
             contacts=contacts,
             queues=queues,
+            long_queues=frozenset(pot for pot, queue in queues.items() if len(queue) >= QUEUE_SEEN),
         )
         return head, state
 
