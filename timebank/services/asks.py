@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from timebank.errors import NotIssued, UnknownDraw
-from timebank.rules.draws import STEPS, waits_for
+from timebank.rules.draw_steps import STEPS, waits_for
 from timebank.rules.people import Actor, holder_of_link
 from timebank.services.acts import Acted, Once
 from timebank.services.draws import open_words

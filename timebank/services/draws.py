@@ -17,7 +17,8 @@ from timebank.errors import (
     SteppedAside,
     UnknownDraw,
 )
-from timebank.rules.draws import OPEN, STEPS, CapUsed, cap_use, waits_for
+from timebank.rules.asks import CapUsed, cap_use
+from timebank.rules.draw_steps import OPEN, STEPS, waits_for
 from timebank.rules.set_up import NOT_KNOWN
 from timebank.rules.state import Draw, Hand, Past, Pot
 from timebank.services.acts import Acted, Once
