@@ -25,6 +25,7 @@ from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.imports import IMPORT_PAGES
+from timebank.web.join import JOIN_PAGES
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.setup import SET_UP_PAGES
 from timebank.web.statement import STATEMENT_PAGES
@@ -66,7 +67,7 @@ def build_app(
                     await writer.close()
 
     return Litestar(
-        route_handlers=[*API, *PUBLIC_PAGES, *SET_UP_PAGES, *STATEMENT_PAGES, *IMPORT_PAGES],
+        route_handlers=[*API, *PUBLIC_PAGES, *SET_UP_PAGES, *STATEMENT_PAGES, *IMPORT_PAGES, *JOIN_PAGES],
         lifespan=[lifespan],
         exception_handlers={Exception: _answer_error},
         response_class=AsIs,
