@@ -29,6 +29,7 @@ from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.imports import IMPORT_PAGES
+from timebank.web.join import JOIN_PAGES
 from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.private import go_to
 from timebank.web.public import PUBLIC_PAGES, error_page
@@ -86,6 +87,7 @@ def build_app(
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
             *MAIL_PAGES,
+            *JOIN_PAGES,
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: _answer_error},
