@@ -152,9 +152,9 @@ async def join(
     opened = [account for _, accounts, _ in sealed for account in accounts]
     await groups_store.insert_accounts(tx, group_id, opened)
     await store.insert_members(tx, group_id, [row for row, _, _ in sealed])
-    for new in newcomers:
-        if new.state == "active":
-            await give_code(house, tx, group_id, new.member_id)
+    # Who got none, because somebody has that very code, gets one when it is first asked for.
+    codes = {member_code(house.random(16)): new.member_id for new in newcomers if new.state == "active"}
+    await store.set_codes(tx, house.keys, group_id, {member_id: code for code, member_id in codes.items()})
     duties = [(new.member_id, role) for new in newcomers for role in new.roles]
     await store.insert_roles(tx, group_id, duties, since=now, until=None)
     numbers = {row.member_id: number for row, _, number in sealed}
@@ -175,7 +175,7 @@ async def give_code(house: House, tx: Tx, group_id: UUID, member_id: UUID) -> st
     """
     for _ in range(_CODE_TRIES):
         code = member_code(house.random(16))
-        if await store.set_code(tx, house.keys, group_id, member_id, code):
+        if await store.set_codes(tx, house.keys, group_id, {member_id: code}):
             return code
     raise UnknownMember
 

@@ -129,32 +129,36 @@ def open_code(keys: KeyStore, group_id: UUID, member_id: UUID, box: bytes | None
     return open_box(key, box, group_id=group_id, table=_TABLE, row=member_id, column="code_box").decode()
 
 
-async def set_code(tx: Tx, keys: KeyStore, group_id: UUID, member_id: UUID, code: str) -> bool:
-    """Give a member a code instead of the one they had; False if somebody else has it, and nothing changed."""
-    key = keys.find_member_key(group_id, member_id)
-    if key is None:
-        raise UnknownMember
-    index = code_index(keys.index_key(group_id), code)
+async def set_codes(tx: Tx, keys: KeyStore, group_id: UUID, codes: Mapping[UUID, str]) -> int:
+    """Give members codes, all different, instead of those they had; return how many got theirs.
+
+    A code that somebody here has already is given to nobody, nor is one to who was erased.
+    """
+    index_key = keys.index_key(group_id)
+    rows = []
+    for member_id, code in codes.items():
+        key = keys.find_member_key(group_id, member_id)
+        if key is not None:
+            box = seal(key, code.encode(), group_id=group_id, table=_TABLE, row=member_id, column="code_box")
+            rows.append((member_id, box, code_index(index_key, code)))
+    if not rows:
+        return 0
+    ids, boxes, indexes = zip(*rows, strict=True)
     result = await tx.execute(
         text("""
-            UPDATE people.members
-               SET code_box = :box, code_index = :index
-             WHERE group_id = :group_id
-               AND member_id = :member_id
-               AND state <> 'erased'
+            UPDATE people.members AS m
+               SET code_box = new.box, code_index = new.index
+              FROM unnest(CAST(:ids AS uuid[]), CAST(:boxes AS bytea[]), CAST(:indexes AS bytea[]))
+                AS new (member_id, box, index)
+             WHERE m.group_id = :group_id
+               AND m.member_id = new.member_id
+               AND m.state <> 'erased'
                AND NOT EXISTS (SELECT FROM people.members AS other
-                                WHERE other.group_id = :group_id AND other.code_index = :index)
+                                WHERE other.group_id = :group_id AND other.code_index = new.index)
         """),
-        {
-            "group_id": group_id,
-            "member_id": member_id,
-            "index": index,
-            "box": seal(
-                key, code.encode(), group_id=group_id, table=_TABLE, row=member_id, column="code_box"
-            ),
-        },
+        {"group_id": group_id, "ids": list(ids), "boxes": list(boxes), "indexes": list(indexes)},
     )
-    return result.rowcount == 1
+    return int(result.rowcount)
 
 
 async def find_member_by_code(tx: Tx, keys: KeyStore, group_id: UUID, code: str) -> UUID | None:
