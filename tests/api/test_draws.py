@@ -565,11 +565,11 @@ BAD_HANDS = {
 }
 
 
-@pytest.mark.parametrize("what", BAD_HANDS)
-async def test_the_database_itself_refuses_hands_that_no_rule_would_write(stage: Stage, what: str) -> None:
+async def test_the_database_itself_refuses_hands_that_no_rule_would_write(stage: Stage) -> None:
     draw = UUID((await stage.post("ada", "/draws", ASK)).json()["id"])
-    with pytest.raises(asyncpg.CheckViolationError):
-        await write_hand(stage, draw, BAD_HANDS[what])
+    for marks in BAD_HANDS.values():
+        with pytest.raises(asyncpg.CheckViolationError):
+            await write_hand(stage, draw, marks)
 
 
 async def test_the_database_itself_wants_a_statement_for_a_yes_to_an_ask_without_an_account(

@@ -19,9 +19,23 @@ WRITES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("/draws", {"pot": "hours", "minutes": 30, "category": "company"}, {"ada", "bo", "ed"}),
     (f"/draws/{SOME_ID}/approve", {}, {"bo"}),
     (f"/draws/{SOME_ID}/hand-over", {"held": "bank"}, {"ed"}),
+    (f"/draws/{SOME_ID}/decline", {}, {"bo"}),
+    (f"/draws/{SOME_ID}/object", {}, {"bo"}),
+    (f"/draws/{SOME_ID}/question", {"text": "when?"}, {"bo"}),
+    (f"/draws/{SOME_ID}/answer", {"text": "now"}, {"ada", "bo", "ed"}),
+    (f"/draws/{SOME_ID}/step-aside", {}, {"bo", "ed"}),
+    (f"/draws/{SOME_ID}/change", {"minutes": 30}, {"ada", "bo", "ed"}),
+    (f"/draws/{SOME_ID}/cancel", {}, {"ada", "bo", "ed"}),
+    (f"/draws/{SOME_ID}/arrived", {}, {"ada", "bo", "ed"}),
+    (f"/draws/{SOME_ID}/release", {}, {"bo", "ed"}),
+    (f"/draws/{SOME_ID}/return", {"held": "bank", "amount": 1, "currency": "EUR"}, {"ed"}),
+    (f"/draws/{SOME_ID}/undo", {"entry": SOME_ID}, {"bo", "ed"}),
+    (f"/draws/{SOME_ID}/who", {}, {"bo"}),
+    (f"/draws/{SOME_ID}/link", {}, {"bo"}),
+    ("/policies/hours", {"terms": {}}, {"bo"}),
     (f"/entries/{SOME_ID}/correct", {"reason": "typo"}, {"ada", "bo", "ed"}),
 ]
-READS = ("/live", "/me/statement")
+READS = ("/live", "/me/statement", "/draws")
 NOT_ABOUT_WHO = {"unknown_draw", "unknown_entry"}
 
 

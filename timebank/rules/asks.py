@@ -277,6 +277,7 @@ def _now(past: Past, state: State) -> Past:
 
 
 def _remember(draw: Draw, asker: UUID, state: State) -> None:
+    state.open_asks.add((asker, draw.pot_id, draw.asked))
     member = state.setup.members.get(asker)
     for whose in {asker, asker if member is None else member.household or asker}:
         state.past.setdefault(whose, {})[draw.draw_id] = Past(
@@ -296,10 +297,7 @@ def _warnings(command: AskDraw, terms: Terms, asker: UUID | None, pot: Pot, stat
     if asker is None:
         twice = bool(command.contact_index) and command.contact_index in state.contacts
     else:
-        twice = any(
-            past.pot_id == pot.pot_id and past.asked == command.amount and _now(past, state).is_open
-            for past in state.past.get(asker, {}).values()
-        )
+        twice = (asker, pot.pot_id, command.amount) in state.open_asks
         if _is_over(terms, asker, state):
             warnings.append("talk_first")
     if twice:

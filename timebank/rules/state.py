@@ -392,6 +392,7 @@ class State:
         salt: Gives 32 fresh random bytes.
         draws, hands, known, hours: The rows that the batch names, by id.
         past: By person and by household, earlier draws of those who ask, by id.
+        open_asks: (who, pot, amount) of asks that were open when the batch began, and of its own.
         contacts: Blind indexes by which somebody without an account asked before and still waits.
         queues: By pot, asks that wait for it, longest first; they are in ``draws``, too.
         long_queues: Pots for which more wait than ``queues`` has.
@@ -410,6 +411,7 @@ class State:
     known: dict[UUID, KnownEntry] = field(default_factory=dict)
     hours: dict[UUID, HoursRow] = field(default_factory=dict)
     past: dict[UUID, dict[UUID, Past]] = field(default_factory=dict)
+    open_asks: set[tuple[UUID, UUID, int]] = field(default_factory=set)
     contacts: set[bytes] = field(default_factory=set)
     queues: dict[UUID, list[UUID]] = field(default_factory=dict)
     long_queues: frozenset[UUID] = frozenset()

@@ -466,7 +466,8 @@ class Writer:
             head, accounts = await book.load(connection, group_id, _numbers(setup, named, known))
 
         now = self.clock()
-        past = await find_past(connection, group_id, named.askers, now=now)
+        limited = any(policy.terms.caps for policy in setup.policies.values())
+        past = await find_past(connection, group_id, named.askers, now=now, limited=limited)
         contacts = await find_contacts(connection, group_id, named.contacts)
         today = now.astimezone(ZoneInfo(setup.zone_at(now))).date()
         state = State(
@@ -490,6 +491,7 @@ class Writer:
             open_hours=open_hours,
             treasury=treasury,
             past=_past_by_whom(past, setup),
+            open_asks={(asker, draw.pot_id, draw.asked) for asker, own, draw in past if own and draw.is_open},
             contacts=contacts,
             queues=queues,
             long_queues=frozenset(pot for pot, queue in queues.items() if len(queue) >= QUEUE_SEEN),

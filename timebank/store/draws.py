@@ -62,6 +62,7 @@ _PAST = """
       JOIN timebank.draws AS d ON d.group_id = $1 AND d.draw_id = h.draw_id
       JOIN timebank.groups AS g ON g.group_id = $1
      WHERE d.asked_at > $3::timestamptz - interval '368 days'
+       AND ($4 OR d.state IN ('asked', 'looked_at', 'promised'))
 """
 
 _CONTACTS = """
@@ -165,13 +166,17 @@ async def find_queues(connection: Raw, group_id: UUID) -> dict[UUID, list[UUID]]
 
 
 async def find_past(
-    connection: Raw, group_id: UUID, askers: Collection[UUID], *, now: datetime
+    connection: Raw, group_id: UUID, askers: Collection[UUID], *, now: datetime, limited: bool = True
 ) -> list[tuple[UUID, bool, Past]]:
-    """Return earlier draws as limits see them: (who asks now, whether it was theirs or their household's, draw)."""
+    """Return earlier draws as limits see them: (who asks now, whether it was theirs or their household's, draw).
+
+    Args:
+        limited: Whether any pot has limits; else only what is open is of interest.
+    """
     if not askers:
         return []
     found = []
-    for row in await connection.fetch(_PAST, group_id, list(askers), now):
+    for row in await connection.fetch(_PAST, group_id, list(askers), now, limited):
         asker, own, draw_id, pot_id, on, state, asked, agreed, promised, released = row
         waits = state in {"asked", "looked_at"}
         counted = (agreed or asked) if waits else promised - released
