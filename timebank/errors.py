@@ -358,6 +358,13 @@ class UnknownHeldPlace(Unknown):
     message = N_("This group keeps no %(currency)s at %(held)s.")
 
 
+class UnknownHours(Unknown):
+    """Hours that are not there, or not this actor's to see."""
+
+    code = "unknown_hours"
+    message = N_("There are no such hours in this group.")
+
+
 class UnknownImport(Unknown):
     """An import that is not there, or not this actor's to see."""
 
@@ -398,6 +405,13 @@ class UnknownPot(Unknown):
 
     code = "unknown_pot"
     message = N_("This group has no pot %(pot)s.")
+
+
+class UnknownProposal(Unknown):
+    """A proposal that is not there, or not this actor's to see."""
+
+    code = "unknown_proposal"
+    message = N_("There is no such proposal in this group.")
 
 
 class UnknownSession(Unknown):
@@ -466,6 +480,34 @@ class NotYourEntry(NotAllowed):
 
     code = "not_your_entry"
     message = N_("Only those who took part in this entry, or a steward, may correct it.")
+
+
+class NotYourHours(NotAllowed):
+    """This step with hours is the other side's to take, or a steward's."""
+
+    code = "not_your_hours"
+    message = N_("That is for the other one to say, or for a steward.")
+
+
+class NotYourProposal(NotAllowed):
+    """Only who proposed something, or somebody with a duty, ends it."""
+
+    code = "not_your_proposal"
+    message = N_("Only who proposed this, or a steward or treasurer, may do that.")
+
+
+class OwnHours(NotAllowed):
+    """Nobody settles as a steward what they took part in."""
+
+    code = "own_hours"
+    message = N_("You took part in this yourself; another steward settles it.")
+
+
+class OwnProposal(NotAllowed):
+    """What takes two people is not signed by the one who proposed it."""
+
+    code = "own_proposal"
+    message = N_("You proposed this yourself; somebody else signs it.")
 
 
 class PayerApproved(NotAllowed):
@@ -564,6 +606,13 @@ class GroupNotEmpty(Conflict):
     message = N_("This group has entries already. An archive comes into an empty group, or makes a new one.")
 
 
+class HoursNotOpen(Conflict):
+    """The hours are in a state in which this step is not possible."""
+
+    code = "hours_not_open"
+    message = N_("These hours are %(state)s; that step is not possible now.")
+
+
 class ImportHasFaults(Conflict):
     """Lines of an import need mending; nothing of it was written."""
 
@@ -650,11 +699,49 @@ class PolicyRefuses(Conflict):
     message = N_("The rules of this pot do not allow that (%(rule)s).")
 
 
+class PlaceNotEmpty(Conflict):
+    """A place where money is kept is closed only when nothing is in it."""
+
+    code = "place_not_empty"
+    message = N_("There is still something in this place: %(amount)s %(currency)s.")
+
+
+class PlaceTaken(Conflict):
+    """Another place where money is kept has this code."""
+
+    code = "place_taken"
+    message = N_("This group has a place %(held)s already.")
+
+
 class PresetNotYet(Conflict):
     """A group's preset cannot be published by this version of the program."""
 
     code = "preset_not_yet"
     message = N_("Periods of a group with the preset %(preset)s cannot be closed by this version yet.")
+
+
+class ProposalNotOpen(Conflict):
+    """The proposal was signed, taken back or not signed in time."""
+
+    code = "proposal_not_open"
+    message = N_("This proposal is %(state)s; that step is not possible now.")
+
+
+class ReferenceKnown(Conflict):
+    """As much money came in at the same place under the same reference before; ``again`` says it is another."""
+
+    code = "reference_known"
+    message = N_(
+        "The same reference and amount came in there before, as %(entry)s. Is it really another one?"
+    )
+
+
+class SilenceNotOver(Conflict):
+    """The days are not over yet after which silence is a yes."""
+
+    code = "silence_not_over"
+    message = N_("There is still time to answer.")
+    retryable = True
 
 
 class SlugTaken(Conflict):

@@ -77,7 +77,7 @@ TORTURE: list[tuple[str, bytes, int, str]] = [
         "no minutes",
         b'{"minutes":null,"effective_on":"2026-03-01","category":"cooking"}',
         422,
-        "malformed_amount",
+        "field_invalid",
     ),
     (
         "zero minutes",

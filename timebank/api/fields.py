@@ -6,18 +6,23 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from timebank.errors import N_, AmountOutOfRange, FieldInvalid
+from timebank.errors import N_, AmountOutOfRange, FieldInvalid, Refusal
 from timebank.ledger.units import AMOUNT_MAX, MINUTES, TOTAL_MAX
+from timebank.rules.written import read_minutes
 
 Code = Annotated[str, Meta(max_length=40, description="Code of a pot or place, such as `cash-box`.")]
 Category = Annotated[str, Meta(max_length=40, description="One of the group's categories.")]
 Currency = Annotated[str, Meta(max_length=3, description="ISO 4217 code, such as `EUR`.")]
 Minutes = Annotated[int, Meta(description=f"Whole minutes, 1 to {AMOUNT_MAX}.")]
+Time = Annotated[
+    str, Meta(max_length=40, description="Time as people write it: `1:30`, `1h30`, `90m`, `1.5`.")
+]
 Amount = Annotated[int, Meta(description=f"Whole smallest coins of the currency, 1 to {AMOUNT_MAX}.")]
 Note = Annotated[str, Meta(max_length=2000, description="Free text, encrypted at rest and never public.")]
 
 NOTE_MAX: Final = 2000
 ONE_OR_THE_OTHER: Final = N_("give either minutes, or an amount with its currency")
+MINUTES_OR_TIME: Final = N_("give either minutes, or a time as people write it")
 
 
 def whole(value: int) -> int:
@@ -29,6 +34,42 @@ def whole(value: int) -> int:
     if not -TOTAL_MAX <= value <= TOTAL_MAX:
         raise AmountOutOfRange(amount=value, amount_max=AMOUNT_MAX)
     return value
+
+
+def minutes_of(minutes: int | None, time: str | None) -> int:
+    """Return what a body says in ``minutes`` or writes in ``time``.
+
+    Raises:
+        FieldInvalid: It says both, or neither, or what is written is no time.
+        AmountOutOfRange: See ``whole``.
+    """
+    found = minutes_if_any(minutes, time)
+    if found is None:
+        raise FieldInvalid(field="minutes", why=MINUTES_OR_TIME)
+    return found
+
+
+def minutes_if_any(minutes: int | None, time: str | None) -> int | None:
+    """Return what a body says in ``minutes`` or writes in ``time``, None for neither; raises as minutes_of."""
+    if minutes is not None and time is None:
+        return whole(minutes)
+    if minutes is None and time is not None:
+        return written_minutes(time, field="time")
+    if minutes is not None:
+        raise FieldInvalid(field="minutes", why=MINUTES_OR_TIME)
+    return None
+
+
+def written_minutes(text: str, *, field: str) -> int:
+    """Return a time that somebody wrote, in whole minutes.
+
+    Raises:
+        FieldInvalid: It is none; ``why`` says what is wrong with it.
+    """
+    try:
+        return read_minutes(text)
+    except Refusal as refusal:
+        raise FieldInvalid(field=field, why=refusal.message % refusal.params) from None
 
 
 def quantity(minutes: int | None, amount: int | None, currency: str | None) -> tuple[int, str] | None:

@@ -1,34 +1,132 @@
-"""Hours over the API: one, or many under one key."""
+"""Hours over the API: logging one, many under one key, or shares of it; and what becomes of them."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Request, post
+from litestar import Request, get, post
 from litestar.types import ASGIApp
+from msgspec import Meta
 
-from timebank.api.fields import NOTE_MAX, Category, Code, Minutes, Note, whole
+from timebank.api.fields import (
+    NOTE_MAX,
+    Category,
+    Code,
+    Minutes,
+    Note,
+    Time,
+    minutes_if_any,
+    minutes_of,
+    whole,
+)
 from timebank.edge.bodies import BATCH_BODY_MAX, Reader
-from timebank.edge.door import Write
-from timebank.edge.openapi import writes
-from timebank.rules.commands import LogHours
+from timebank.edge.days import read_day
+from timebank.edge.door import Write, json_reply, signed_in
+from timebank.edge.openapi import QueryField, reads, writes
+from timebank.errors import N_, FieldInvalid
+from timebank.rules.commands import (
+    ConfirmHours,
+    LogHours,
+    QuestionHours,
+    SettleHours,
+    Share,
+    ShareHours,
+    WithdrawHours,
+)
+from timebank.rules.hours import HOURS_STATES, SHARES_MAX, WEIGHT_MAX
 from timebank.rules.names import free_text
+from timebank.services.hours import PAGE_MAX, Hours, Wanted, list_hours
+
+PAGE: Final = 50
+NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
+NOT_WHOSE: Final = N_("it is neither own nor waiting")
 
 
 class HoursBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    """Help that was given."""
+    """Help that was given: `minutes`, or `time` as people write it."""
 
-    minutes: Minutes
     effective_on: date
     category: Category
+    minutes: Minutes | None = None
+    time: Time | None = None
     giver: UUID | None = None
     receiver: UUID | None = None
     draw: UUID | None = None
     note: Note | None = None
     pot: Code | None = None
+    mode: Literal["pot", "exchange"] | None = None
+
+
+class ShareBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One person's part: by `weight`, or in `minutes` or `time`."""
+
+    giver: UUID
+    weight: Annotated[int, Meta(description=f"Whole number, 1 to {WEIGHT_MAX}.")] | None = None
+    minutes: Minutes | None = None
+    time: Time | None = None
+
+
+class SharesBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Help that several people gave together."""
+
+    givers: Annotated[list[ShareBody], Meta(max_length=SHARES_MAX)]
+    effective_on: date
+    category: Category
+    minutes: Minutes | None = None
+    time: Time | None = None
+    receiver: UUID | None = None
+    draw: UUID | None = None
+    note: Note | None = None
+    pot: Code | None = None
+
+
+class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Nothing: the address says it all."""
+
+
+class QuestionBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What it should be instead."""
+
+    minutes: Minutes | None = None
+    time: Time | None = None
+    reason: Note | None = None
+
+
+class SettleBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What it is; without `minutes` and `time` what was proposed."""
+
+    minutes: Minutes | None = None
+    time: Time | None = None
+    reason: Note | None = None
+
+
+class HoursOut(msgspec.Struct, omit_defaults=True):
+    """Hours that one sees; `giver` and `receiver` are null for somebody who was forgotten, or for the pot."""
+
+    id: UUID
+    state: str
+    posted: bool
+    giver: UUID | None
+    receiver: UUID | None
+    logged_by: UUID | None
+    minutes: int
+    effective_on: date
+    category: str
+    logged_at: datetime
+    draw: UUID | None = None
+    proposed: int | None = None
+    why: str = ""
+    waits_for_me: bool = False
+
+
+class HoursListOut(msgspec.Struct, omit_defaults=True):
+    """A page of hours, newest first; `next` is the cursor of the next page."""
+
+    hours: list[HoursOut]
+    next: str = ""
 
 
 class HoursBatchBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -42,11 +140,14 @@ def _one(body: HoursBody) -> LogHours:
         body.giver,
         body.receiver,
         body.draw,
-        whole(body.minutes),
+        whole(body.minutes)
+        if body.minutes is not None and body.time is None
+        else minutes_of(body.minutes, body.time),
         body.effective_on,
         body.category,
         free_text(body.note, field="note", length_max=NOTE_MAX) if body.note else "",
         body.pot or "",
+        body.mode == "exchange",
     )
 
 
@@ -58,8 +159,55 @@ def _many(body: HoursBatchBody, _params: dict[str, Any]) -> list[LogHours]:
     return [_one(item) for item in body.items]
 
 
+def _share(body: SharesBody, _params: dict[str, Any]) -> list[ShareHours]:
+    return [
+        ShareHours(
+            shares=tuple(
+                Share(
+                    share.giver,
+                    None if share.weight is None else whole(share.weight),
+                    minutes_if_any(share.minutes, share.time),
+                )
+                for share in body.givers
+            ),
+            minutes=minutes_if_any(body.minutes, body.time),
+            receiver=body.receiver,
+            draw=body.draw,
+            effective_on=body.effective_on,
+            category=body.category,
+            note=free_text(body.note or "", field="note", length_max=NOTE_MAX),
+            pot=body.pot or "",
+        )
+    ]
+
+
+def _confirm(_body: NothingBody, params: dict[str, Any]) -> list[ConfirmHours]:
+    return [ConfirmHours(params["hours_id"])]
+
+
+def _question(body: QuestionBody, params: dict[str, Any]) -> list[QuestionHours]:
+    return [QuestionHours(params["hours_id"], minutes_of(body.minutes, body.time), _reason(body.reason))]
+
+
+def _settle(body: SettleBody, params: dict[str, Any]) -> list[SettleHours]:
+    return [SettleHours(params["hours_id"], minutes_if_any(body.minutes, body.time), _reason(body.reason))]
+
+
+def _withdraw(_body: NothingBody, params: dict[str, Any]) -> list[WithdrawHours]:
+    return [WithdrawHours(params["hours_id"])]
+
+
+def _reason(text: str | None) -> str:
+    return free_text(text or "", field="reason", length_max=NOTE_MAX)
+
+
 HOURS: Final = Write(Reader(HoursBody), _single)
 HOURS_BATCH: Final = Write(Reader(HoursBatchBody, size_max=BATCH_BODY_MAX), _many, many=True)
+SHARES: Final = Write(Reader(SharesBody), _share)
+CONFIRM: Final = Write(Reader(NothingBody), _confirm, empty=b"{}")
+QUESTION: Final = Write(Reader(QuestionBody), _question)
+SETTLE: Final = Write(Reader(SettleBody), _settle, empty=b"{}")
+WITHDRAW: Final = Write(Reader(NothingBody), _withdraw, empty=b"{}")
 
 
 @post(
@@ -67,7 +215,10 @@ HOURS_BATCH: Final = Write(Reader(HoursBatchBody, size_max=BATCH_BODY_MAX), _man
     operation_class=writes(
         HoursBody,
         summary="Log help that was given",
-        description="Without `giver` the actor gave it. With `draw` it answers that ask.",
+        description=(
+            "Without `giver` the actor gave it. With `draw` it answers that ask. With the `mode` exchange, in "
+            "groups with time-bank mode, it goes between `giver` and `receiver` and is posted by the receiver's yes."
+        ),
     ),
 )
 async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -89,4 +240,166 @@ async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:
     return await HOURS_BATCH.answer(request)
 
 
-ROUTES: Final = (log_hours, log_hours_batch)
+@post(
+    "/groups/{slug:str}/hours/shares",
+    operation_class=writes(
+        SharesBody,
+        summary="Log help that several people gave together",
+        description=(
+            "Shares by `weight` of the whole, or each in minutes. They add up to the whole, to the minute, and "
+            "are written all or none."
+        ),
+    ),
+)
+async def share_hours(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Log help that several people gave together."""
+    return await SHARES.answer(request)
+
+
+@post(
+    "/groups/{slug:str}/hours/{hours_id:uuid}/confirm",
+    operation_class=writes(
+        NothingBody,
+        summary="Say yes to hours",
+        description="By the side that did not log them. Hours between two people are posted by the receiver's yes.",
+        status=200,
+        body_required=False,
+    ),
+)
+async def confirm_hours(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Say yes to hours."""
+    return await CONFIRM.answer(request)
+
+
+@post(
+    "/groups/{slug:str}/hours/{hours_id:uuid}/question",
+    operation_class=writes(
+        QuestionBody,
+        summary='Say "not quite" to hours',
+        description="By the side that did not log them, with what it should be. Asking again replaces it.",
+        status=200,
+    ),
+)
+async def question_hours(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Say "not quite" to hours."""
+    return await QUESTION.answer(request)
+
+
+@post(
+    "/groups/{slug:str}/hours/{hours_id:uuid}/settle",
+    operation_class=writes(
+        SettleBody,
+        summary="End a question about hours",
+        description=(
+            "Whoever was asked agrees to what was proposed, or a steward who took no part decides. The right hours "
+            "take the place of what was logged, with a correction if that was in the book."
+        ),
+        status=200,
+        body_required=False,
+    ),
+)
+async def settle_hours(request: Request[Any, Any, Any]) -> ASGIApp:
+    """End a question about hours."""
+    return await SETTLE.answer(request)
+
+
+@post(
+    "/groups/{slug:str}/hours/{hours_id:uuid}/withdraw",
+    operation_class=writes(
+        NothingBody,
+        summary="Take hours back",
+        description="By whoever gave or logged them, or a steward; what is in the book is corrected.",
+        status=200,
+        body_required=False,
+    ),
+)
+async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Take hours back."""
+    return await WITHDRAW.answer(request)
+
+
+@get(
+    "/groups/{slug:str}/hours",
+    operation_class=reads(
+        HoursListOut,
+        summary="Hours, newest first",
+        description="One's own; for stewards also all that wait for somebody's word.",
+        query=(
+            QueryField(
+                "whose",
+                {"type": "string", "enum": ["own", "waiting"], "default": "own"},
+                "waiting: all of the group that wait for a word, for stewards",
+            ),
+            QueryField("state", {"type": "string", "enum": list(HOURS_STATES)}, "Only these"),
+            QueryField("role", {"type": "string", "enum": ["gave", "got"]}, "Which side one is on"),
+            QueryField("category", {"type": "string"}, "Only this one"),
+            QueryField("from", {"type": "string", "format": "date"}, "First day that it happened on"),
+            QueryField("to", {"type": "string", "format": "date"}, "Last day that it happened on"),
+            QueryField("after", {"type": "string"}, "`next` of the page before"),
+            QueryField(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
+                "Most rows on a page",
+            ),
+        ),
+    ),
+)
+async def get_hours(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Return a page of hours."""
+    door, actor = await signed_in(request)
+    asked = request.query_params
+    whose = asked.get("whose", "own")
+    if whose not in {"own", "waiting"}:
+        raise FieldInvalid(field="whose", why=NOT_WHOSE)
+    page = await list_hours(
+        door.house,
+        actor,
+        Wanted(
+            waiting=whose == "waiting",
+            state=asked.get("state", ""),
+            role=asked.get("role", ""),
+            category=asked.get("category", ""),
+            first=read_day(asked.get("from", ""), field="from"),
+            last=read_day(asked.get("to", ""), field="to"),
+            after=asked.get("after", ""),
+            limit=_limit(asked.get("limit", str(PAGE))),
+        ),
+    )
+    return json_reply(HoursListOut(hours=[_hours_out(hours) for hours in page.hours], next=page.next))
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
+        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
+    return int(text)
+
+
+def _hours_out(hours: Hours) -> HoursOut:
+    return HoursOut(
+        id=hours.id,
+        state=hours.state,
+        posted=hours.posted,
+        giver=hours.giver,
+        receiver=hours.receiver,
+        logged_by=hours.logged_by,
+        minutes=hours.minutes,
+        effective_on=hours.effective_on,
+        category=hours.category,
+        logged_at=hours.logged_at,
+        draw=hours.draw,
+        proposed=hours.proposed,
+        why=hours.why,
+        waits_for_me=hours.waits_for_me,
+    )
+
+
+ROUTES: Final = (
+    log_hours,
+    log_hours_batch,
+    share_hours,
+    confirm_hours,
+    question_hours,
+    settle_hours,
+    withdraw_hours,
+    get_hours,
+)

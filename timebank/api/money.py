@@ -28,6 +28,7 @@ class MoneyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     effective_on: date
     giver: UUID | None = None
     reference: Note | None = None
+    again: bool = False
 
 
 def _commands(body: MoneyBody, _params: dict[str, Any]) -> list[GiveMoney]:
@@ -40,6 +41,7 @@ def _commands(body: MoneyBody, _params: dict[str, Any]) -> list[GiveMoney]:
             giver=body.giver,
             effective_on=body.effective_on,
             reference=free_text(body.reference or "", field="reference", length_max=NOTE_MAX),
+            again=body.again,
         )
     ]
 
@@ -52,7 +54,10 @@ MONEY: Final = Write(Reader(MoneyBody), _commands)
     operation_class=writes(
         MoneyBody,
         summary="Record money that came in",
-        description="By a treasurer. Without `giver` it came from outside the group.",
+        description=(
+            "By a treasurer. Without `giver` it came from outside the group. As much at the same place under the same "
+            "`reference` is refused as `reference_known`, unless `again` says that it is really another one."
+        ),
     ),
 )
 async def give_money(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -8,7 +8,20 @@ import msgspec
 from litestar import Request, Router, get
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from timebank.api import draws, entries, exports, hours, imports, live, money, sign_in, statement, ways_in
+from timebank.api import (
+    draws,
+    entries,
+    exports,
+    held,
+    hours,
+    imports,
+    live,
+    money,
+    proposals,
+    sign_in,
+    statement,
+    ways_in,
+)
 from timebank.api.public import PUBLIC_API
 from timebank.edge.headers import JSON, Reply
 from timebank.edge.openapi import build_document
@@ -20,6 +33,8 @@ SIGNED_IN_API: Final = Router(
     route_handlers=[
         *hours.ROUTES,
         *money.ROUTES,
+        *held.ROUTES,
+        *proposals.ROUTES,
         *draws.ROUTES,
         *entries.ROUTES,
         *live.ROUTES,

@@ -23,7 +23,7 @@ HELP: Final = "recompute every balance, day, byte and tree of the books, and nam
 _PROVED: Final = """\
   Every record is there, in order, with the bytes it was written with: {records} of them, {entries} entries.
   Every transfer, balance and sum by day is the one that follows from these bytes; debits equal credits.
-  Every account is as a record opened it: its kind, unit, pot and floor, and none is closed.
+  Every account is as a record opened it: its kind, unit, pot and floor, and closed only where a record says so.
   No decision took an account below its floor; every correction takes back what it corrects, once.
   The signed checkpoint is of exactly these records.{kept}{published}"""
 _KEPT: Final = """

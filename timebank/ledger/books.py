@@ -145,6 +145,10 @@ class Books:
         self.recorded_at = max(now, earliest)
         return self.seq, self.recorded_at
 
+    def refuses_day(self, day: date) -> Refusal | None:
+        """Say whether nothing could be dated to this day, for what is only written down later."""
+        return self._date_flaw(day)
+
     # ------------------------------------------------------------ one draft
 
     def _replay(self, drafts: Sequence[Draft]) -> Replayed | Refusal:

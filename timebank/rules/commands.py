@@ -19,6 +19,7 @@ class LogHours(NamedTuple):
         category: One of the group's categories.
         note: Free text, sealed with the actor's key; empty for none.
         pot: Code of an hours pot; empty for the group's first one.
+        exchange: Whether it goes between the two people, and no pot answers.
     """
 
     giver: UUID | None
@@ -29,6 +30,79 @@ class LogHours(NamedTuple):
     category: str
     note: str = ""
     pot: str = ""
+    exchange: bool = False
+
+
+class Share(NamedTuple):
+    """One person's part in help that several gave together: by weight, or in minutes; one of the two."""
+
+    giver: UUID
+    weight: int | None = None
+    minutes: int | None = None
+
+
+class ShareHours(NamedTuple):
+    """Help that several people gave together, booked for all of them or for none.
+
+    Attributes:
+        shares: Each person once; all by weight or all in minutes. Their minutes add up to the
+            whole, to the minute.
+        minutes: All of it; None when the shares are in minutes and say it.
+        receiver, draw, effective_on, category, note, pot: As in LogHours.
+    """
+
+    shares: tuple[Share, ...]
+    minutes: int | None
+    receiver: UUID | None
+    draw: UUID | None
+    effective_on: date
+    category: str
+    note: str = ""
+    pot: str = ""
+
+
+class ConfirmHours(NamedTuple):
+    """The other side's yes to hours; those between two people are posted by it."""
+
+    hours: UUID
+
+
+class QuestionHours(NamedTuple):
+    """The other side's "not quite": what it should be instead.
+
+    Attributes:
+        minutes: Whole minutes, 1 to 10^12.
+        reason: Free text, sealed with the actor's key; empty for none.
+    """
+
+    hours: UUID
+    minutes: int
+    reason: str = ""
+
+
+class SettleHours(NamedTuple):
+    """An end to a question: whoever was asked agrees, or a steward decides.
+
+    Attributes:
+        minutes: What a steward decides; None for what was proposed.
+        reason: Free text, sealed with the actor's key; empty for none.
+    """
+
+    hours: UUID
+    minutes: int | None = None
+    reason: str = ""
+
+
+class WithdrawHours(NamedTuple):
+    """Hours taken back as if they had never been logged: one's own slip, or what a steward finds wrong."""
+
+    hours: UUID
+
+
+class PassSilence(NamedTuple):
+    """The group's own yes to hours between two people, after so many days without a word."""
+
+    hours: UUID
 
 
 class GiveMoney(NamedTuple):
@@ -42,6 +116,7 @@ class GiveMoney(NamedTuple):
         giver: Member who gave it; None for somebody outside the group.
         effective_on: Day on which it came in, in the group's time zone.
         reference: What the bank statement says, sealed; empty for none.
+        again: Whether it is really another one, though its reference and amount came in before.
     """
 
     pot: str
@@ -51,6 +126,121 @@ class GiveMoney(NamedTuple):
     giver: UUID | None
     effective_on: date
     reference: str = ""
+    again: bool = False
+
+
+class OpenPlace(NamedTuple):
+    """A new place where money of one currency will be; ``kind`` is cash, bank or platform."""
+
+    code: str
+    kind: str
+    currency: str
+
+
+class ClosePlace(NamedTuple):
+    """An empty place that is used no more; ``reopen`` takes it into use again."""
+
+    held: str
+    reopen: bool = False
+
+
+class MoveHeld(NamedTuple):
+    """Money carried from one place to another; no pot changes.
+
+    Attributes:
+        source, target: Codes of two places of this currency.
+        effective_on: None is today.
+    """
+
+    source: str
+    target: str
+    amount: int
+    currency: str
+    effective_on: date | None = None
+
+
+class CountHeld(NamedTuple):
+    """What somebody counted in a place; a difference to the book waits for a second signature.
+
+    Attributes:
+        counted: Whole smallest coins, 0 to 10^12.
+        pot: Code of the pot that bears a difference; empty for the first one of this currency.
+        reason: Free text, sealed with the actor's key; empty for none.
+    """
+
+    held: str
+    counted: int
+    currency: str
+    pot: str = ""
+    reason: str = ""
+
+
+class ProposeOut(NamedTuple):
+    """Money that shall leave without a draw, such as a bank's fee or a surplus passed on.
+
+    Attributes:
+        category: One of the group's categories, or empty.
+        effective_on: None is today.
+        reason: Free text, sealed with the actor's key; empty for none.
+    """
+
+    pot: str
+    amount: int
+    currency: str
+    held: str
+    category: str = ""
+    effective_on: date | None = None
+    reason: str = ""
+
+
+class ProposePotMove(NamedTuple):
+    """Something that one pot shall pass on to another of the same unit; see ProposeOut."""
+
+    source: str
+    target: str
+    amount: int
+    unit: str
+    effective_on: date | None = None
+    reason: str = ""
+
+
+class ProposeOpening(NamedTuple):
+    """What a pot or a member brings along from an older book; see ProposeOut.
+
+    Attributes:
+        pot: Code of a pot; empty when it is a member's.
+        held: Where money lies; empty for hours.
+        member: Whose hours between two people they are; None for a pot's.
+        received: Whether the member received more than they gave, and not the other way round.
+    """
+
+    pot: str
+    amount: int
+    unit: str
+    held: str = ""
+    member: UUID | None = None
+    received: bool = False
+    effective_on: date | None = None
+    reason: str = ""
+
+
+class SignProposal(NamedTuple):
+    """The second signature; what was proposed is posted by it. ``count_of`` names the place of a count."""
+
+    proposal: UUID
+    count_of: str = ""
+
+
+class WithdrawProposal(NamedTuple):
+    """A proposal taken back, or refused by another one with a duty."""
+
+    proposal: UUID
+
+
+class ExpireProposal(NamedTuple):
+    """A proposal that nobody signed in time, ended by the group itself."""
+
+    proposal: UUID
 
 
 class AskDraw(NamedTuple):
@@ -136,4 +326,27 @@ class CorrectEntry(NamedTuple):
     held: str = ""
 
 
-Command = LogHours | GiveMoney | AskDraw | ApproveDraw | HandOver | CorrectEntry
+Command = (
+    LogHours
+    | ShareHours
+    | ConfirmHours
+    | QuestionHours
+    | SettleHours
+    | WithdrawHours
+    | PassSilence
+    | GiveMoney
+    | OpenPlace
+    | ClosePlace
+    | MoveHeld
+    | CountHeld
+    | ProposeOut
+    | ProposePotMove
+    | ProposeOpening
+    | SignProposal
+    | WithdrawProposal
+    | ExpireProposal
+    | AskDraw
+    | ApproveDraw
+    | HandOver
+    | CorrectEntry
+)

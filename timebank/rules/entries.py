@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from timebank.errors import NotYourEntry, Refusal, UnknownCategory, UnknownEntry
 from timebank.ledger import posting
 from timebank.ledger.entries import Draft, EntryKind, KnownEntry, Transfer
 from timebank.rules.commands import CorrectEntry, Instead
+from timebank.rules.hours_life import forget_question
 from timebank.rules.money import check_unit, held_place
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.people import Actor
@@ -58,8 +61,13 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
 
     if command.reason:
         state.notes.append(Note(entry_id, "note", actor.member_id, salt, command.reason))
+    if wrong.kind is EntryKind.MONEY_IN:
+        _carry_reference(command.entry, right, state)
     if hours is not None:
-        state.changed_hours[hours.hours_id] = "withdrawn" if right is None else "settled"
+        forget_question(hours, state)
+        follows = "withdrawn" if right is None else "settled"
+        state.changed_hours[hours.hours_id] = follows
+        state.hours[hours.hours_id] = hours._replace(state=follows)
         if right is not None:
             state.new_hours.append(
                 hours._replace(
@@ -77,6 +85,15 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
     if right is not None:
         body["instead"] = str(right.entry_id)
     return Done(201, body, result[0].seq)
+
+
+def _carry_reference(wrong: UUID, right: Draft | None, state: State) -> None:
+    """Have the reference of money that came in speak of the right entry from now on, or of none."""
+    treasury = state.treasury
+    treasury.references = {key: entry for key, entry in treasury.references.items() if entry != wrong}
+    if right is not None:
+        _, in_place = right.transfers
+        treasury.carried.append((wrong, right.entry_id, in_place.debit, in_place.amount))
 
 
 def _may_correct(hours: HoursRow | None, actor: Actor) -> None:

@@ -28,10 +28,9 @@ from timebank.ledger.units import MINUTES
 from timebank.rules.outcome import text_hash
 from timebank.rules.set_up import HELD_KINDS
 from timebank.rules.sheets import HoursLine, Line, MoneyLine, OpeningLine
-from timebank.rules.state import HeldPlace, HoursRow, Note, State
+from timebank.rules.state import EXCHANGE, HeldPlace, HoursRow, Note, State
 
 SOURCE: Final = "import"
-EXCHANGE: Final = f"exchange:{MINUTES}"
 
 COLUMN_OF: Final[Mapping[type[Refusal], str]] = {
     AmountOutOfRange: "amount",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from timebank.errors import Refusal, UnitMismatch, UnknownHeldPlace
+from timebank.errors import ReferenceKnown, Refusal, UnitMismatch, UnknownHeldPlace
 from timebank.ledger import posting
 from timebank.ledger.accounts import AccountKind
 from timebank.ledger.entries import Draft, EntryKind
 from timebank.rules.commands import GiveMoney
+from timebank.rules.names import folded
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.people import Actor
-from timebank.rules.state import HeldPlace, Note, SetUp, State
+from timebank.rules.state import HeldPlace, Note, Reference, SetUp, State
 
 
 def give_money(command: GiveMoney, actor: Actor, state: State) -> Done | Refusal:
@@ -17,6 +18,7 @@ def give_money(command: GiveMoney, actor: Actor, state: State) -> Done | Refusal
 
     Raises:
         NeedsRole, UnknownPot, UnknownHeldPlace, UnknownMember
+        ReferenceKnown: As much came in there under this reference before.
     """
     actor.require_role("treasurer")
     setup = state.setup
@@ -27,6 +29,9 @@ def give_money(command: GiveMoney, actor: Actor, state: State) -> Done | Refusal
     else:
         giver = setup.member_account(command.giver, command.currency)
 
+    reference = Reference(folded(command.reference), place.account_id, command.amount)
+    if command.reference and not command.again and reference in state.treasury.references:
+        raise ReferenceKnown(entry=str(state.treasury.references[reference]))
     entry_id = next(state.ids)
     salt = state.salt() if command.reference else b""
     result = state.post(
@@ -52,6 +57,8 @@ def give_money(command: GiveMoney, actor: Actor, state: State) -> Done | Refusal
 
     if command.reference:
         state.notes.append(Note(entry_id, "reference", actor.member_id, salt, command.reference))
+        state.treasury.references[reference] = entry_id
+        state.treasury.new_references.append((reference, entry_id))
     return Done(
         201,
         {

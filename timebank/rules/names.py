@@ -76,3 +76,8 @@ def free_text(value: str, *, field: str, length_max: int) -> str:
     if any(unicodedata.category(sign) in {"Cc", "Cs", "Cn"} and sign not in "\n\t" for sign in text):
         raise FieldInvalid(field=field, why=NOT_TEXT)
     return text
+
+
+def folded(value: str) -> str:
+    """Return what is the same for all spellings that look or sound the same: case, form, spaces do not count."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).split())

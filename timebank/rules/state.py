@@ -13,6 +13,8 @@ from timebank.ledger.books import Books
 from timebank.ledger.entries import Draft, Entry, KnownEntry, Replayed
 
 MINUTES = "minutes"
+#: Name of a member's other account of hours, in groups with time-bank mode.
+EXCHANGE: Final = f"exchange:{MINUTES}"
 
 
 class Pot(NamedTuple):
@@ -116,6 +118,9 @@ class SetUp:
         special: Account numbers of outside, custody, opening, adjustment by (kind, unit).
         time_bank: Whether hours also go between two people.
         confirm_days: Days of silence after which logged time-bank hours count as confirmed.
+        exchange_limit: Minutes that somebody may have received beyond what they gave, before the
+            group talks with them first; None for no limit.
+        exchange_pauses: Whether nothing more is booked to them beyond it, and not only talked.
         members: Filled as members are met; a new version starts empty.
     """
 
@@ -133,6 +138,8 @@ class SetUp:
     time_bank: bool = False
     confirm_days: int = 7
     rounding: Rounding = NO_ROUNDING
+    exchange_limit: int | None = None
+    exchange_pauses: bool = False
     members: dict[UUID, MemberAccounts] = field(default_factory=dict)
     pots_by_id: dict[UUID, Pot] = field(init=False)
     first_pots: dict[str, Pot] = field(init=False)
@@ -193,6 +200,100 @@ class HoursRow(NamedTuple):
     category: str
     logged_by: int
     logged_at: datetime
+
+
+class Waiting(NamedTuple):
+    """Who the two are between whom hours wait for a yes."""
+
+    giver_id: UUID
+    receiver_id: UUID
+
+
+class Question(NamedTuple):
+    """A "not quite" to hours that nobody has settled yet; ``asked_by`` is an account number."""
+
+    question_id: UUID
+    hours_id: UUID
+    asked_by: int
+    minutes: int
+    asked_at: datetime
+
+
+@dataclass(slots=True)
+class OpenHours:
+    """What is known of hours that wait for somebody, and what became of it in this batch.
+
+    Attributes:
+        waiting: By hours, those between two people that nobody said yes to yet.
+        questions: By hours, the open question to them.
+        posted: By hours, the record that posted them after they had waited.
+        began, ended: Hours that began to wait, and that ceased.
+        asked: New questions.
+        answered: By question, what became of it.
+    """
+
+    waiting: dict[UUID, Waiting] = field(default_factory=dict)
+    questions: dict[UUID, Question] = field(default_factory=dict)
+    posted: dict[UUID, int] = field(default_factory=dict)
+    began: list[tuple[HoursRow, Waiting]] = field(default_factory=list)
+    ended: list[UUID] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
+    answered: dict[UUID, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Proposal:
+    """Something that takes two people, and what became of it.
+
+    Attributes:
+        kind: ``count``, ``money_out``, ``opening`` or ``pot_move``.
+        body: Codes, amounts and days, as rules.proposals writes and reads them.
+        state: ``open``, ``signed``, ``withdrawn`` or ``expired``.
+        proposed_by, signed_by: Members.
+    """
+
+    proposal_id: UUID
+    kind: str
+    body: dict[str, Any]
+    state: str
+    proposed_by: UUID
+    proposed_at: datetime
+    signed_by: UUID | None = None
+    entry_id: UUID | None = None
+
+
+class Reference(NamedTuple):
+    """What came in under a reference: the words folded, the place that they came to, and how much."""
+
+    folded: str
+    held_account: int
+    amount: int
+
+
+@dataclass(slots=True)
+class Treasury:
+    """What is known of money beside the balances, and what became of it in this batch.
+
+    Attributes:
+        references: Entries that the book has with these references.
+        proposals: The ones that the batch names, by id.
+        has_entries: Whether the book says anything but openings yet; read where it matters.
+        new_references: Written with the entry of each.
+        carried: (wrong entry, right entry, place, amount): the right one takes over the reference.
+        new_proposals, changed_proposals: Of this batch.
+        new_places: Opened by this batch; usable from the next one on.
+        closed: By account number, whether it is closed now.
+    """
+
+    references: dict[Reference, UUID] = field(default_factory=dict)
+    proposals: dict[UUID, Proposal] = field(default_factory=dict)
+    has_entries: bool = True
+    new_references: list[tuple[Reference, UUID]] = field(default_factory=list)
+    carried: list[tuple[UUID, UUID, int, int]] = field(default_factory=list)
+    new_proposals: list[Proposal] = field(default_factory=list)
+    changed_proposals: dict[UUID, Proposal] = field(default_factory=dict)
+    new_places: list[HeldPlace] = field(default_factory=list)
+    closed: dict[int, bool] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -277,6 +378,8 @@ class State:
     written: list[Entry | OtherRecord] = field(default_factory=list)
     new_hours: list[HoursRow] = field(default_factory=list)
     changed_hours: dict[UUID, str] = field(default_factory=dict)
+    open_hours: OpenHours = field(default_factory=OpenHours)
+    treasury: Treasury = field(default_factory=Treasury)
     new_draws: list[Draw] = field(default_factory=list)
     changed_draws: dict[UUID, Draw] = field(default_factory=dict)
     changed_hands: set[tuple[UUID, UUID]] = field(default_factory=set)

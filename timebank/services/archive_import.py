@@ -51,7 +51,7 @@ from timebank.rules.set_up import (
     opened_accounts,
     pot_floor,
 )
-from timebank.rules.state import Draw, Hand, HeldPlace, HoursRow, Pot
+from timebank.rules.state import Draw, Hand, HeldPlace, HoursRow, Pot, Waiting
 from timebank.services import jobs
 from timebank.services.archive_check import check_archive, read_terms
 from timebank.services.groups import create_group, policy_fields
@@ -68,6 +68,7 @@ from timebank.store.boxes import blind_index
 from timebank.store.draws import insert_draws, upsert_hands
 from timebank.store.engine import STORE_ERRORS, is_our_fault
 from timebank.store.groups import NewAccount, PolicyRow, find_frame
+from timebank.store.hours import insert_unposted, insert_waiting
 from timebank.store.members import MemberRow, insert_members
 
 if TYPE_CHECKING:
@@ -596,9 +597,9 @@ class _Replay:
         last = batch.state.books.recorded_at
         self._date_draws(total, last + self._room_after.get(total, 1) * _TICK)
         await self._write_draws()
-        await store.insert_waiting_hours(
-            batch.connection, batch.group_id, [self._hours(line, None, last + _TICK) for line in waiting]
-        )
+        unposted = [self._hours(line, None, last + _TICK) for line in waiting]
+        await insert_unposted(batch.connection, batch.group_id, unposted)
+        await insert_waiting(batch.connection, batch.group_id, dict(filter(None, map(self._waits, waiting))))
 
     async def _meet(self, window: Sequence[_Chain]) -> None:
         """Have what the window corrects at hand, and room for asks before its first entry."""
@@ -657,6 +658,15 @@ class _Replay:
             numbers[line.logged_by, MINUTES] if line.logged_by else 0,
             at,
         )
+
+    def _waits(self, line: HoursLine) -> tuple[UUID, Waiting] | None:
+        """Return between whom hours wait for a yes; nobody waits for somebody who is nobody any more."""
+        giver, receiver = (
+            self.people.ids.get(int(owner_of(name) or 0)) for name in (line.giver, line.receiver)
+        )
+        if line.state not in {"logged", "questioned"} or giver is None or receiver is None:
+            return None
+        return line.id, Waiting(giver, receiver)
 
     def _date_draws(self, after: int, at: datetime) -> None:
         """Give the asks that came after so many entries moments later than those, the last one ``at``."""

@@ -131,7 +131,7 @@ class LongBatch:
 
         async def send() -> None:
             await book.append_slice(self.connection, self.group_id, part)
-            await set_hours_states(self.connection, self.group_id, changed)
+            await set_hours_states(self.connection, self.group_id, changed, {})
             await insert_notes(self.connection, self.house.keys, self.group_id, notes)
 
         self._sending = asyncio.create_task(send())

@@ -38,28 +38,56 @@ from timebank.ledger.entries import KnownEntry
 from timebank.rules.commands import (
     ApproveDraw,
     AskDraw,
+    ClosePlace,
     Command,
+    ConfirmHours,
     CorrectEntry,
+    CountHeld,
+    ExpireProposal,
     GiveMoney,
     HandOver,
     LogHours,
+    MoveHeld,
+    OpenPlace,
+    PassSilence,
+    ProposeOpening,
+    ProposeOut,
+    ProposePotMove,
+    QuestionHours,
+    SettleHours,
+    ShareHours,
+    SignProposal,
+    WithdrawHours,
+    WithdrawProposal,
 )
 from timebank.rules.draws import approve, ask, hand_over
 from timebank.rules.entries import correct_entry
-from timebank.rules.hours import log_hours
+from timebank.rules.held import close_place, count_held, move_held, open_place
+from timebank.rules.hours import log_hours, share_hours
+from timebank.rules.hours_life import confirm, pass_silence, question, settle, withdraw
 from timebank.rules.money import give_money
+from timebank.rules.names import folded
 from timebank.rules.outcome import Done
-from timebank.rules.state import MINUTES, NOBODY, SetUp, State
+from timebank.rules.proposals import (
+    expire_proposal,
+    propose_opening,
+    propose_out,
+    propose_pot_move,
+    sign,
+    withdraw_proposal,
+)
+from timebank.rules.state import EXCHANGE, MINUTES, NOBODY, SetUp, State, Treasury
 from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
 from timebank.store.engine import STORE_ERRORS, is_locked_out, is_lost, is_our_fault, leave_clean
-from timebank.store.hours import find_hours, set_hours_states
+from timebank.store.hours import find_hours, find_open_hours, set_hours_states, update_open_hours
 from timebank.store.ids import id_of, random_ids
 from timebank.store.jobs import seconds_locked
 from timebank.store.notes import insert_notes
 from timebank.store.setup import load_members, load_setup
+from timebank.store.treasury import find_proposals, find_references, has_entries, write_treasury
 
 if TYPE_CHECKING:
     from timebank.rules.people import Actor
@@ -328,11 +356,17 @@ class Writer:
         named = _Named()
         for submission in fresh:
             named.members.add(submission.actor.member_id)
+            named.members.update(submission.actor.stands_in)
             for command in submission.commands:
                 _NAMES[type(command)](command, named)
         draws, hands = await find_draws(connection, group_id, named.draws)
         known = await book.load_known(connection, group_id, named.entries)
         hours = await find_hours(connection, group_id, named.entries)
+        open_hours = await find_open_hours(connection, group_id, hours)
+        for waiting in open_hours.waiting.values():
+            named.members.update(waiting)
+            named.units.add(EXCHANGE)
+        treasury = await self._load_treasury(connection, group_id, named)
 
         # What is remembered of the set-up says which accounts these are. Only the head tells
         # whether that is still true; if not, it is read, and the accounts are read once more.
@@ -363,8 +397,24 @@ class Writer:
             hands=hands,
             known=known,
             hours=hours,
+            open_hours=open_hours,
+            treasury=treasury,
         )
         return head, state
+
+    async def _load_treasury(self, connection: Raw, group_id: UUID, named: _Named) -> Treasury:
+        """Read what the batch names of money beside the balances; most batches name nothing."""
+        treasury = Treasury(
+            references=await find_references(connection, self.keys, group_id, named.references),
+            proposals=await find_proposals(connection, group_id, named.proposals),
+        )
+        if named.openings:
+            treasury.has_entries = await has_entries(connection, group_id)
+        for proposal in treasury.proposals.values():
+            if "member" in proposal.body:
+                named.members.add(UUID(proposal.body["member"]))
+                named.units.add(EXCHANGE)
+        return treasury
 
     async def _refresh(self, connection: Raw, group: _Group, head: Head, named: _Named) -> SetUp:
         """Bring what is remembered of a group up to the head's version, with the members that are named."""
@@ -442,7 +492,9 @@ class Writer:
             group_id,
             [(draw, member, state.hands[draw][member]) for draw, member in state.changed_hands],
         )
-        await set_hours_states(connection, group_id, state.changed_hours)
+        await set_hours_states(connection, group_id, state.changed_hours, state.open_hours.posted)
+        await update_open_hours(connection, group_id, state.open_hours)
+        await write_treasury(connection, self.keys, group_id, state.treasury, now=state.now)
         await insert_notes(connection, self.keys, group_id, state.notes)
 
 
@@ -537,13 +589,16 @@ def _answer_all(
 class _Named:
     """What the commands of a batch name: ids, and the units in which members' accounts are needed."""
 
-    __slots__ = ("draws", "entries", "members", "units")
+    __slots__ = ("draws", "entries", "members", "openings", "proposals", "references", "units")
 
     def __init__(self) -> None:
         self.members: set[UUID] = set()
         self.units: set[str] = {MINUTES}
         self.draws: set[UUID] = set()
         self.entries: set[UUID] = set()
+        self.references: set[str] = set()
+        self.proposals: set[UUID] = set()
+        self.openings = False
 
 
 def _numbers(setup: SetUp, named: _Named, known: Mapping[UUID, KnownEntry]) -> set[int]:
@@ -566,12 +621,46 @@ def _names_of_hours(command: LogHours, named: _Named) -> None:
         named.members.add(command.receiver)
     if command.draw is not None:
         named.draws.add(command.draw)
+    if command.exchange:
+        named.units.add(EXCHANGE)
+
+
+def _names_of_shares(command: ShareHours, named: _Named) -> None:
+    named.members.update(share.giver for share in command.shares)
+    if command.receiver is not None:
+        named.members.add(command.receiver)
+    if command.draw is not None:
+        named.draws.add(command.draw)
+
+
+def _names_of_logged(
+    command: ConfirmHours | QuestionHours | SettleHours | WithdrawHours | PassSilence, named: _Named
+) -> None:
+    # Hours and their entry have one id.
+    named.entries.add(command.hours)
 
 
 def _names_of_money(command: GiveMoney, named: _Named) -> None:
     named.units.add(command.currency)
     if command.giver is not None:
         named.members.add(command.giver)
+    if command.reference:
+        named.references.add(folded(command.reference))
+
+
+def _names_of_opening(command: ProposeOpening, named: _Named) -> None:
+    named.openings = True
+    if command.member is not None:
+        named.members.add(command.member)
+        named.units.add(EXCHANGE)
+
+
+def _names_of_proposal(command: SignProposal | WithdrawProposal | ExpireProposal, named: _Named) -> None:
+    named.proposals.add(command.proposal)
+
+
+def _names_nothing(_command: Command, _named: _Named) -> None:
+    """The accounts of pots, places and the group itself are always there."""
 
 
 def _names_of_ask(command: AskDraw, named: _Named) -> None:
@@ -589,7 +678,23 @@ def _names_of_correction(command: CorrectEntry, named: _Named) -> None:
 
 _NAMES: dict[type, Callable[[Any, _Named], None]] = {
     LogHours: _names_of_hours,
+    ShareHours: _names_of_shares,
+    ConfirmHours: _names_of_logged,
+    QuestionHours: _names_of_logged,
+    SettleHours: _names_of_logged,
+    WithdrawHours: _names_of_logged,
+    PassSilence: _names_of_logged,
     GiveMoney: _names_of_money,
+    OpenPlace: _names_nothing,
+    ClosePlace: _names_nothing,
+    MoveHeld: _names_nothing,
+    CountHeld: _names_nothing,
+    ProposeOut: _names_nothing,
+    ProposePotMove: _names_nothing,
+    ProposeOpening: _names_of_opening,
+    SignProposal: _names_of_proposal,
+    WithdrawProposal: _names_of_proposal,
+    ExpireProposal: _names_of_proposal,
     AskDraw: _names_of_ask,
     ApproveDraw: _names_of_draw,
     HandOver: _names_of_draw,
@@ -597,7 +702,23 @@ _NAMES: dict[type, Callable[[Any, _Named], None]] = {
 }
 _RULES: dict[type, Callable[[Any, Actor, State], Done | Refusal]] = {
     LogHours: log_hours,
+    ShareHours: share_hours,
+    ConfirmHours: confirm,
+    QuestionHours: question,
+    SettleHours: settle,
+    WithdrawHours: withdraw,
+    PassSilence: pass_silence,
     GiveMoney: give_money,
+    OpenPlace: open_place,
+    ClosePlace: close_place,
+    MoveHeld: move_held,
+    CountHeld: count_held,
+    ProposeOut: propose_out,
+    ProposePotMove: propose_pot_move,
+    ProposeOpening: propose_opening,
+    SignProposal: sign,
+    WithdrawProposal: withdraw_proposal,
+    ExpireProposal: expire_proposal,
     AskDraw: ask,
     ApproveDraw: approve,
     HandOver: hand_over,

@@ -23,7 +23,7 @@ from timebank.store.groups import PolicyRow
 from timebank.store.members import MemberRow
 
 if TYPE_CHECKING:
-    from timebank.rules.state import HeldPlace, HoursRow, Pot
+    from timebank.rules.state import HeldPlace, Pot
     from timebank.store.engine import Raw, Tx
 
 PAGE: Final = 4_000
@@ -333,16 +333,3 @@ async def publish_additions(tx: Tx, group_id: UUID, pots: Sequence[Pot], places:
         """),
         {"group_id": group_id, **shown},
     )
-
-
-_WAITING: Final = """
-    INSERT INTO timebank.hours (group_id, hours_id, seq, state, giver_account, receiver_account, draw_id,
-                                minutes, effective_on, category, logged_by, logged_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-"""
-
-
-async def insert_waiting_hours(connection: Raw, group_id: UUID, hours: Sequence[HoursRow]) -> None:
-    """Write hours that have no entry yet."""
-    if hours:
-        await connection.executemany(_WAITING, [(group_id, *row) for row in hours])

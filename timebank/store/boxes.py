@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import unicodedata
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from timebank.rules.names import folded
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -63,8 +64,12 @@ def blind_index(key: bytes, value: str) -> bytes:
     Spellings that look or sound the same to a person have the same index: case, Unicode form and
     the number of spaces do not count.
     """
-    folded = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).split())
-    return hmac.new(key, b"timebank/nickname/1\0" + folded.encode(), sha256).digest()
+    return hmac.new(key, b"timebank/nickname/1\0" + folded(value).encode(), sha256).digest()
+
+
+def blind_reference(key: bytes, reference: str) -> bytes:
+    """Return 32 bytes by which the reference of a bank is found again without being stored; as blind_index."""
+    return hmac.new(key, b"timebank/reference/1\0" + folded(reference).encode(), sha256).digest()
 
 
 def _place(group_id: UUID, table: str, row: UUID, column: str) -> bytes:

@@ -143,6 +143,20 @@ async def find_member_by_index(tx: Tx, group_id: UUID, nickname_index: bytes) ->
     return None if row is None else MemberRow(*row)
 
 
+async def list_ties(tx: Tx, keys: KeyStore, group_id: UUID) -> dict[int, UUID]:
+    """Return whose account of hours each number is, for lists of a page or two: every box is opened for it."""
+    rows = await tx.execute(
+        text("SELECT member_id, accounts_box FROM people.members WHERE group_id = :group_id"),
+        {"group_id": group_id},
+    )
+    ties = {}
+    for member_id, box in rows:
+        accounts = open_accounts(keys, group_id, member_id, box)
+        if accounts is not None:
+            ties[accounts["minutes"]] = member_id
+    return ties
+
+
 async def update_member_state(tx: Tx, group_id: UUID, member_id: UUID, state: str) -> None:
     """Set the state of a member who is not erased; whoever is not active any more is signed out everywhere.
 

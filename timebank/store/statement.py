@@ -216,3 +216,21 @@ async def list_notes(tx: Tx, group_id: UUID, member_id: UUID, about_ids: Sequenc
 def _before(before: tuple[datetime, UUID] | None, name: str) -> dict[str, object]:
     at, seen = before if before is not None else (_END_OF_TIME, _LAST_ID)
     return {"at": at, name: seen}
+
+
+async def list_notes_of_others(
+    tx: Tx, group_id: UUID, about: Sequence[UUID]
+) -> list[tuple[UUID, str, UUID, bytes]]:
+    """Return (about, what, author, box) of every note about these things, whoever wrote it."""
+    if not about:
+        return []
+    rows = await tx.execute(
+        text("""
+            SELECT about_id, what, member_id, box
+              FROM people.notes
+             WHERE group_id = :group_id
+               AND about_id = ANY(CAST(:about AS uuid[]))
+        """),
+        {"group_id": group_id, "about": list(about)},
+    )
+    return [tuple(row) for row in rows]

@@ -250,6 +250,58 @@ _table(
     logged_at timestamptz
     """,
     _index("hours_received", "group_id receiver_account logged_at"),
+    _index("hours_given", "group_id giver_account logged_at"),
+)
+_table(
+    "timebank.hours_waiting",
+    "group_id hours_id",
+    """
+    group_id hours_id giver_id receiver_id uuid
+    """,
+    _refers("group_id giver_id", "people.members", "group_id member_id"),
+    _refers("group_id receiver_id", "people.members", "group_id member_id"),
+)
+_table(
+    "timebank.hours_questions",
+    "group_id question_id",
+    """
+    group_id question_id hours_id uuid
+    asked_by minutes bigint
+    state text
+    asked_at timestamptz
+    """,
+    _group(),
+    _index("hours_questions_open", "group_id hours_id", unique=True),
+)
+_table(
+    "timebank.money_references",
+    "group_id reference_index entry_id",
+    """
+    group_id uuid
+    reference_index bytea
+    entry_id uuid
+    held_account amount bigint
+    """,
+    _group(),
+    _index("money_references_of_entry", "group_id entry_id"),
+)
+_table(
+    "timebank.proposals",
+    "group_id proposal_id",
+    """
+    group_id proposal_id uuid
+    kind text
+    body jsonb
+    state text
+    proposed_by uuid
+    signed_by entry_id uuid?
+    proposed_at changed_at timestamptz
+    """,
+    _group(),
+    _refers("group_id proposed_by", "people.members", "group_id member_id"),
+    _refers("group_id signed_by", "people.members", "group_id member_id"),
+    _index("proposals_by_day", "group_id proposed_at"),
+    _index("proposals_open", "group_id proposed_at"),
 )
 _table(
     "timebank.draws",
