@@ -20,15 +20,19 @@ from timebank.edge.framework import AsIs, Framed
 from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
 from timebank.edge.sessions import SignInFirst
+from timebank.errors import StepUpNeeded
 from timebank.services.house import House, open_house
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.imports import IMPORT_PAGES
+from timebank.web.log import LOG_PAGES
 from timebank.web.private import go_to
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.setup import SET_UP_PAGES
+from timebank.web.sign_in import SIGN_IN_PAGES, ProofAsked, asks_for_proof
 from timebank.web.statement import STATEMENT_PAGES
+from timebank.web.ways_in import WAYS_IN_PAGES
 
 
 def build_app(
@@ -66,7 +70,16 @@ def build_app(
                     await writer.close()
 
     return Litestar(
-        route_handlers=[*API, *PUBLIC_PAGES, *SET_UP_PAGES, *STATEMENT_PAGES, *IMPORT_PAGES],
+        route_handlers=[
+            *API,
+            *PUBLIC_PAGES,
+            *SET_UP_PAGES,
+            *SIGN_IN_PAGES,
+            *WAYS_IN_PAGES,
+            *LOG_PAGES,
+            *STATEMENT_PAGES,
+            *IMPORT_PAGES,
+        ],
         lifespan=[lifespan],
         exception_handlers={Exception: _answer_error},
         response_class=AsIs,
@@ -90,6 +103,8 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Any:
         return answer_problem(request, error)
     if isinstance(error, SignInFirst):
         return Framed(go_to(error.location))
+    if isinstance(error, StepUpNeeded) and asks_for_proof(request):
+        return Framed(ProofAsked(request))
     refusal = refusal_of(error, request.method)
     report_fault(refusal, request.method, error)
     return Framed(error_page(refusal, status_of(refusal), request.headers.get("accept-language")))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -20,13 +21,14 @@ from tests.database import Dsn
 from tests.worker import in_process
 from timebank.app import build_app
 from timebank.config import Settings
+from timebank.services import sessions
 from timebank.services.imports import UPLOAD_MAX
 from timebank.services.members import revoke_role, set_state
-from timebank.services.tokens import make_token
 
 __all__ = ["cast", "house"]
 
 FORM = f"/g/{SLUG}/import"
+COOKIE = f"timebank-{SLUG}"
 HOURS = b"date,giver,receiver,hours,category,note\n2026-02-01,Ada,,1:30,cooking,soup\n2026-01-15,Greta,Ada,90m,,\n"
 BROKEN = (
     b"date,giver,receiver,hours,category\n2026-02-01,Ada,,1:75,cooking\n2026-02-30,<b>Ada</b>,,1,dancing\n"
@@ -79,8 +81,29 @@ def key(answer: httpx.Response) -> str:
     return found[1]
 
 
-async def send(http: httpx.AsyncClient, token: str, *files: bytes, **fields: str) -> httpx.Response:
-    sent = {"token": token, "key": "0" * 32, **fields}
+#: What forms of whoever is signed in carry, by their session.
+_csrf: dict[str, str] = {}
+
+
+async def enter(http: httpx.AsyncClient, cast: Cast, name: str, *, at: datetime | None = None) -> str:
+    """Sign somebody in with this browser, with all their duties; return what their forms carry."""
+    group_id = cast.group_of(name)
+    made = await sessions.begin(
+        cast.house, group_id, cast.ids[name], way="passkey", strong=True, now=at or datetime.now(UTC)
+    )
+    http.cookies.set(COOKIE, made.secret, domain="localhost.local", path="/")
+    _csrf[made.secret] = sessions.csrf_of(cast.house.keys, group_id, made.session_id)
+    return _csrf[made.secret]
+
+
+def csrf(http: httpx.AsyncClient) -> str:
+    return _csrf[http.cookies[COOKIE]]
+
+
+async def send(
+    http: httpx.AsyncClient, cast: Cast, name: str, *files: bytes, **fields: str
+) -> httpx.Response:
+    sent = {"csrf": await enter(http, cast, name), "key": "0" * 32, **fields}
     return await http.post(
         FORM,
         data=sent,
@@ -92,14 +115,14 @@ async def handed_in(
     http: httpx.AsyncClient, cast: Cast, finished: Any, data: bytes = HOURS, **fields: str
 ) -> str:
     """The secret address of files that were looked at."""
-    answer = await send(http, cast.tokens["bo"], data, **fields)
+    answer = await send(http, cast, "bo", data, **fields)
     assert answer.status_code == 303, answer.text
     await finished()
     return answer.headers["location"]
 
 
 async def press(http: httpx.AsyncClient, link: str, act: str, finished: Any, **fields: str) -> httpx.Response:
-    answer = await http.post(f"{link}/{act}", data=fields)
+    answer = await http.post(f"{link}/{act}", data={"csrf": csrf(http), **fields})
     assert (answer.status_code, answer.headers["location"]) == (303, link), answer.text
     await finished()
     return await http.get(link)
@@ -113,7 +136,15 @@ async def count(cast: Cast, table: str) -> int:
 # ---------------------------------------------------------------- the form
 
 
-async def test_the_form_is_for_one_reader_and_asks_no_cookie_and_no_script(http: httpx.AsyncClient) -> None:
+async def test_the_form_is_for_one_reader_who_is_signed_in_and_needs_no_script(
+    http: httpx.AsyncClient, cast: Cast
+) -> None:
+    stranger = await http.get(FORM)
+    assert (stranger.status_code, stranger.headers["location"].partition("?")[0]) == (
+        303,
+        f"/g/{SLUG}/sign-in",
+    )
+    await enter(http, cast, "bo")
     answer = await http.get(FORM)
 
     assert answer.status_code == 200
@@ -123,29 +154,37 @@ async def test_the_form_is_for_one_reader_and_asks_no_cookie_and_no_script(http:
     assert answer.headers["x-robots-tag"] == "noindex, nofollow"
     assert "set-cookie" not in answer.headers
     assert "<script" not in answer.text
-    assert 'autocomplete="off" autocapitalize="none"' in answer.text
     assert (await http.head(FORM)).status_code == 200
     assert (await http.get("/g/nowhere/import")).status_code == 404
     assert '<html lang="es">' in (await http.get(FORM, params={"lang": "es"})).text
 
 
-async def test_what_was_filled_in_is_there_again_but_for_the_token(
-    http: httpx.AsyncClient, cast: Cast
+@pytest.mark.parametrize("duties_wait", [False, True])
+async def test_who_has_no_duty_here_hands_nothing_in_and_what_was_filled_in_is_there_again(
+    http: httpx.AsyncClient, cast: Cast, duties_wait: bool
 ) -> None:
-    answer = await send(
-        http,
-        "tb_wrong",
-        HOURS,
-        people="outsiders",
-        days="dmy",
-        decimal="comma",
-        began="2025-12-01",
-        sheet="Hoja 1",
+    name = "bo" if duties_wait else "ada"
+    made = await sessions.begin(
+        cast.house, cast.group_id, cast.ids[name], way="card", strong=False, now=datetime.now(UTC)
+    )
+    http.cookies.set(COOKIE, made.secret, domain="localhost.local", path="/")
+    answer = await http.post(
+        FORM,
+        data={
+            "csrf": sessions.csrf_of(cast.house.keys, cast.group_id, made.session_id),
+            "key": "0" * 32,
+            "people": "outsiders",
+            "days": "dmy",
+            "decimal": "comma",
+            "began": "2025-12-01",
+            "sheet": "Hoja 1",
+        },
+        files=[("files", ("past.csv", HOURS, "text/csv"))],
     )
 
-    assert answer.status_code == 401
-    assert fault(answer, "token") == "Paste a token of this group that still holds"
-    assert "tb_wrong" not in answer.text
+    assert answer.status_code == 403
+    assert fault(answer, "files") == "Hours and people are brought in by a steward, money by a treasurer"
+    assert ("Your duties wait" in answer.text) == duties_wait
     for chosen in ('value="outsiders" checked', 'value="dmy" checked', 'value="comma" checked'):
         assert chosen in answer.text
     assert 'value="2025-12-01"' in answer.text
@@ -155,46 +194,29 @@ async def test_what_was_filled_in_is_there_again_but_for_the_token(
     assert await count(cast, "timebank.imports") == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "status", "said"),
-    [
-        ("ada", 403, "Use the token of a steward, for hours and people, or of a treasurer, for money"),
-        ("cy", 401, "Paste a token of this group that still holds"),
-    ],
-)
-async def test_who_has_no_duty_here_hands_nothing_in(
-    http: httpx.AsyncClient, cast: Cast, name: str, status: int, said: str
-) -> None:
-    answer = await send(http, cast.tokens[name], HOURS)
+async def test_who_is_not_signed_in_here_hands_nothing_in(http: httpx.AsyncClient, cast: Cast) -> None:
+    answer = await send(http, cast, "cy", HOURS)
 
-    assert (answer.status_code, fault(answer, "token")) == (status, said)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith(f"/g/{SLUG}/sign-in?next=")
+    forged = await send(http, cast, "bo", HOURS, csrf="x" * 43)
+    assert forged.status_code == 403
     assert await count(cast, "timebank.imports") == 0
-
-
-async def test_a_token_that_may_only_read_hands_nothing_in(http: httpx.AsyncClient, cast: Cast) -> None:
-    made = await make_token(cast.house, cast.group_id, cast.ids["bo"], ("read",), now=datetime.now(UTC))
-
-    answer = await send(http, made.token, HOURS)
-
-    assert (answer.status_code, fault(answer, "token")) == (
-        403,
-        "Use a token that may write; this one may not",
-    )
 
 
 async def test_no_file_too_many_and_too_large_ones_are_said_beside_the_field(
     http: httpx.AsyncClient, cast: Cast
 ) -> None:
-    token = cast.tokens["bo"]
-    none = await http.post(FORM, data={"token": token}, files=[("files", ("", b""))])
-    many = await send(http, token, *[HOURS] * 6)
-    large = await send(http, token, b"x" * (UPLOAD_MAX + 1))
+    sent = {"csrf": await enter(http, cast, "bo")}
+    none = await http.post(FORM, data=sent, files=[("files", ("", b""))])
+    many = await send(http, cast, "bo", *[HOURS] * 6)
+    large = await send(http, cast, "bo", b"x" * (UPLOAD_MAX + 1))
     announced = await http.post(
         FORM,
         content=b"",
         headers={"content-type": "multipart/form-data; boundary=x", "content-length": str(2**30)},
     )
-    no_form = await http.post(FORM, data={"token": token})
+    no_form = await http.post(FORM, data=sent)
 
     assert (none.status_code, fault(none, "files")) == (422, "Choose a file")
     assert (many.status_code, fault(many, "files")) == (422, "Choose at most 5 files")
@@ -221,14 +243,15 @@ async def test_files_of_a_stranger_are_never_kept_in_memory(
         return upload
 
     monkeypatch.setattr(page, "receive_upload", watch)
-    await send(http, "tb_" + "x" * 43, b"x" * 100_000)
-    await send(http, cast.tokens["bo"], HOURS)
+    await send(http, cast, "ada", b"x" * 100_000)
+    await send(http, cast, "bo", b"x" * 100_000, csrf="forged")
+    await send(http, cast, "bo", HOURS)
 
-    assert kept == [0, len(HOURS)]
+    assert kept == [0, 0, len(HOURS)]
 
 
 async def test_a_day_that_is_none_is_said_beside_its_field(http: httpx.AsyncClient, cast: Cast) -> None:
-    answer = await send(http, cast.tokens["bo"], HOURS, began="soon")
+    answer = await send(http, cast, "bo", HOURS, began="soon")
 
     assert answer.status_code == 422
     assert fault(answer, "began") == "Write a day such as 2026-03-01, or leave this empty"
@@ -250,9 +273,9 @@ async def test_while_something_long_is_done_the_form_says_so_and_keeps_the_answe
     http: httpx.AsyncClient, cast: Cast, app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.workshop, "wake", lambda: None)
-    await send(http, cast.tokens["bo"], HOURS)
+    await send(http, cast, "bo", HOURS)
 
-    answer = await send(http, cast.tokens["di"], HOURS, days="mdy")
+    answer = await send(http, cast, "di", HOURS, days="mdy")
 
     assert answer.status_code == 409
     assert fault(answer, "files").startswith("Wait: something long is being done")
@@ -450,7 +473,7 @@ async def test_the_page_says_how_far_it_is_and_reads_itself_again(
     http: httpx.AsyncClient, cast: Cast, app: Litestar, monkeypatch: pytest.MonkeyPatch, now: list[datetime]
 ) -> None:
     monkeypatch.setattr(app.state.workshop, "wake", lambda: None)
-    link = (await send(http, cast.tokens["bo"], HOURS)).headers["location"]
+    link = (await send(http, cast, "bo", HOURS)).headers["location"]
 
     waiting = await http.get(link)
     async with cast.house.database.tx(cast.group_id) as tx:
@@ -480,7 +503,7 @@ async def test_stopping_leaves_everything_as_it_was(
 ) -> None:
     wake = app.state.workshop.wake
     app.state.workshop.wake = lambda: None
-    link = (await send(http, cast.tokens["bo"], HOURS)).headers["location"]
+    link = (await send(http, cast, "bo", HOURS)).headers["location"]
     stopped = await press(http, link, "stop", finished)
     app.state.workshop.wake = wake
 
@@ -491,7 +514,7 @@ async def test_stopping_leaves_everything_as_it_was(
 async def test_why_it_could_not_be_looked_at_is_said_in_words(
     http: httpx.AsyncClient, cast: Cast, finished: Any
 ) -> None:
-    answer = await send(http, cast.tokens["ed"], HOURS)
+    answer = await send(http, cast, "ed", HOURS)
     await finished()
 
     page = await http.get(answer.headers["location"])
@@ -505,7 +528,7 @@ async def test_a_lost_worker_is_replaced_when_somebody_looks(
 ) -> None:
     wake = app.state.workshop.wake
     app.state.workshop.wake = lambda: None
-    link = (await send(http, cast.tokens["bo"], HOURS)).headers["location"]
+    link = (await send(http, cast, "bo", HOURS)).headers["location"]
     app.state.workshop.wake = wake
 
     await http.get(link)
@@ -534,13 +557,23 @@ async def test_another_address_leads_nowhere_whatever_is_wrong_with_it(
     for each in wrong:
         for answer in (
             await http.get(f"{FORM}/{each}"),
-            await http.post(f"{FORM}/{each}/post"),
+            await http.post(f"{FORM}/{each}/post", data={"csrf": csrf(http)}),
             await http.get(f"{FORM}/{each}/undo"),
         ):
             assert (answer.status_code, heading(answer)) == (404, "This address does not work"), each
-    elsewhere = await http.get(f"/g/{OTHER_SLUG}/import/{secret}")
-    assert (elsewhere.status_code, heading(elsewhere)) == (404, "This address does not work")
     assert (await http.post(f"{link}/something")).status_code == 404
+    assert (await http.post(f"{link}/post", data={"csrf": "forged"})).status_code == 403
+    elsewhere = await sessions.begin(
+        cast.house, cast.other_group_id, cast.ids["cy"], way="passkey", strong=True, now=datetime.now(UTC)
+    )
+    http.cookies.set(f"timebank-{OTHER_SLUG}", elsewhere.secret, domain="localhost.local", path="/")
+    foreign = await http.get(f"/g/{OTHER_SLUG}/import/{secret}")
+    await enter(http, cast, "di")
+    of_another = await http.get(link)
+    for answer in (foreign, of_another):
+        assert (answer.status_code, heading(answer)) == (404, "This address does not work")
+    http.cookies.clear()
+    assert (await http.get(link)).status_code == 303
     assert await count(cast, "timebank.entries") == 0
 
 
@@ -551,14 +584,32 @@ async def test_the_address_has_the_duties_of_who_handed_the_files_in_as_they_are
 
     await revoke_role(cast.house, cast.group_id, cast.ids["bo"], "steward", now=datetime.now(UTC))
     now[0] = datetime.now(UTC)
-    without_duty = await http.get(link), await http.post(f"{link}/post")
+    signed_out = await http.get(link)
+    await enter(http, cast, "bo")
+    without_duty = await http.get(link), await http.post(f"{link}/post", data={"csrf": csrf(http)})
     await set_state(cast.house, cast.group_id, cast.ids["bo"], "left")
     gone = await http.get(link)
 
     assert [answer.status_code for answer in without_duty] == [403, 403]
-    assert (gone.status_code, heading(gone)) == (404, "This address does not work")
+    for answer in (signed_out, gone):
+        assert answer.headers["location"].startswith(f"/g/{SLUG}/sign-in?next=")
     await finished()
     assert await count(cast, "timebank.entries") == 0
+
+
+async def test_duties_that_wait_are_proved_first_and_then_it_goes_on(
+    http: httpx.AsyncClient, cast: Cast, finished: Any
+) -> None:
+    link = await handed_in(http, cast, finished)
+    made = await sessions.begin(
+        cast.house, cast.group_id, cast.ids["bo"], way="card", strong=False, now=datetime.now(UTC)
+    )
+    http.cookies.set(COOKIE, made.secret, domain="localhost.local", path="/")
+
+    answer = await http.get(link)
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/g/{SLUG}/prove?next={quote(link, safe='')}"
 
 
 async def test_after_a_week_the_address_says_so_and_does_nothing(
@@ -566,9 +617,11 @@ async def test_after_a_week_the_address_says_so_and_does_nothing(
 ) -> None:
     link = await handed_in(http, cast, finished)
     now[0] += timedelta(days=7)
+    await enter(http, cast, "bo", at=now[0])
     assert heading(await http.get(link)) == "Ready to be written"
 
     now[0] += timedelta(days=1)
+    await enter(http, cast, "bo", at=now[0])
 
     assert heading(await http.get(link)) == "The week is over"
     assert heading(await press(http, link, "post", finished)) == "The week is over"
@@ -578,7 +631,7 @@ async def test_after_a_week_the_address_says_so_and_does_nothing(
 async def test_a_language_stays_on_the_way(http: httpx.AsyncClient, cast: Cast, finished: Any) -> None:
     answer = await http.post(
         f"{FORM}?lang=es",
-        data={"token": cast.tokens["bo"], "key": "0" * 32},
+        data={"csrf": await enter(http, cast, "bo"), "key": "0" * 32},
         files=[("files", ("a.csv", HOURS, "text/csv"))],
     )
     await finished()

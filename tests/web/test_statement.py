@@ -1,32 +1,46 @@
-"""The statement to print: the token's owner sees their lines, and nobody else sees anything."""
+"""The statement to print: who is signed in sees their lines, and nobody else sees anything."""
 
 from __future__ import annotations
 
 import html
 import re
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from tests.api.test_exports import CANARY, some_life
 from tests.cast import Stage, cast, house, stage, today
-from timebank.services.tokens import make_token, revoke_token
+from timebank.services import sessions
 
 __all__ = ["cast", "house", "stage", "today"]
 
 PATH = "/g/riverside/statement"
+COOKIE = "timebank-riverside"
 
 
-async def send(stage: Stage, token: str, path: str = PATH, **fields: str) -> httpx.Response:
-    return await stage.http.post(path, data={"token": token, **fields})
+async def enter(stage: Stage, name: str) -> None:
+    """Sign somebody in with this browser."""
+    made = await sessions.begin(
+        stage.cast.house, stage.cast.group_of(name), stage.cast.ids[name], way="card", strong=False,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    stage.http.cookies.set(COOKIE, made.secret, domain="localhost.local", path="/")
+
+
+async def send(stage: Stage, name: str, path: str = PATH, **fields: str) -> httpx.Response:
+    await enter(stage, name)
+    return await stage.http.get(path, params={"from": "", "to": "", **fields})
 
 
 def text_of(answer: httpx.Response) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).replace("\u00a0", " ").split())
 
 
-async def test_the_form_asks_for_a_token_and_days_and_is_kept_by_nobody(stage: Stage) -> None:
+async def test_the_form_asks_for_days_and_is_kept_by_nobody(stage: Stage) -> None:
+    await enter(stage, "ada")
     answer = await stage.http.get(PATH)
 
     assert answer.status_code == 200
@@ -34,19 +48,18 @@ async def test_the_form_asks_for_a_token_and_days_and_is_kept_by_nobody(stage: S
     assert answer.headers["x-robots-tag"] == "noindex, nofollow"
     assert "form-action 'self'" in answer.headers["content-security-policy"]
     assert "set-cookie" not in answer.headers
-    assert re.search(r'<input[^>]* type="password"[^>]* name="token"', answer.text)
     assert re.findall(r'<input[^>]* type="date"[^>]* name="(\w+)"', answer.text) == ["from", "to"]
     assert "<script" not in answer.text
     assert (await stage.http.head(PATH)).status_code == 200
     spanish = await stage.http.get(PATH, params={"lang": "es"})
     assert '<html lang="es">' in spanish.text
-    assert 'action="/g/riverside/statement?lang=es"' in spanish.text
+    assert '<input type="hidden" name="lang" value="es">' in spanish.text
 
 
-async def test_whoever_has_the_token_sees_their_own_statement(stage: Stage, today: str) -> None:
+async def test_whoever_is_signed_in_sees_their_own_statement(stage: Stage, today: str) -> None:
     await some_life(stage, today)
 
-    answer = await send(stage, f" {stage.cast.tokens['ada']} ")
+    answer = await send(stage, "ada")
 
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -71,13 +84,13 @@ async def test_totals_on_the_page_are_those_of_the_statement(stage: Stage, today
     await some_life(stage, today)
     totals = (await stage.get("ada", "/me/statement")).json()["totals"]
 
-    said = text_of(await send(stage, stage.cast.tokens["ada"]))
+    said = text_of(await send(stage, "ada"))
 
     hours, minutes = divmod(totals[0]["given"], 60)
     assert f"hours that you gave {hours} h {minutes} min" in said
     given = re.findall(
         r"<td class=\"n\">(\d+):(\d\d)</td><td class=\"n\"></td>",
-        (await send(stage, stage.cast.tokens["ada"])).text,
+        (await send(stage, "ada")).text,
     )
     assert sum(int(h) * 60 + int(m) for h, m in given) == totals[0]["given"]
 
@@ -85,8 +98,8 @@ async def test_totals_on_the_page_are_those_of_the_statement(stage: Stage, today
 async def test_some_days_only(stage: Stage, today: str) -> None:
     await some_life(stage, today)
 
-    before = await send(stage, stage.cast.tokens["ada"], **{"from": "2026-01-01", "to": "2026-01-02"})
-    exact = await send(stage, stage.cast.tokens["ada"], **{"from": today, "to": today})
+    before = await send(stage, "ada", **{"from": "2026-01-01", "to": "2026-01-02"})
+    exact = await send(stage, "ada", **{"from": today, "to": today})
 
     assert "Nothing of yours is written in these days." in text_of(before)
     assert "From 1 January 2026 to 2 January 2026" in text_of(before)
@@ -94,39 +107,23 @@ async def test_some_days_only(stage: Stage, today: str) -> None:
     assert "In all 2:50 1:00" in text_of(exact)
 
 
-@pytest.mark.parametrize(
-    "token", ["", "x", "tb_" + "A" * 43, "Bearer x", "é" * 46, "tb_" + "A" * 400, "\x00\n"]
-)
-async def test_a_token_that_does_not_hold_brings_the_form_back(stage: Stage, token: str) -> None:
-    answer = await send(stage, token, **{"from": "2026-01-01"})
+async def test_who_is_not_signed_in_here_sees_nothing(stage: Stage) -> None:
+    stranger = await stage.http.get(PATH, params={"from": "2026-01-01"})
+    foreign = await send(stage, "cy")
+    await enter(stage, "ada")
+    elsewhere = await stage.http.get("/g/hillside/statement", params={"from": ""})
 
-    assert answer.status_code == 401
-    assert answer.headers["cache-control"] == "no-store"
-    assert "Paste a token of this group that still holds" in text_of(answer)
-    assert 'aria-invalid="true"' in answer.text
-    assert 'value="2026-01-01"' in answer.text, "what else was written stays"
-    assert not token or len(token) < 3 or html.escape(token) not in answer.text
-
-
-async def test_tokens_of_others_ended_ones_and_those_that_may_not_read_open_nothing(stage: Stage) -> None:
-    from datetime import UTC, datetime
-
-    house, group_id, ada = stage.cast.house, stage.cast.group_id, stage.cast.ids["ada"]
-    ended = await make_token(house, group_id, ada, ("read",), now=datetime.now(UTC))
-    await revoke_token(house, group_id, ended.token_id, now=datetime.now(UTC))
-    blind = await make_token(house, group_id, ada, ("write",), now=datetime.now(UTC))
-
-    for token, status in ((stage.cast.tokens["cy"], 401), (ended.token, 401), (blind.token, 403)):
-        answer = await send(stage, token)
-        assert answer.status_code == status
-        assert "Statement of" not in answer.text
-        assert token not in answer.text
-    answer = await send(stage, stage.cast.tokens["ada"], "/g/hillside/statement")
-    assert answer.status_code == 401
+    for answer in (stranger, foreign, elsewhere):
+        assert answer.status_code == 303
+        assert answer.headers["cache-control"] == "no-store"
+        assert not answer.content
+    assert (
+        stranger.headers["location"]
+        == f"/g/riverside/sign-in?next={quote(f'{PATH}?from=2026-01-01', safe='')}"
+    )
 
 
 async def test_days_that_are_none_are_said_so_in_place(stage: Stage) -> None:
-    ada = stage.cast.tokens["ada"]
     for fields, field, advice in (
         ({"from": "1.2.2026"}, "from", "Write a day such as 2026-03-01"),
         ({"to": '"><script>'}, "to", "Write a day such as 2026-03-01"),
@@ -136,14 +133,13 @@ async def test_days_that_are_none_are_said_so_in_place(stage: Stage) -> None:
             "Choose a last day that is not before the first one",
         ),
     ):
-        answer = await send(stage, ada, **fields)
+        answer = await send(stage, "ada", **fields)
 
         assert answer.status_code == 422, fields
         assert advice in text_of(answer)
         assert f'id="{field}-fault"' in answer.text
         assert f'href="#{field}"' in answer.text
         assert "<script" not in answer.text
-        assert ada not in answer.text
 
 
 async def test_a_page_that_would_be_a_book_says_to_choose_fewer_days(
@@ -152,18 +148,17 @@ async def test_a_page_that_would_be_a_book_says_to_choose_fewer_days(
     await some_life(stage, today)
     monkeypatch.setattr("timebank.web.statement.LINES_SHOWN_MAX", 7)
 
-    answer = await send(stage, stage.cast.tokens["ada"])
+    answer = await send(stage, "ada")
 
     assert answer.status_code == 422
     assert "Choose fewer days" in text_of(answer)
 
 
-async def test_what_is_no_form_and_where_no_group_is(stage: Stage) -> None:
+async def test_where_no_group_is_and_what_is_not_asked_for_like_this(stage: Stage) -> None:
     answers: list[tuple[httpx.Response, int]] = [
-        (await stage.http.post(PATH, json={"token": stage.cast.tokens["ada"]}), 400),
-        (await stage.http.post(PATH, data={"token": "x" * 20_000}), 413),
         (await stage.http.get("/g/nowhere/statement"), 404),
-        (await send(stage, stage.cast.tokens["ada"], "/g/nowhere/statement"), 404),
+        (await send(stage, "ada", "/g/nowhere/statement"), 404),
+        (await stage.http.post(PATH, data={"from": ""}), 405),
     ]
     for answer, status in answers:
         assert answer.status_code == status

@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "verify",
     "member",
     "token",
+    "card",
     "doctor",
     "bench",
 )

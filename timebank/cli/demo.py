@@ -68,7 +68,9 @@ async def prepare_demo(settings: Settings, dsn: Dsn, address: str, *, days: int)
             )
         else:
             facts = await _tell(house, address, now, days)
+        cards = await _cards(house, facts["slug"])
     _write(path, {**facts, "base_url": address, "today": today.isoformat()})
+    _show_cards(address, facts["slug"], cards)
 
 
 async def _tell(house: House, address: str, now: datetime, days: int) -> dict[str, Any]:
@@ -104,6 +106,28 @@ async def _facts(house: House, example: Example) -> dict[str, Any]:
             "entries": example.entries,
         },
     }
+
+
+async def _cards(house: House, slug: str) -> dict[str, str]:
+    """Make a card for one person of each kind; they are used up by signing in, so every start makes new ones."""
+    from timebank.services.cards import make_card
+    from timebank.services.members import find_member
+    from timebank.services.setup import EXAMPLE_PEOPLE
+
+    now, made = datetime.now(UTC), {}
+    group_id = await house.database.group_id(slug)
+    for part, nickname in EXAMPLE_PEOPLE.items():
+        member = await find_member(house, group_id, now=now, nickname=nickname)
+        card = await make_card(house, group_id, member.member_id, made_by=None, now=now)
+        made[f"{nickname}, {part}"] = card.code
+    return made
+
+
+def _show_cards(address: str, slug: str, cards: dict[str, str]) -> None:
+    print(f"Cards that sign in once each at {address}/g/{slug}/sign-in", file=sys.stderr)
+    for who, code in cards.items():
+        print(f"  {code}  {who}", file=sys.stderr)
+    print(flush=True, file=sys.stderr)
 
 
 async def _show_progress(told: int, days: int, doing: str) -> None:

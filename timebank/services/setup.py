@@ -39,7 +39,8 @@ from timebank.rules.set_up import (
     NewPot,
     Terms,
 )
-from timebank.services import example
+from timebank.services import example, sessions
+from timebank.services.cards import make_card
 from timebank.services.groups import create_group
 from timebank.services.members import add_member, find_member
 from timebank.services.tokens import make_token
@@ -130,7 +131,7 @@ class FirstGroup:
 
 @dataclass(frozen=True, slots=True)
 class MadeGroup:
-    """A group that was set up, and the only copy of its first member's token.
+    """A group that was set up, and the only copies of its first member's token and session.
 
     Attributes:
         began_on: First day of its book, in its own time zone.
@@ -144,6 +145,7 @@ class MadeGroup:
     began_on: date
     currency: str
     token: str
+    session: str = ""
 
 
 def check_first_group(
@@ -215,7 +217,9 @@ def two_people_above(currency: str) -> int:
 
 
 async def set_up_group(house: House, token: str, first: FirstGroup, *, host: str, now: datetime) -> MadeGroup:
-    """Make a group and its first member, who is steward and treasurer, and a token for them.
+    """Make a group and its first member, who is steward and treasurer; sign them in, and make a token for them.
+
+    Both duties wait in that session until they set up a passkey or an app.
 
     All ids follow from the link's secret. So whoever is interrupted half-way and tries again goes
     on with the same group, whatever they write the second time, and no link makes two.
@@ -245,8 +249,18 @@ async def set_up_group(house: House, token: str, first: FirstGroup, *, host: str
     except UnknownMember:
         await add_member(house, group_id, first.nickname, now=now, roles=FIRST_ROLES, member_id=member_id)
     made = await make_token(house, group_id, member_id, TOKEN_SCOPES, now=now)
+    session = await sessions.begin(house, group_id, member_id, way="set_up", strong=False, now=now)
     currency = next((unit.code for unit in group.units if unit.kind == "money"), "")
-    return MadeGroup(group_id, member_id, group.slug, group.name, group.began_on, currency, made.token)
+    return MadeGroup(
+        group_id,
+        member_id,
+        group.slug,
+        group.name,
+        group.began_on,
+        currency,
+        made.token,
+        session.secret,
+    )
 
 
 def slug_from(name: str) -> str:
@@ -396,6 +410,24 @@ class ExampleLoader:
             made = await make_token(self._house, group_id, member.member_id, TOKEN_SCOPES, now=now)
             tokens[part] = made.token
         return tokens
+
+    async def make_cards(self) -> dict[str, str]:
+        """Make fresh sign-in cards for people of the example; {what they do there: code}.
+
+        Raises:
+            UnknownGroup: It is not there yet.
+        """
+        state = await self.state()
+        if state.stage != "ready":
+            raise UnknownGroup
+        now = self._clock()
+        group_id = await self._house.database.group_id(state.slug)
+        made = {}
+        for part, nickname in EXAMPLE_PEOPLE.items():
+            member = await find_member(self._house, group_id, now=now, nickname=nickname)
+            card = await make_card(self._house, group_id, member.member_id, made_by=None, now=now)
+            made[part] = card.code
+        return made
 
     async def close(self) -> None:
         """Stop a story that is being told, at the end of a week of it if that is near."""

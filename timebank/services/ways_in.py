@@ -47,3 +47,9 @@ async def names_of(house: House, actor: Actor) -> tuple[str, str]:
         house.keys, actor.group_id, actor.member_id, row.nickname_box
     )
     return name, nickname or ""
+
+
+async def time_zone_of(house: House, group_id: UUID) -> str:
+    """Return the time zone that days of a group are told in."""
+    async with house.database.read(group_id) as tx:
+        return (await groups_store.find_frame(tx, group_id)).time_zone

@@ -205,7 +205,6 @@ class ImportFormPage:
     href: str
     key: str
     faults: tuple[tuple[str, str], ...]
-    token: Answer
     files: Answer
     choices: Choices
     more_open: bool
@@ -216,7 +215,7 @@ class ImportPage:
     """An import, wherever it is on its way.
 
     Attributes:
-        action: Its secret address.
+        action: Its address, which opens for who handed it in.
         kind: Of the newest work: check, post or undo.
         problem: Why what was asked for was not done; empty if nothing went wrong.
         was_stopped: Whether somebody stopped the newest work.

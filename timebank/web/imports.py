@@ -1,4 +1,4 @@
-"""Handlers of the import pages. There are no sessions yet: a token hands files in, a secret address goes on."""
+"""Handlers of the import pages: files are handed in, and whoever did it goes on at an address of its own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 
 from timebank.edge.import_options import NAMES, read_options
 from timebank.edge.problems import status_of
+from timebank.edge.sessions import SignInFirst, check_form
 from timebank.edge.uploads import receive_upload
 from timebank.errors import (
     N_,
@@ -26,19 +27,16 @@ from timebank.errors import (
     JobRunning,
     NeedsRole,
     NotAllowed,
-    NotSignedIn,
     Refusal,
     TooLarge,
     UnknownImport,
     UnknownPage,
 )
-from timebank.i18n import Language, choose_language, language_codes
 from timebank.rules.set_up import TOO_MANY
 from timebank.services import imports as service
 from timebank.services.import_link import link_of, open_link
 from timebank.services.import_report import ImportOptions
 from timebank.services.imports import FILES_MAX, UPLOAD_MAX
-from timebank.services.published import read_public_group
 from timebank.web.forms import Answer, field_text, read_form
 from timebank.web.import_page import (
     ImportClosedPage,
@@ -49,20 +47,20 @@ from timebank.web.import_page import (
     import_page,
     stage_of,
 )
-from timebank.web.pages import render
-from timebank.web.private import PrivatePage
+from timebank.web.inside import Inside, inside
+from timebank.web.private import PrivatePage, go_to
+from timebank.web.sign_in import prove_location
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
-    from timebank.edge.door import Door
+    from timebank.i18n import Language
     from timebank.rules.people import Actor
-    from timebank.rules.publication import PublicGroup
     from timebank.services.imports import Import
     from timebank.services.work import Workshop
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
-_FIELDS: Final = ("token", "files", *NAMES)
+_FIELDS: Final = ("files", *NAMES)
 #: Questions that stand behind "only if it is needed".
 _RARE: Final = frozenset({"categories", "layout", "nearest", "began", "on", "sheet", "column"})
 #: A form that says what all columns of five wide files are.
@@ -74,41 +72,50 @@ _FOR_FORM: Final = frozenset({*NAMES} - {"column"})
 @route("/g/{slug:str}/import", http_method=_READ, include_in_schema=False)
 async def import_form(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show the form that takes files."""
-    group, chosen, query = await _group(request, slug)
-    page = _form_page(group, {}, {}, chosen, query)
-    return PrivatePage(render("import.html", page, chosen), chosen)
+    here = await inside(request, slug)
+    return here.page("import.html", _form_page(here, {}, {}))
 
 
 @post("/g/{slug:str}/import", include_in_schema=False)
 async def hand_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Take files in, and go to the address that says what is in them; or show the form again with what is wrong."""
-    group, chosen, query = await _group(request, slug)
+    here = await inside(request, slug)
     fields: Mapping[str, list[str]] = {}
-    door: Door = request.app.state.door
-    visitor = _Visitor(door, slug)
+    door = here.door
+
+    async def is_welcome(fields: Mapping[str, list[str]]) -> bool:
+        """Say whether files that follow are worth keeping."""
+        try:
+            check_form(request, here.visitor, fields)
+            _check_duty(here.actor)
+        except NotAllowed:
+            return False
+        return True
+
     try:
         upload = await receive_upload(
             request.receive,
             content_type=request.headers.get("content-type", ""),
             announced=request.headers.get("content-length", ""),
             size_max=UPLOAD_MAX,
-            admit=visitor.is_welcome,
+            admit=is_welcome,
         )
         fields = upload.fields
-        actor = await visitor.actor(fields)
+        check_form(request, here.visitor, fields)
+        _check_duty(here.actor)
         if len(upload.files) > FILES_MAX:
             raise FieldInvalid(field="files", why=TOO_MANY)
         options = read_options({name: values for name, values in fields.items() if name in _FOR_FORM})
-        import_id = _import_id(actor, fields, upload.files, options)
-        await service.hand_in(door.house, actor, upload.files, options, import_id=import_id, now=door.clock())
-    except (NotAllowed, FieldInvalid, TooLarge, JobRunning) as refusal:
-        advice = {_field_of(refusal): _advice(refusal, chosen)}
+        import_id = _import_id(here.actor, fields, upload.files, options)
+        await service.hand_in(
+            door.house, here.actor, upload.files, options, import_id=import_id, now=door.clock()
+        )
+    except (NeedsRole, FieldInvalid, TooLarge, JobRunning) as refusal:
+        advice = {_field_of(refusal): _advice(refusal, here.chosen)}
         status = 422 if isinstance(refusal, FieldInvalid) else status_of(refusal)
-        page = _form_page(group, fields, advice, chosen, query)
-        return PrivatePage(render("import.html", page, chosen), chosen, status=status)
+        return here.page("import.html", _form_page(here, fields, advice), status=status)
     _workshop(request).wake()
-    location = f"/g/{slug}/import/{link_of(door.house, actor.group_id, import_id)}{query}"
-    return PrivatePage(b"", chosen, status=303, location=location)
+    return here.go(f"/import/{link_of(door.house, here.actor.group_id, import_id)}")
 
 
 @route("/g/{slug:str}/import/{link:str}", http_method=_READ, include_in_schema=False)
@@ -144,7 +151,7 @@ async def ask_before_undo(
         lines=here.chosen.number(count),
         count=count,
     )
-    return PrivatePage(render("import_undo.html", page, here.chosen), here.chosen)
+    return here.within.page("import_undo.html", page)
 
 
 @post("/g/{slug:str}/import/{link:str}/{act:str}", include_in_schema=False)
@@ -155,6 +162,7 @@ async def act_on_import(
     if act not in _ACTS:
         raise UnknownPage
     here = await _Here.find(request, slug, link)
+    check_form(request, here.within.visitor, await _match_form(request))
     if here.found is None:
         return here.closed()
     if here.stage == "expired":
@@ -189,70 +197,49 @@ _ACTS: Final = frozenset({"check", "options", "post", "undo", "stop", "drop"})
 # ---------------------------------------------------------------- who is asking
 
 
-class _Visitor:
-    """Whoever sends the form, known by the token in it once that came."""
-
-    def __init__(self, door: Door, slug: str) -> None:
-        self._door = door
-        self._slug = slug
-
-    async def is_welcome(self, fields: Mapping[str, list[str]]) -> bool:
-        """Say whether files that follow are worth keeping."""
-        try:
-            await self.actor(fields)
-        except NotAllowed:
-            return False
-        return True
-
-    async def actor(self, fields: Mapping[str, list[str]]) -> Actor:
-        """Return who they are.
-
-        Raises:
-            NotSignedIn, NeedsScope, NeedsRole
-        """
-        token = field_text(fields, "token").strip().encode()
-        actor = await self._door.keeper.actor(self._slug, [b"Bearer " + token])
-        actor.require_scope("write")
-        actor.require_role("steward", "treasurer")
-        return actor
+def _check_duty(actor: Actor) -> None:
+    actor.require_role("steward", "treasurer")
 
 
 class _Here:
-    """An import behind its secret address, and what its pages need to know of the request.
+    """An import at its own address, and what its pages need to know of the request.
 
     Attributes:
-        found: None where the address leads nowhere.
+        found: None where the address leads nowhere, or not for whoever is signed in.
     """
 
-    def __init__(
-        self, request: Request[Any, Any, Any], group: PublicGroup, chosen: Language, query: str, link: str
-    ) -> None:
-        self.door: Door = request.app.state.door
-        self.group = group
-        self.chosen = chosen
-        self.query = query
-        self.action = f"/g/{group.slug}/import/{link}"
-        self.href = f"/g/{group.slug}{query}"
-        self.actor: Actor
+    def __init__(self, within: Inside, link: str) -> None:
+        self.within = within
+        self.door = within.door
+        self.group = within.group
+        self.chosen = within.chosen
+        self.query = within.query
+        self.actor = within.actor
+        self.action = f"/g/{within.group.slug}/import/{link}"
+        self.href = within.href
         self.import_id: UUID
         self.found: Import | None = None
 
     @classmethod
     async def find(cls, request: Request[Any, Any, Any], slug: str, link: str) -> _Here:
-        """Open the address.
+        """Open the address, for who handed the import in.
 
         Raises:
-            NeedsRole: Who handed the import in has no duty any more.
+            NeedsRole: They have no duty any more.
+            SignInFirst: Nobody is signed in, or their duties wait for a proof.
         """
-        group, chosen, query = await _group(request, slug)
-        here = cls(request, group, chosen, query, link)
-        group_id = await here.door.keeper.group_id(slug)
+        here = cls(await inside(request, slug), link)
         house, now = here.door.house, here.door.clock()
         try:
-            here.actor, here.import_id = await open_link(house, group_id, link, now=now)
-            here.found = await service.find_import(house, here.actor, here.import_id)
+            owner, here.import_id = await open_link(house, here.actor.group_id, link, now=now)
+            if owner.member_id == here.actor.member_id:
+                here.found = await service.find_import(house, here.actor, here.import_id)
         except UnknownImport:
             here.found = None
+        except NeedsRole:
+            if here.within.visitor.duties_wait:
+                raise SignInFirst(prove_location(here.within, f"/import/{link}")) from None
+            raise
         return here
 
     @property
@@ -281,27 +268,16 @@ class _Here:
             faults={_field_of(refusal): said} if refusal else None,
         )
         status = status_of(refusal) if refusal else 200
-        return PrivatePage(render("import_state.html", page, self.chosen), self.chosen, status=status)
+        return self.within.page("import_state.html", page, status=status)
 
     def go(self) -> PrivatePage:
         """Return the way back to the page of the import."""
-        return PrivatePage(b"", self.chosen, status=303, location=f"{self.action}{self.query}")
+        return go_to(f"{self.action}{self.query}")
 
     def closed(self) -> PrivatePage:
         """Return the page of an address that leads nowhere."""
         page = ImportClosedPage(self.group.name, self.href, f"/g/{self.group.slug}/import{self.query}")
-        return PrivatePage(render("import_closed.html", page, self.chosen), self.chosen, status=404)
-
-
-async def _group(request: Request[Any, Any, Any], slug: str) -> tuple[PublicGroup, Language, str]:
-    """Return the group, the language of an answer, and ``?lang=`` with it if the address named it."""
-    group = (await read_public_group(request.app.state.database, slug)).group
-    explicit = request.query_params.get("lang")
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(
-        explicit=known, accept_language=request.headers.get("accept-language"), group=group.languages
-    )
-    return group, chosen, f"?lang={known}" if known else ""
+        return self.within.page("import_closed.html", page, status=404)
 
 
 # ---------------------------------------------------------------- doing
@@ -365,19 +341,13 @@ async def _match_form(request: Request[Any, Any, Any]) -> Mapping[str, list[str]
 def _field_of(refusal: Refusal) -> str:
     if isinstance(refusal, FieldInvalid):
         return str(refusal.params["field"])
-    return "token" if isinstance(refusal, NotAllowed) else "files"
+    return "files"
 
 
 def _advice(refusal: Refusal, chosen: Language) -> str:
     """Return what to do about a refusal, for the summary and beside the field alike."""
-    if isinstance(refusal, NotSignedIn):
-        return chosen.say(N_("Paste a token of this group that still holds"))
     if isinstance(refusal, NeedsRole):
-        return chosen.say(
-            N_("Use the token of a steward, for hours and people, or of a treasurer, for money")
-        )
-    if isinstance(refusal, NotAllowed):
-        return chosen.say(N_("Use a token that may write; this one may not"))
+        return chosen.say(N_("Hours and people are brought in by a steward, money by a treasurer"))
     if isinstance(refusal, TooLarge):
         return chosen.say(
             N_("Choose smaller files: all together have at most %(count)s MB"),
@@ -397,24 +367,16 @@ def _advice(refusal: Refusal, chosen: Language) -> str:
     return chosen.refusal(refusal)
 
 
-def _form_page(
-    group: PublicGroup,
-    fields: Mapping[str, list[str]],
-    faults: Mapping[str, str],
-    chosen: Language,
-    query: str,
-) -> ImportFormPage:
+def _form_page(here: Inside, fields: Mapping[str, list[str]], faults: Mapping[str, str]) -> ImportFormPage:
     written = {name: field_text(fields, name) for name in _FOR_FORM & fields.keys()}
     return ImportFormPage(
-        name=group.name,
-        action=f"/g/{group.slug}/import{query}",
-        href=f"/g/{group.slug}{query}",
+        name=here.group.name,
+        action=here.path("/import"),
+        href=here.href,
         key=field_text(fields, "key") or secrets.token_hex(16),
         faults=tuple((field, faults[field]) for field in _FIELDS if field in faults),
-        # Whatever was typed there may be a token of somebody: it is never sent back.
-        token=Answer("", faults.get("token", "")),
         files=Answer("", faults.get("files", "")),
-        choices=choices_of(ImportOptions(), chosen, written=written, faults=faults),
+        choices=choices_of(ImportOptions(), here.chosen, written=written, faults=faults),
         more_open=bool(_RARE & faults.keys())
         or any(written.get(name) not in {None, "", "refuse", "false"} for name in _RARE),
     )

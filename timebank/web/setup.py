@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from timebank.edge.sessions import host_of, origin_of, refuse_other_sites, set_cookie
 from timebank.errors import (
     N_,
     FieldInvalid,
-    NotAllowed,
     Refusal,
     SlugTaken,
     UnknownPage,
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from timebank.services.setup import ExampleState, MadeGroup, SetUpDesk
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
-_HOST: Final = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?", re.ASCII)
 
 # What to do about a field, in the words of the person who fills it in.
 _ADVICE: Final[Mapping[tuple[str, str], str]] = {
@@ -161,12 +158,17 @@ class SetUpPage:
 
 @dataclass(frozen=True, slots=True)
 class SetUpDonePage:
-    """A group that is there now, with the token of its first member, shown this once."""
+    """A group that is there now, with the token of its first member, shown this once.
+
+    Attributes:
+        ways_in_href: Where they set up a passkey or an app; empty if they are not signed in.
+    """
 
     name: str
     slug: str
     href: str
     past_href: str
+    ways_in_href: str
     token: str
     currency: str
     curl: str
@@ -182,6 +184,8 @@ class SetUpExamplePage:
         can_set_up: Whether the link still opens the form.
         part: (days told, days in all) as this language writes numbers.
         tokens: (what they do there, token); only right after they were made.
+        cards: The same with sign-in cards.
+        sign_in_href: Where a card is typed in.
         curl: How to use one of them.
     """
 
@@ -193,6 +197,8 @@ class SetUpExamplePage:
     is_closing: bool
     problem: str
     tokens: tuple[tuple[str, str], ...]
+    cards: tuple[tuple[str, str], ...]
+    sign_in_href: str
     curl: str
 
 
@@ -224,18 +230,20 @@ async def set_up(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIA
     desk = _desk(request)
     if not desk.knows(token):
         return _closed(chosen)
-    _refuse_other_sites(request)
+    refuse_other_sites(request.app.state.door, request.scope["headers"])
     written = _first_group(await read_form(request))
     first, faults = check_first_group(written, languages_known=language_codes())
     if not faults:
         try:
-            made = await desk.set_up(token, first, host=_book_host(request))
+            made = await desk.set_up(token, first, host=host_of(request))
         except SlugTaken as refusal:
             faults = {"slug": refusal}
         except UnknownPage:
             return _closed(chosen)
         else:
-            return PrivatePage(render("setup_done.html", _done_page(request, made, query), chosen), chosen)
+            body = render("setup_done.html", _done_page(request, made, query), chosen)
+            cookies = set_cookie(request, made.slug, made.session) if made.session else ()
+            return PrivatePage(body, chosen, cookies=cookies)
     page = _form_page(request, token, first, faults, chosen, query, await desk.example.state())
     return PrivatePage(render("setup.html", page, chosen), chosen, status=422)
 
@@ -247,7 +255,7 @@ async def example_page(request: Request[Any, Any, Any], token: FromPath[str]) ->
     desk = _desk(request)
     if not desk.knows(token):
         return _closed(chosen)
-    page = _example_page(request, token, await desk.example.state(), {}, chosen, query)
+    page = _example_page(request, token, await desk.example.state(), {}, {}, chosen, query)
     return PrivatePage(render("setup_example.html", page, chosen), chosen)
 
 
@@ -258,8 +266,8 @@ async def load_example(request: Request[Any, Any, Any], token: FromPath[str]) ->
     desk = _desk(request)
     if not desk.knows(token):
         return _closed(chosen)
-    _refuse_other_sites(request)
-    await desk.example.start(host=_book_host(request))
+    refuse_other_sites(request.app.state.door, request.scope["headers"])
+    await desk.example.start(host=host_of(request))
     return PrivatePage(b"", chosen, status=303, location=f"/setup/{token}/example{query}")
 
 
@@ -270,9 +278,9 @@ async def make_example_tokens(request: Request[Any, Any, Any], token: FromPath[s
     desk = _desk(request)
     if not desk.knows(token):
         return _closed(chosen)
-    _refuse_other_sites(request)
-    tokens = await desk.example.make_tokens()
-    page = _example_page(request, token, await desk.example.state(), tokens, chosen, query)
+    refuse_other_sites(request.app.state.door, request.scope["headers"])
+    tokens, cards = await desk.example.make_tokens(), await desk.example.make_cards()
+    page = _example_page(request, token, await desk.example.state(), tokens, cards, chosen, query)
     return PrivatePage(render("setup_example.html", page, chosen), chosen)
 
 
@@ -293,28 +301,6 @@ def _desk(request: Request[Any, Any, Any]) -> SetUpDesk:
     return desk
 
 
-def _refuse_other_sites(request: Request[Any, Any, Any]) -> None:
-    """Refuse a form that another site sent, where the browser says so.
-
-    The address is a secret that no other site knows; this is the second lock. Pages here are sent
-    without a referrer, so an honest browser may say ``Origin: null``.
-
-    Raises:
-        NotAllowed: It came from somewhere else.
-    """
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        if site not in {"same-origin", "none"}:
-            raise NotAllowed
-        return
-    origin = request.headers.get("origin", "null")
-    if origin == "null":
-        return
-    ours = {urlsplit(_desk(request).origin).netloc, request.headers.get("host", "")} - {""}
-    if urlsplit(origin).netloc not in ours:
-        raise NotAllowed
-
-
 def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
     return FirstGroup(
         name=field_text(fields, "name"),
@@ -331,18 +317,6 @@ def _first_answers(chosen: Language) -> FirstGroup:
     zone = server_time_zone()
     others = tuple(code for code in language_codes() if code != chosen.code)
     return FirstGroup("", "", zone, currency_of(zone), (chosen.code, *others), "")
-
-
-def _book_host(request: Request[Any, Any, Any]) -> str:
-    """Return the first part of a book's name: what the operator said, else what the browser typed."""
-    said = urlsplit(_desk(request).origin).netloc
-    typed = request.headers.get("host", "").lower()
-    return said or (typed if _HOST.fullmatch(typed) else "localhost")
-
-
-def _origin(request: Request[Any, Any, Any]) -> str:
-    """Return what people type to get here, without a slash at the end."""
-    return _desk(request).origin or f"{request.url.scheme}://{_book_host(request)}"
 
 
 def _language(request: Request[Any, Any, Any]) -> tuple[Language, str]:
@@ -390,8 +364,8 @@ def _form_page(
         time_zones=_time_zones(written.time_zone, chosen),
         language_choices=_language_choices(written.languages, chosen),
         currencies=_CURRENCIES,
-        group_address=f"{_book_host(request)}/g/",
-        book_host=_book_host(request),
+        group_address=f"{host_of(request)}/g/",
+        book_host=host_of(request),
         book_host_is_sure=bool(_desk(request).origin),
         hours_rules=rules_in_words(rules.pots[0].terms.as_json(), Unit(MINUTES, "time", 0), chosen),
         money_rules=rules_in_words(money.terms.as_json(), Unit(money.unit, "money", 2), chosen)
@@ -424,7 +398,7 @@ def _done_page(request: Request[Any, Any, Any], made: MadeGroup, query: str) -> 
     # The day on which its book began: a good day in the group's own time zone, whatever it is here.
     today = made.began_on.isoformat()
     curl = (
-        f"curl {_origin(request)}/api/v1/groups/{made.slug}/hours \\\n"
+        f"curl {origin_of(request)}/api/v1/groups/{made.slug}/hours \\\n"
         f"  -H 'Authorization: Bearer {made.token}' \\\n"
         "  -H 'Content-Type: application/json' \\\n"
         "  -H 'Idempotency-Key: my-first-hour' \\\n"
@@ -441,6 +415,7 @@ def _done_page(request: Request[Any, Any, Any], made: MadeGroup, query: str) -> 
         slug=made.slug,
         href=f"/g/{made.slug}{query}",
         past_href=f"/g/{made.slug}/import{query}",
+        ways_in_href=f"/g/{made.slug}/me/ways-in{query}" if made.session else "",
         token=made.token,
         currency=made.currency,
         curl=curl,
@@ -454,11 +429,12 @@ def _example_page(
     token: str,
     state: ExampleState,
     tokens: Mapping[str, str],
+    cards: Mapping[str, str],
     chosen: Language,
     query: str,
 ) -> SetUpExamplePage:
     curl = (
-        f"curl {_origin(request)}/api/v1/groups/{state.slug}/me/statement \\\n"
+        f"curl {origin_of(request)}/api/v1/groups/{state.slug}/me/statement \\\n"
         f"  -H 'Authorization: Bearer {tokens['member']}'"
         if tokens
         else ""
@@ -473,6 +449,8 @@ def _example_page(
         is_closing=state.days - state.told <= state.days % 7,
         problem=chosen.refusal(state.problem) if state.problem else "",
         tokens=tuple(tokens.items()),
+        cards=tuple(cards.items()),
+        sign_in_href=f"/g/{state.slug}/sign-in{query}",
         curl=curl,
     )
 

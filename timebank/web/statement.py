@@ -1,4 +1,4 @@
-"""A member's statement as a page to print. There are no sessions yet: the token comes with the form."""
+"""A member's statement as a page to print."""
 
 from __future__ import annotations
 
@@ -10,29 +10,25 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
-from litestar import Request, post, route
+from litestar import Request, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.edge.days import read_day
 from timebank.edge.problems import status_of
-from timebank.errors import N_, FieldInvalid, NotAllowed, NotSignedIn, Refusal, TooLarge
-from timebank.i18n import Language, choose_language, language_codes
+from timebank.errors import N_, FieldInvalid, Refusal, TooLarge
+from timebank.i18n import Language
 from timebank.ledger.units import HOURS, MINUTES, Unit
 from timebank.services.export import ENDS_BEFORE
 from timebank.services.own_data import OwnStatement, counts, read_own_statement
-from timebank.services.published import read_public_group
-from timebank.web.forms import Answer, field_text, read_form
-from timebank.web.pages import render
-from timebank.web.private import PrivatePage
+from timebank.web.forms import Answer, field_text
+from timebank.web.inside import Inside, inside
 from timebank.web.words import Amounts, category_in_words, kind_in_words
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
-    from timebank.edge.door import Door
-    from timebank.rules.publication import PublicGroup
     from timebank.services.own_data import DatedLine
     from timebank.services.statement import Line
 
@@ -57,25 +53,25 @@ _ASK_STATES: Final = {
     "expired": N_("no longer needed"),
     "cancelled": N_("taken back"),
 }
-_FIELDS: Final = ("token", "from", "to")
+_FIELDS: Final = ("from", "to")
 
 
 @dataclass(frozen=True, slots=True)
 class StatementFormPage:
-    """The form that asks for a token and for days.
+    """The form that asks for days.
 
     Attributes:
-        action: Where it goes, with the language if the address named one.
+        action: Where it goes.
+        lang: The language, if the address named one.
         href: The group's page.
         faults: (field, what to do about it) in the order of the form.
-        token: Its value is always empty.
     """
 
     name: str
     action: str
+    lang: str
     href: str
     faults: tuple[tuple[str, str], ...]
-    token: Answer
     first: Answer
     last: Answer
 
@@ -157,53 +153,33 @@ class StatementPage:
 
 
 @route("/g/{slug:str}/statement", http_method=_READ, include_in_schema=False)
-async def statement_form(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
-    """Show the form."""
-    group, chosen, query = await _group(request, slug)
-    return PrivatePage(render("statement_form.html", _form_page(group, {}, {}, query), chosen), chosen)
-
-
-@post("/g/{slug:str}/statement", include_in_schema=False)
 async def statement_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
-    """Show the statement of whoever has this token, or the form again with what is wrong."""
-    group, chosen, query = await _group(request, slug)
-    fields = await read_form(request)
+    """Show the form, the statement for the days it names, or the form again with what is wrong."""
+    here = await inside(request, slug)
+    query = request.query_params
+    said = {name: [query[name]] for name in _FIELDS if name in query}
+    if not said:
+        return here.page("statement_form.html", _form_page(here, {}, {}))
     try:
-        statement = await _read_statement(request, slug, fields)
-    except (NotAllowed, FieldInvalid, TooLarge) as refusal:
-        page = _form_page(group, fields, {_field_of(refusal): _advice(refusal, chosen)}, query)
+        statement = await _read_statement(here, said)
+    except (FieldInvalid, TooLarge) as refusal:
+        page = _form_page(here, said, {_field_of(refusal): _advice(refusal, here.chosen)})
         status = 422 if isinstance(refusal, TooLarge) else status_of(refusal)
-        return PrivatePage(render("statement_form.html", page, chosen), chosen, status=status)
-    page_of = _statement_page(statement, chosen, query)
-    return PrivatePage(render("statement.html", page_of, chosen), chosen)
+        return here.page("statement_form.html", page, status=status)
+    return here.page("statement.html", _statement_page(statement, here.chosen, here.query))
 
 
-STATEMENT_PAGES: Final[list[HTTPRouteHandler]] = [statement_form, statement_page]
+STATEMENT_PAGES: Final[list[HTTPRouteHandler]] = [statement_page]
 
 
 # ---------------------------------------------------------------- requests
 
 
-async def _group(request: Request[Any, Any, Any], slug: str) -> tuple[PublicGroup, Language, str]:
-    """Return the group, the language of an answer, and ``?lang=`` with it if the address named it."""
-    group = (await read_public_group(request.app.state.database, slug)).group
-    explicit = request.query_params.get("lang")
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(
-        explicit=known, accept_language=request.headers.get("accept-language"), group=group.languages
-    )
-    return group, chosen, f"?lang={known}" if known else ""
-
-
-async def _read_statement(
-    request: Request[Any, Any, Any], slug: str, fields: Mapping[str, list[str]]
-) -> OwnStatement:
-    door: Door = request.app.state.door
+async def _read_statement(here: Inside, fields: Mapping[str, list[str]]) -> OwnStatement:
     first = read_day(field_text(fields, "from").strip(), field="from")
     last = read_day(field_text(fields, "to").strip(), field="to")
-    token = field_text(fields, "token").strip().encode()
-    actor = await door.keeper.actor(slug, [b"Bearer " + token])
-    statement = await read_own_statement(door.house, actor, first=first, last=last, now=door.clock())
+    door = here.door
+    statement = await read_own_statement(door.house, here.actor, first=first, last=last, now=door.clock())
     if len(statement.lines) > LINES_SHOWN_MAX:
         raise TooLarge(limit=LINES_SHOWN_MAX)
     return statement
@@ -212,15 +188,11 @@ async def _read_statement(
 def _field_of(refusal: Refusal) -> str:
     if isinstance(refusal, FieldInvalid):
         return str(refusal.params["field"])
-    return "from" if isinstance(refusal, TooLarge) else "token"
+    return "from"
 
 
 def _advice(refusal: Refusal, chosen: Language) -> str:
     """Return what to do about a refusal, for the summary and beside the field alike."""
-    if isinstance(refusal, NotSignedIn):
-        return chosen.say(N_("Paste a token of this group that still holds"))
-    if isinstance(refusal, NotAllowed):
-        return chosen.say(N_("Use a token that may read; this one may not"))
     if isinstance(refusal, TooLarge):
         return chosen.say(N_("Choose fewer days: these have more lines than a page shows"))
     if refusal.params.get("why") == ENDS_BEFORE:
@@ -231,16 +203,13 @@ def _advice(refusal: Refusal, chosen: Language) -> str:
 # ---------------------------------------------------------------- pages
 
 
-def _form_page(
-    group: PublicGroup, fields: Mapping[str, list[str]], faults: Mapping[str, str], query: str
-) -> StatementFormPage:
+def _form_page(here: Inside, fields: Mapping[str, list[str]], faults: Mapping[str, str]) -> StatementFormPage:
     return StatementFormPage(
-        name=group.name,
-        action=f"/g/{group.slug}/statement{query}",
-        href=f"/g/{group.slug}{query}",
+        name=here.group.name,
+        action=f"/g/{here.group.slug}/statement",
+        lang=here.chosen.code if here.query else "",
+        href=here.href,
         faults=tuple((field, faults[field]) for field in _FIELDS if field in faults),
-        # Whatever was typed there may be a token of somebody: it is never sent back.
-        token=Answer("", faults.get("token", "")),
         first=Answer(field_text(fields, "from"), faults.get("from", "")),
         last=Answer(field_text(fields, "to"), faults.get("to", "")),
     )

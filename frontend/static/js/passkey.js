@@ -20,7 +20,7 @@ async function answer(form) {
       form.dataset.passkey === "create"
         ? await navigator.credentials.create(options)
         : await navigator.credentials.get(options);
-    form.elements["passkey"].value = JSON.stringify(written(credential));
+    form.querySelector("[data-answer]").value = JSON.stringify(written(credential));
     form.submit();
   } catch {
     button.disabled = false;

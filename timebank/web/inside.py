@@ -1,0 +1,146 @@
+"""What every page for somebody who is signed in has: the group, the language, who they are, and the way to send forms.
+
+A handler begins with ``here = await inside(request, slug)``, or for a form with
+``here, fields = await received(request, slug)``, which also refuses what no page of ours sent. It ends with
+``here.page("template.html", view)`` or ``here.go("/me/ways-in")``. Templates find ``me`` beside ``page``:
+``parts.head(page.name, page.href, me)`` is the head with a way out, ``form.csrf(me)`` belongs into every form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from timebank.edge.sessions import check_form, demand_visitor
+from timebank.i18n import Language, choose_language, language_codes
+from timebank.services.published import read_public_group
+from timebank.web.forms import FORM_MAX, read_form
+from timebank.web.pages import render
+from timebank.web.private import PrivatePage, go_to
+
+if TYPE_CHECKING:
+    from litestar import Request
+
+    from timebank.edge.door import Door
+    from timebank.edge.sessions import Visitor
+    from timebank.rules.people import Actor
+    from timebank.rules.publication import PublicGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Whoever reads the page, as templates need them.
+
+    Attributes:
+        csrf: For every form.
+        sign_out: Where the form that signs out goes.
+        ways_in: The page with one's own ways in.
+        duties_wait: Whether there are duties that wait for a proof.
+        prove: Where that proof is given.
+    """
+
+    csrf: str
+    sign_out: str
+    ways_in: str
+    duties_wait: bool
+    prove: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Somebody who is signed in, in one group, reading in one language.
+
+    Attributes:
+        query: ``?lang=es`` if the address named a language, else empty.
+    """
+
+    door: Door
+    group: PublicGroup
+    chosen: Language
+    query: str
+    visitor: Visitor
+
+    @property
+    def actor(self) -> Actor:
+        """Who they are, with the duties that the session carries."""
+        return self.visitor.actor
+
+    @property
+    def href(self) -> str:
+        """The group's public page."""
+        return self.path("")
+
+    @property
+    def me(self) -> Me:
+        """What templates need to know of the reader."""
+        return Me(
+            csrf=self.visitor.csrf,
+            sign_out=self.path("/sign-out"),
+            ways_in=self.path("/me/ways-in"),
+            duties_wait=bool(self.visitor.duties_wait),
+            prove=self.path("/prove"),
+        )
+
+    def path(self, below: str) -> str:
+        """Return an address of the group in the language of this page, such as ``/g/riverside/me?lang=es``."""
+        return f"/g/{self.group.slug}{below}{self.query}"
+
+    def page(
+        self,
+        template: str,
+        page: object,
+        *,
+        status: int = 200,
+        cookies: tuple[tuple[bytes, bytes], ...] = (),
+        with_script: bool = False,
+    ) -> PrivatePage:
+        """Return a page for this reader."""
+        body = render(template, page, self.chosen, me=self.me)
+        return PrivatePage(body, self.chosen, status=status, cookies=cookies, with_script=with_script)
+
+    def go(self, below: str, *, cookies: tuple[tuple[bytes, bytes], ...] = ()) -> PrivatePage:
+        """Return the way to another page of the group, after a form was taken."""
+        return go_to(self.path(below), cookies=cookies)
+
+
+async def inside(request: Request[Any, Any, Any], slug: str) -> Inside:
+    """Return who is signed in and where.
+
+    Raises:
+        SignInFirst: Nobody is. Let it pass: the application sends them to the sign-in page.
+        UnknownGroup: There is no group at this address.
+    """
+    group, chosen, query = await group_and_language(request, slug)
+    return Inside(request.app.state.door, group, chosen, query, await demand_visitor(request))
+
+
+async def received(
+    request: Request[Any, Any, Any], slug: str, *, size_max: int = FORM_MAX, fields_max: int = 40
+) -> tuple[Inside, Mapping[str, list[str]]]:
+    """Return who is signed in and what they sent.
+
+    Raises:
+        SignInFirst, UnknownGroup: See inside.
+        FormNotOurs: No page of ours that this session was shown sent it.
+        TooLarge, MalformedBody: See forms.read_form.
+    """
+    here = await inside(request, slug)
+    fields = await read_form(request, size_max=size_max, fields_max=fields_max)
+    check_form(request, here.visitor, fields)
+    return here, fields
+
+
+async def group_and_language(request: Request[Any, Any, Any], slug: str) -> tuple[PublicGroup, Language, str]:
+    """Return the group, the language of an answer, and ``?lang=`` with it if the address named it.
+
+    Raises:
+        UnknownGroup: There is no group at this address.
+    """
+    group = (await read_public_group(request.app.state.database, slug)).group
+    explicit = request.query_params.get("lang")
+    known = explicit if explicit in language_codes() else None
+    chosen = choose_language(
+        explicit=known, accept_language=request.headers.get("accept-language"), group=group.languages
+    )
+    return group, chosen, f"?lang={known}" if known else ""
