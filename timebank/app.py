@@ -25,6 +25,7 @@ from timebank.services.house import House, open_house
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
+from timebank.web.home import HOME_PAGES
 from timebank.web.imports import IMPORT_PAGES
 from timebank.web.log import LOG_PAGES
 from timebank.web.private import go_to
@@ -76,6 +77,7 @@ def build_app(
             *SET_UP_PAGES,
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,
+            *HOME_PAGES,
             *LOG_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
