@@ -206,6 +206,13 @@ class KeyMissing(Malformed):
     message = N_("This request needs an Idempotency-Key, so that sending it twice does nothing twice.")
 
 
+class KeyNotIssued(Malformed):
+    """Somebody without an account sent a key that did not come with the form."""
+
+    code = "key_not_issued"
+    message = N_("Open the form once more: the key that came with this request is not its own.")
+
+
 class KeyReused(Malformed):
     """A key was used before, by the same actor, for a different request."""
 
@@ -309,6 +316,13 @@ class WrongMethod(Malformed):
 # ---------------------------------------------------------------- unknown
 
 
+class MemberNotFound(Unknown):
+    """An address or a search names a member who is not in this group, or no longer."""
+
+    code = "member_not_found"
+    message = N_("There is no such member in this group.")
+
+
 class UnknownAccount(Unknown):
     """An account number that is not in this book."""
 
@@ -372,11 +386,25 @@ class UnknownImport(Unknown):
     message = N_("There is no such import in this group.")
 
 
+class UnknownInvitation(Unknown):
+    """An invitation that is not there, or whose secret is another."""
+
+    code = "unknown_invitation"
+    message = N_("There is no such invitation, or it does not work any more.")
+
+
 class UnknownJob(Unknown):
     """Long work that is not there, or not this actor's to see."""
 
     code = "unknown_job"
     message = N_("There is no such work in this group.")
+
+
+class UnknownJoinRequest(Unknown):
+    """A request to join that is not there, or whose secret is another."""
+
+    code = "unknown_join_request"
+    message = N_("There is no such request to join.")
 
 
 class UnknownMember(Unknown):
@@ -407,18 +435,25 @@ class UnknownPot(Unknown):
     message = N_("This group has no pot %(pot)s.")
 
 
-class UnknownProposal(Unknown):
-    """A proposal that is not there, or not this actor's to see."""
-
-    code = "unknown_proposal"
-    message = N_("There is no such proposal in this group.")
-
-
 class UnknownSession(Unknown):
     """This member has no session with this id that still holds."""
 
     code = "unknown_session"
     message = N_("There is no such session, or it has ended.")
+
+
+class UnknownStandIn(Unknown):
+    """A stand-in tie that is not there, or not this actor's to see."""
+
+    code = "unknown_stand_in"
+    message = N_("There is no such stand-in in this group.")
+
+
+class UnknownProposal(Unknown):
+    """A proposal that is not there, or not this actor's to see."""
+
+    code = "unknown_proposal"
+    message = N_("There is no such proposal in this group.")
 
 
 class UnknownToken(Unknown):
@@ -454,6 +489,13 @@ class FormNotOurs(NotAllowed):
     message = N_("This did not come from a page of ours, or the page was too old. Open it again.")
 
 
+class MayNotGive(NotAllowed):
+    """A duty that this actor cannot give to anybody or take away."""
+
+    code = "may_not_give"
+    message = N_("You cannot give or take away the duty %(role)s.")
+
+
 class NeedsRole(NotAllowed):
     """Only members with a certain duty may do this."""
 
@@ -466,6 +508,22 @@ class NeedsScope(NotAllowed):
 
     code = "needs_scope"
     message = N_("This token may not be used for that; it needs the scope %(scope)s.")
+
+
+class NotYourConsent(NotAllowed):
+    """Nobody stands in for somebody by their own word: that person says so, or a steward writes it down."""
+
+    code = "not_your_consent"
+    message = N_(
+        "The person themselves must agree to this, or a steward who is not the stand-in writes it down."
+    )
+
+
+class NotYourself(NotAllowed):
+    """Only the person themselves, or a certain duty, may do this."""
+
+    code = "not_yourself"
+    message = N_("Only the person themselves or a %(role)s may do this.")
 
 
 class NotYourDraw(NotAllowed):
@@ -627,6 +685,13 @@ class ImportNotUndoable(Conflict):
     message = N_("This import cannot be undone: it is %(state)s.")
 
 
+class InvitationNotOpen(Conflict):
+    """An invitation is in a state in which this step is not possible."""
+
+    code = "invitation_not_open"
+    message = N_("This invitation is %(state)s; that step is not possible now.")
+
+
 class JobNotOpen(Conflict):
     """Long work is in a state in which this step is not possible."""
 
@@ -640,6 +705,34 @@ class JobRunning(Conflict):
     code = "job_running"
     message = N_("Something long is being done for this group. Wait for its end, or cancel it.")
     retryable = True
+
+
+class JoiningClosed(Conflict):
+    """A group lets people join by invitation only."""
+
+    code = "joining_closed"
+    message = N_("People join this group by invitation. Ask somebody in it for one.")
+
+
+class JoinRequestNotOpen(Conflict):
+    """A request to join is in a state in which this step is not possible."""
+
+    code = "join_request_not_open"
+    message = N_("This request to join is %(state)s; that step is not possible now.")
+
+
+class LastSteward(Conflict):
+    """Without this person the group would have no steward who can sign in and act."""
+
+    code = "last_steward"
+    message = N_("This is the only steward. Name another one first.")
+
+
+class MemberNotOpen(Conflict):
+    """A member is in a state in which this step is not possible."""
+
+    code = "member_not_open"
+    message = N_("This member is %(state)s; that step is not possible now.")
 
 
 class MoreThanPromised(Conflict):
@@ -699,6 +792,13 @@ class PolicyRefuses(Conflict):
     message = N_("The rules of this pot do not allow that (%(rule)s).")
 
 
+class PresetFixed(Conflict):
+    """A group wants to publish in another way; this version cannot yet switch at a close."""
+
+    code = "preset_fixed"
+    message = N_("This version cannot change the preset %(preset)s of a group yet.")
+
+
 class PlaceNotEmpty(Conflict):
     """A place where money is kept is closed only when nothing is in it."""
 
@@ -751,6 +851,13 @@ class SlugTaken(Conflict):
     message = N_("The address %(slug)s is taken.")
 
 
+class StandInNotOpen(Conflict):
+    """Somebody's standing in is over already."""
+
+    code = "stand_in_not_open"
+    message = N_("This stand-in is %(state)s; that step is not possible now.")
+
+
 # ---------------------------------------------------------------- busy
 
 
@@ -780,6 +887,13 @@ class OutcomeUnknown(Busy):
 
     code = "outcome_unknown"
     message = N_("We could not find out whether this was written. Send it again: it will not be done twice.")
+
+
+class RequestsFull(Busy):
+    """More people wait to be let in than stewards could look at."""
+
+    code = "join_requests_full"
+    message = N_("Many people are waiting to join already. Try again in a few days.")
 
 
 class StoreAway(Busy):

@@ -19,6 +19,7 @@ from timebank.rules.commands import (
     Command,
     ConfirmHours,
     CorrectEntry,
+    Instead,
     LogHours,
     PassSilence,
     QuestionHours,
@@ -191,23 +192,21 @@ async def test_a_group_without_a_time_bank_has_no_hours_between_two(house: House
         assert (await desk.done("ada", to_pot(desk, "ada", 60, "flo")))["state"] == "logged"
 
 
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [
-        (lambda d: between(d, "ada", "ada"), "same_account_twice"),
-        (lambda d: between(d, "ada", "flo", 0), "amount_out_of_range"),
-        (lambda d: between(d, "ada", "flo", 10**12 + 1), "amount_out_of_range"),
-        (lambda d: between(d, "ada", "flo", pot="hours"), "field_invalid"),
-        (lambda d: between(d, "ada", "flo")._replace(receiver=None), "field_invalid"),
-        (lambda d: between(d, "ada", "flo")._replace(effective_on=date(2999, 1, 1)), "date_in_future"),
-        (lambda d: between(d, "ada", "flo")._replace(effective_on=date(1999, 1, 1)), "date_before_begin"),
-        (lambda d: between(d, "ada", "flo")._replace(category="war"), "unknown_category"),
-    ],
+NEVER: tuple[tuple[Callable[[LedgerDesk], LogHours], str], ...] = (
+    (lambda d: between(d, "ada", "ada"), "same_account_twice"),
+    (lambda d: between(d, "ada", "flo", 0), "amount_out_of_range"),
+    (lambda d: between(d, "ada", "flo", 10**12 + 1), "amount_out_of_range"),
+    (lambda d: between(d, "ada", "flo", pot="hours"), "field_invalid"),
+    (lambda d: between(d, "ada", "flo")._replace(receiver=None), "field_invalid"),
+    (lambda d: between(d, "ada", "flo")._replace(effective_on=date(2999, 1, 1)), "date_in_future"),
+    (lambda d: between(d, "ada", "flo")._replace(effective_on=date(1999, 1, 1)), "date_before_begin"),
+    (lambda d: between(d, "ada", "flo")._replace(category="war"), "unknown_category"),
 )
-async def test_what_could_never_be_posted_does_not_wait_either(
-    desk: LedgerDesk, command: Callable[[LedgerDesk], LogHours], code: str
-) -> None:
-    assert await desk.refused("ada", command(desk)) == code
+
+
+async def test_what_could_never_be_posted_does_not_wait_either(desk: LedgerDesk) -> None:
+    for command, code in NEVER:
+        assert await desk.refused("ada", command(desk)) == code
 
 
 # ---------------------------------------------------------------- to the pot
@@ -251,6 +250,11 @@ async def test_what_the_receiver_said_yes_to_they_cannot_take_back_alone(desk: L
     await desk.done("ada", ConfirmHours(hours_id))
 
     assert await desk.refused("flo", WithdrawHours(hours_id)) == "not_your_hours"
+    assert await desk.refused("flo", CorrectEntry(hours_id, "no")) == "not_your_entry"
+    assert await desk.refused("flo", CorrectEntry(hours_id, "less", Instead(amount=5))) == "not_your_entry"
+    assert await desk.refused("ada", CorrectEntry(hours_id, "more", Instead(amount=500))) == "not_your_entry"
+    await desk.done("ada", CorrectEntry(hours_id, "less", Instead(amount=50)))
+    assert await desk.exchanged("ada") == (50, 0)
 
 
 async def test_a_correction_of_the_entry_ends_the_question_too(desk: LedgerDesk) -> None:

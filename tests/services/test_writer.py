@@ -15,6 +15,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from tests.cast import Cast
+from tests.database import Dsn
 from timebank.edge.problems import renderer
 from timebank.errors import GroupBusy, KeyReused, Refusal, ServerFault
 from timebank.i18n import language
@@ -34,6 +35,7 @@ from timebank.services.groups import policy_fields
 from timebank.services.members import grant_role
 from timebank.services.verify import verify_group
 from timebank.services.writer import SLICE, Answer, Writer
+from timebank.store import book, engine
 from timebank.store import groups as groups_store
 from timebank.store.groups import PolicyRow
 
@@ -220,6 +222,79 @@ async def test_work_goes_on_when_whoever_asked_hangs_up(desk: Desk) -> None:
 
     assert answer.replayed
     assert (await desk.balances())["pot", "minutes"] == 25
+
+
+# ---------------------------------------------------------------- standing at the lock
+
+
+class _Held:
+    """A writer whose first batch stays on its way to the database until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.written = 0
+        self.under_way = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self._append = book.append_and_settle
+        monkeypatch.setattr(book, "append_and_settle", self.append)
+
+    async def append(self, *arguments: Any) -> None:
+        self.written += 1
+        if self.written == 1:
+            self.under_way.set()
+            await self.let_go.wait()
+        await self._append(*arguments)
+
+
+async def test_the_next_batch_stands_at_the_lock_and_takes_along_whatever_came_meanwhile(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = _Held(monkeypatch)
+    first = asyncio.create_task(desk.send("ada", desk.hours(1)))
+    await held.under_way.wait()
+    waiting = [asyncio.create_task(desk.send("ada", desk.hours(1))) for _ in range(9)]
+    (group,) = desk.writer._groups.values()
+    while len(group.waiting) < len(waiting):  # noqa: ASYNC110 - nothing tells when a request waits
+        await asyncio.sleep(0)
+    lines = (len(group.lines), group.at_lock)
+    held.let_go.set()
+    await asyncio.gather(first, *waiting)
+
+    assert lines == (2, 1)
+    assert held.written == 2
+    assert (await desk.balances())["pot", "minutes"] == 10
+    assert await desk.verified()
+
+
+async def test_nobody_is_refused_because_a_batch_of_our_own_takes_long(
+    desk: Desk, fresh_dsn: Dsn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = desk.cast.house
+    monkeypatch.setitem(engine.WRITE_DOOR_SETTINGS, "lock_timeout", "10ms")
+    hasty = await engine.Database.open(fresh_dsn, check=False)
+    writer = Writer(hasty, house.keys, house.checkpoints)
+    held = _Held(monkeypatch)
+    begun = 0
+    begin = book.begin_batch
+
+    def count(group_id: UUID) -> str:
+        nonlocal begun
+        begun += 1
+        return begin(group_id)
+
+    monkeypatch.setattr(book, "begin_batch", count)
+    patient, desk.writer = desk.writer, writer
+    first = asyncio.create_task(desk.send("ada", desk.hours(1)))
+    await held.under_way.wait()
+    second = asyncio.create_task(desk.send("ada", desk.hours(1)))
+    while begun < 4 and not second.done():  # noqa: ASYNC110 - the database says when a lock took too long
+        await asyncio.sleep(0.001)
+    held.let_go.set()
+
+    assert [answer.status for answer in await asyncio.gather(first, second)] == [201, 201]
+    assert await desk.verified()
+    desk.writer = patient
+    await writer.close()
+    await hasty.close()
 
 
 # ---------------------------------------------------------------- draws, from asked to handed over

@@ -16,7 +16,7 @@ from msgspec import Meta
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Door, json_reply, read_json, session_of
 from timebank.edge.headers import Reply
-from timebank.edge.openapi import acts, reads
+from timebank.edge.openapi import changes, reads
 from timebank.edge.sessions import (
     Visitor,
     drop_cookie,
@@ -95,7 +95,7 @@ PROVE: Final = Reader(ProveBody)
 @post(
     "/groups/{slug:str}/sign-in/options",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         PasskeyOptionsOut,
         summary="Begin to sign in with a passkey",
         description="The device knows whose passkey it is, so nobody says who they are.",
@@ -113,7 +113,7 @@ async def offer_sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) ->
 @post(
     "/groups/{slug:str}/sign-in",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         SessionOut,
         summary="Sign in with a card or a passkey",
         description="Sets the session's cookie. A card signs in once. Duties wait for a passkey or a code.",
@@ -135,14 +135,14 @@ async def sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIA
 @post(
     "/groups/{slug:str}/sign-out",
     status_code=200,
-    operation_class=acts(None, summary="Sign out", description="The session ends on the server."),
+    operation_class=changes(None, summary="Sign out", description="The session ends on the server."),
 )
 async def sign_out(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """End the session that asks."""
     door, visitor, _ = await session_of(request)
     actor = visitor.actor
     await sessions.end(door.house, actor.group_id, actor.member_id, visitor.session_id, now=door.clock())
-    return json_reply({}, drop_cookie(request, slug))
+    return json_reply({}, more=drop_cookie(request, slug))
 
 
 @get(
@@ -188,7 +188,7 @@ async def list_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/sessions/{session_id:uuid}/end",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         None, summary="End one of one's own sessions", description="From the next request on."
     ),
 )
@@ -203,7 +203,7 @@ async def end_session(request: Request[Any, Any, Any], session_id: FromPath[UUID
 @post(
     "/groups/{slug:str}/me/sessions/end-others",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         EndedOut,
         summary="End all of one's own sessions but this one",
         description="From the next request on.",
@@ -222,7 +222,7 @@ async def end_other_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/prove/options",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         PasskeyOptionsOut,
         summary="Begin to prove with a passkey who one is",
         description="For this session only.",
@@ -239,7 +239,7 @@ async def offer_proof(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/prove",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         SessionOut,
         summary="Prove once more who one is",
         description="After `step_up_needed`; then send the same again. The cookie changes with it. A card is "
@@ -280,7 +280,9 @@ async def session_reply(
 ) -> Reply:
     """Return who is signed in now, with the cookie of a session that was begun or turned."""
     visitor = await door.keeper.sessions.find(group_id, made.secret)
-    return json_reply(_session_out(visitor), set_cookie(request, request.path_params["slug"], made.secret))
+    return json_reply(
+        _session_out(visitor), more=set_cookie(request, request.path_params["slug"], made.secret)
+    )
 
 
 def _session_out(visitor: Visitor) -> SessionOut:

@@ -8,13 +8,21 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.edge.door import json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads
 from timebank.errors import N_, FieldInvalid
 from timebank.ledger.units import MINUTES
-from timebank.services.statement import PAGE_MAX, Line, Total, read_statement
+from timebank.services.statement import (
+    PAGE_MAX,
+    Line,
+    Statement,
+    Total,
+    read_for_another,
+    read_statement,
+)
 
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 100")
@@ -44,6 +52,7 @@ class LineOut(msgspec.Struct, omit_defaults=True):
     note: str = ""
     pot: str = ""
     handed_over: int | None = None
+    entered_by: str = ""
 
 
 class StatementOut(msgspec.Struct, omit_defaults=True):
@@ -54,20 +63,23 @@ class StatementOut(msgspec.Struct, omit_defaults=True):
     next: str = ""
 
 
+_QUERY: Final = (
+    QueryField("after", {"type": "string"}, "`next` of the page before"),
+    QueryField(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
+        "Most rows on a page",
+    ),
+)
+
+
 @get(
     "/groups/{slug:str}/me/statement",
     operation_class=reads(
         StatementOut,
         summary="Own rows",
         description="What the actor gave, received and asked for, newest first.",
-        query=(
-            QueryField("after", {"type": "string"}, "`next` of the page before"),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-                "Most rows on a page",
-            ),
-        ),
+        query=_QUERY,
     ),
 )
 async def get_statement(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -80,12 +92,14 @@ async def get_statement(request: Request[Any, Any, Any]) -> ASGIApp:
         after=request.query_params.get("after", ""),
         limit=_limit(request.query_params.get("limit", str(PAGE))),
     )
-    return json_reply(
-        StatementOut(
-            totals=[total_out(total) for total in statement.totals],
-            lines=[line_out(line) for line in statement.lines],
-            next=statement.next,
-        )
+    return json_reply(_statement_out(statement))
+
+
+def _statement_out(statement: Statement) -> StatementOut:
+    return StatementOut(
+        totals=[total_out(total) for total in statement.totals],
+        lines=[line_out(line) for line in statement.lines],
+        next=statement.next,
     )
 
 
@@ -117,7 +131,31 @@ def line_out(line: Line) -> LineOut:
         note=line.note,
         pot=line.pot,
         handed_over=line.handed if line.what == "asked" else None,
+        entered_by=line.entered_by,
     )
 
 
-ROUTES: Final = (get_statement,)
+@get(
+    "/groups/{slug:str}/members/{member_id:uuid}/statement",
+    operation_class=reads(
+        StatementOut,
+        summary="Rows of somebody one stands in for",
+        description="For who stands in for them and may `see`; without the notes that they wrote.",
+        query=_QUERY,
+    ),
+)
+async def get_statement_for(request: Request[Any, Any, Any], member_id: FromPath[UUID]) -> ASGIApp:
+    """Return a page of the rows of somebody for whom the actor stands in."""
+    door, actor = await signed_in(request)
+    statement = await read_for_another(
+        door.house,
+        actor,
+        member_id,
+        after=request.query_params.get("after", ""),
+        limit=_limit(request.query_params.get("limit", str(PAGE))),
+        now=door.clock(),
+    )
+    return json_reply(_statement_out(statement))
+
+
+ROUTES: Final = (get_statement, get_statement_for)

@@ -15,7 +15,7 @@ from msgspec import Meta
 from timebank.api.sign_in import CodeText, PasskeyOptionsOut, SessionOut, session_reply
 from timebank.edge.bodies import Reader
 from timebank.edge.door import json_reply, read_json, session_of, signed_in
-from timebank.edge.openapi import acts, reads
+from timebank.edge.openapi import changes, reads
 from timebank.edge.sessions import place_of
 from timebank.services import cards, passkeys, totp, ways_in
 
@@ -112,7 +112,7 @@ async def get_ways_in(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/passkeys/options",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         PasskeyOptionsOut,
         summary="Begin to add a passkey",
         description="For this session only. Needs a fresh proof; who has a passkey or app already proves with it.",
@@ -130,7 +130,7 @@ async def offer_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/passkeys",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         SessionOut,
         summary="Add a passkey",
         description="It proves who one is, so that the cookie changes and duties that waited are there.",
@@ -156,7 +156,7 @@ async def add_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/passkeys/{passkey_id:uuid}/remove",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         None, summary="Take a passkey away", description="One of one's own, after a fresh proof."
     ),
 )
@@ -170,7 +170,7 @@ async def remove_passkey(request: Request[Any, Any, Any], passkey_id: FromPath[U
 @post(
     "/groups/{slug:str}/me/totp/offer",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         NewTotpOut,
         summary="Begin to set up an app that shows codes",
         description="Nothing is kept before the first code comes back.",
@@ -187,7 +187,7 @@ async def offer_totp(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/totp",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         SessionOut,
         summary="Set up an app that shows codes",
         description="It replaces one that was there, and proves who one is. Needs a fresh proof before.",
@@ -207,7 +207,7 @@ async def add_totp(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/totp/remove",
     status_code=200,
-    operation_class=acts(None, summary="Take the app away", description="After a fresh proof."),
+    operation_class=changes(None, summary="Take the app away", description="After a fresh proof."),
 )
 async def remove_totp(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take the member's app away."""
@@ -219,7 +219,7 @@ async def remove_totp(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/members/{member_id:uuid}/cards",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         MadeCardOut,
         summary="Print a sign-in card",
         description="For oneself, or as a steward for a member without duties. It signs in once, within "
@@ -255,7 +255,7 @@ async def list_cards(request: Request[Any, Any, Any], member_id: FromPath[UUID])
 @post(
     "/groups/{slug:str}/cards/{card_id:uuid}/revoke",
     status_code=200,
-    operation_class=acts(
+    operation_class=changes(
         None,
         summary="Take a sign-in card back",
         description="One's own, or as a steward anybody's, if it was not used.",

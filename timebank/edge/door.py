@@ -15,6 +15,7 @@ from timebank.edge.idempotency import check_key, request_hash
 from timebank.edge.problems import language_of, renderer, reply
 from timebank.edge.sessions import SAFE_METHODS, secret_of, visitor_of_cookie
 from timebank.errors import Refusal
+from timebank.services.acts import Once
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from timebank.rules.commands import Command
     from timebank.rules.people import Actor
     from timebank.services.house import House
-    from timebank.services.writer import Writer
+    from timebank.services.writer import Answer, Writer
 
 T = TypeVar("T")
 
@@ -146,6 +147,76 @@ class Write(Generic[T]):
         )
 
 
+class Act(Generic[T]):
+    """One route by which people decide about people and rules; its service keeps the answer under the key.
+
+    Args:
+        reader: Shape and largest size of the body.
+        do: Calls the service: the door, who is asking, the body, path parameters, and what makes it once.
+        empty: Body that stands for none at all; None where a body is needed.
+        reveal: Adds to an accepted answer what is derived and never stored; the same for a replay.
+    """
+
+    __slots__ = ("_do", "_empty", "_reveal", "reader")
+
+    def __init__(
+        self,
+        reader: Reader[T],
+        do: Callable[[Door, Actor, T, dict[str, Any], Once], Awaitable[Answer]],
+        *,
+        empty: bytes | None = None,
+        reveal: Callable[[Door, Actor, dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        self.reader = reader
+        self._do = do
+        self._empty = empty
+        self._reveal = reveal
+
+    async def answer(self, request: Request[Any, Any, Any]) -> Reply:
+        """Answer one request: who is asking, what, under which key; then what the service stored."""
+        scope = request.scope
+        asked = Asked(scope["headers"])
+        door: Door = scope["litestar_app"].state.door
+        params = scope["path_params"]
+        actor = await _who(door, scope, asked)
+        actor.require_scope("write")
+        body = await receive_body(
+            request.receive, size_max=self.reader.size_max, announced=asked.content_length
+        )
+        if body or self._empty is None:
+            check_media_type(asked.content_type)
+        key = check_key(asked.keys)
+        value = self.reader.read(body or self._empty or b"")
+        once = Once(
+            key=key,
+            request_hash=request_hash(scope["method"], scope["raw_path"], body),
+            now=door.clock(),
+            render=renderer(language_of(asked.accept_language)),
+        )
+        answer = await self._do(door, actor, value, params, once)
+        said = answer.body
+        if self._reveal is not None and answer.status < 400:
+            said = _encode(self._reveal(door, actor, msgspec.json.decode(said)))
+        return Reply(
+            answer.status,
+            said,
+            JSON if answer.status < 400 else PROBLEM,
+            (REPLAYED,) if answer.replayed else (),
+        )
+
+
+async def read_stranger(request: Request[Any, Any, Any], reader: Reader[T]) -> tuple[str, T]:
+    """Return the key and the body of somebody without an account.
+
+    Raises:
+        UnsupportedMedia, KeyMissing, KeyInvalid, TooLarge, and what the reader refuses.
+    """
+    asked = Asked(request.scope["headers"])
+    body = await receive_body(request.receive, size_max=reader.size_max, announced=asked.content_length)
+    check_media_type(asked.content_type)
+    return check_key(asked.keys), reader.read(body)
+
+
 async def signed_in(request: Request[Any, Any, Any]) -> tuple[Door, Actor]:
     """Return the door and who is asking, by token or by session.
 
@@ -193,6 +264,8 @@ async def _who(door: Door, scope: Any, asked: Asked) -> Actor:
     return visitor.actor
 
 
-def json_reply(value: Any, more: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+def json_reply(
+    value: Any, status: int = 200, *, replayed: bool = False, more: tuple[tuple[bytes, bytes], ...] = ()
+) -> Reply:
     """Return a value as an answer that no cache keeps, with further headers."""
-    return Reply(200, _encode(value), JSON, more)
+    return Reply(status, _encode(value), JSON, (*more, REPLAYED) if replayed else more)

@@ -82,7 +82,7 @@ def writes(
     )
 
 
-def acts(
+def changes(
     answer: type | None,
     *,
     summary: str,
@@ -163,6 +163,75 @@ def gives_file(
             **_problems("401", "403", "404", "413", "422", "503"),
         },
     )
+
+
+def acts(
+    body: type,
+    answer: type,
+    *,
+    summary: str,
+    description: str = "",
+    status: int = 200,
+    body_required: bool = True,
+    example: dict[str, Any] | None = None,
+) -> type[Operation]:
+    """Describe a route by which people decide about people and rules.
+
+    Args:
+        body: Struct of the body.
+        answer: Struct of the answer.
+        status: What an accepted request is answered with.
+        example: A body that is accepted, but for its ids.
+    """
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[_key(_SAME_ANSWER)],
+        request_body=_json_body(body, required=body_required, example=example),
+        responses={
+            str(status): _answer("Done, or done before under this key.", _reference(answer)),
+            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "503"),
+        },
+    )
+
+
+def for_strangers(
+    answer: type,
+    *,
+    summary: str,
+    description: str,
+    body: type | None = None,
+    keyed: bool = False,
+    status: int = 200,
+    example: dict[str, Any] | None = None,
+) -> type[Operation]:
+    """Describe a route that somebody without an account uses; a secret in the address opens it, if anything.
+
+    Args:
+        answer: Struct of the answer.
+        body: Struct of the body; None for none.
+        keyed: Whether it takes the key that the form came with.
+        example: A body that is accepted.
+    """
+    wrong = ("400", "404", "409", "413", "415", "422", "503") if body else ("400", "404", "409", "503")
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[_key(_ISSUED)] if keyed else [],
+        request_body=None if body is None else _json_body(body, required=True, example=example),
+        responses={
+            str(status): _answer("What was asked for.", _reference(answer)),
+            **_problems(*wrong),
+        },
+        security=[],
+    )
+
+
+def _json_body(body: type, *, required: bool, example: dict[str, Any] | None) -> RequestBody:
+    content = OpenAPIMediaType(schema=_reference(body))
+    if example is not None:
+        content = OpenAPIMediaType(schema=_reference(body), example=example)
+    return RequestBody(content={"application/json": content}, required=required)
 
 
 def takes_files(
@@ -278,6 +347,7 @@ def _operation(
 _SAME_ANSWER: Final = (
     "The same key gets the same answer again, byte by byte; with another request it is refused with 422."
 )
+_ISSUED: Final = "The key that came with the form; sending the form again with it does nothing twice."
 _SAME_THING: Final = (
     "The same key finds the same import as it is by then; with other files or options it is refused with 422."
 )

@@ -35,6 +35,7 @@ AUDIT_CHECKS: Final[Mapping[str, str]] = {
     "set_up": "Pots, places and members have the accounts that the book has for them, and no account is nobody's.",
     "opened": "A record opened every account as it is, and another one closed those that are closed.",
     "moves": "Every entry moves between the kinds of account that its kind is for.",
+    "two_people": "What takes two people was proposed by one and signed by another, once, as it was proposed.",
     "genesis": "The first record names this book, its origin and the day it begins on, and no other does.",
     "restores": "The epoch of the head counts the restores that the book tells of.",
     "policies": "Every version of a policy, applied or published, is the one that the book has the hash of.",
@@ -59,6 +60,8 @@ _GIVERS: Final = ("member", "outside")
 _FROM_GIVERS: Final = tuple((giver, "pot") for giver in _GIVERS)
 _TO_HELD: Final = ("held", "custody")
 _FROM_HELD: Final = ("custody", "held")
+
+_COUNTED: Final = frozenset({"counted_missing", "counted_found"})
 
 _ACCOUNT_FIELDS: Final = frozenset(OpenedAccount._fields)
 
@@ -225,6 +228,7 @@ class BookAudit:
         self._totals = {pot.code: PotTotals(pot.unit) for pot in group.pots}
         self._before = {pot.code: PublicBalance(pot.code, pot.unit, 0, 0, 0, 0, 0, 0) for pot in group.pots}
         self._others: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        self._signed: set[object] = set()
 
     def feed(
         self, records: Sequence[RecordRow], entries: Sequence[EntryRow], transfers: Sequence[TransferRow]
@@ -239,6 +243,10 @@ class BookAudit:
         for transfer in transfers:
             legs.setdefault(transfer[0], []).append(transfer)
         kinds = self._kinds
+        signed = {entry.seq: entry for entry in entries if entry.source == "proposal"}
+        for record in records:
+            if record.seq in signed:
+                self._check_signature(signed[record.seq], record, legs.get(record.seq, ()))
         for entry in entries:
             mine = legs.get(entry.seq, ())
             allowed = MOVES.get(entry.kind)
@@ -308,6 +316,28 @@ class BookAudit:
             return
         if isinstance(fields, dict):
             self._others.setdefault(str(fields.get("kind")), []).append((record.seq, fields))
+
+    def _check_signature(self, entry: EntryRow, record: RecordRow, legs: Sequence[TransferRow]) -> None:
+        """Compare an entry with the proposal that it names; a book that came as an archive names none."""
+        try:
+            fields = parse(bytes(record.record))
+        except NotCanonical:
+            return
+        links = fields.get("links") if isinstance(fields, dict) else None
+        proposal = links.get("proposal") if isinstance(links, dict) else None
+        if not isinstance(fields, dict) or proposal is None:
+            return
+        told = [one for _, one in self._others.get("proposed", ()) if one.get("proposal") == proposal]
+        amounts = {leg[4] for leg in legs}
+        kind = entry.kind if entry.kind not in _COUNTED else "count"
+        if (
+            len(told) != 1
+            or (told[0].get("what"), {told[0].get("amount")}) != (kind, amounts)
+            or told[0].get("actor") == fields.get("actor")
+            or proposal in self._signed
+        ):
+            self._find("two_people", entry.seq, "it is not what somebody else proposed, or was signed before")
+        self._signed.add(proposal)
 
     # ------------------------------------------------------------ what is public
 

@@ -28,8 +28,10 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
         raise UnknownEntry
     wrong = known.draft
     hours = state.hours.get(command.entry)
-    _may_correct(hours, actor)
     instead = command.instead
+    _may_correct(hours, actor)
+    if wrong.kind is EntryKind.HELP_EXCHANGED and hours is not None:
+        _may_change_exchange(hours, instead, actor)
     if (
         instead is not None
         and instead.category is not None
@@ -103,6 +105,22 @@ def _may_correct(hours: HoursRow | None, actor: Actor) -> None:
         if "treasurer" not in actor.roles:
             raise NotYourEntry
     elif actor.account not in (hours.giver_account, hours.receiver_account, hours.logged_by):
+        raise NotYourEntry
+
+
+def _may_change_exchange(hours: HoursRow, instead: Instead | None, actor: Actor) -> None:
+    """Refuse whoever would take hours between two people from the other one without their word.
+
+    What somebody gave they may correct downwards, what they received upwards, and down only until
+    they said yes to it. A steward who took no part may do either.
+
+    Raises:
+        NotYourEntry
+    """
+    now = 0 if instead is None else hours.minutes if instead.amount is None else instead.amount
+    takes_more = actor.account == hours.giver_account and now > hours.minutes
+    takes_back = actor.account == hours.receiver_account and now < hours.minutes
+    if takes_more or (takes_back and hours.state == "confirmed"):
         raise NotYourEntry
 
 

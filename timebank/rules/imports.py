@@ -25,10 +25,11 @@ from timebank.ledger import posting
 from timebank.ledger.accounts import AccountKind
 from timebank.ledger.entries import Draft, EntryKind, Transfer
 from timebank.ledger.units import MINUTES
+from timebank.rules.names import folded
 from timebank.rules.outcome import text_hash
 from timebank.rules.set_up import HELD_KINDS
 from timebank.rules.sheets import HoursLine, Line, MoneyLine, OpeningLine
-from timebank.rules.state import EXCHANGE, HeldPlace, HoursRow, Note, State
+from timebank.rules.state import EXCHANGE, HeldPlace, HoursRow, Note, Reference, State
 
 SOURCE: Final = "import"
 
@@ -210,6 +211,9 @@ class Bookkeeper:
         refusal = self._post(entry_id, kind, transfers, line.day, category, note_hash=text_hash(salt, words))
         if refusal is None:
             self._note(entry_id, "reference", giver, salt, line.reference)
+            if line.incoming and line.reference:
+                known = Reference(folded(line.reference), held, line.amount)
+                self.state.treasury.new_references.append((known, entry_id))
             self._note(entry_id, "note", giver, salt, line.note)
         return refusal
 

@@ -27,6 +27,10 @@ _INVISIBLE = frozenset(
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060\u2061\u2062\u2063\u2064\u3164\ufeff\uffa0"
 )
 
+#: What short codes are made of: no sign that looks like another on paper.
+CODE_SIGNS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+MEMBER_CODE_LENGTH = 8
+
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
 
@@ -61,6 +65,24 @@ def code(value: str, *, field: str, length_max: int) -> str:
     if not _CODE.fullmatch(value):
         raise FieldInvalid(field=field, why=NOT_A_CODE)
     return value
+
+
+def member_code(random: bytes) -> str:
+    """Return a short code made of 16 random bytes; thirty signs to the eighth are 6.5 * 10^11 codes."""
+    number = int.from_bytes(random, "big")
+    signs = []
+    for _ in range(MEMBER_CODE_LENGTH):
+        number, at = divmod(number, len(CODE_SIGNS))
+        signs.append(CODE_SIGNS[at])
+    return "".join(signs)
+
+
+def read_member_code(value: str) -> str | None:
+    """Return a code as it was made, however it was typed: small letters, spaces, hyphens; None if it is none."""
+    code = "".join(value.upper().split()).replace("-", "")
+    if len(code) != MEMBER_CODE_LENGTH or not set(code) <= set(CODE_SIGNS):
+        return None
+    return code
 
 
 def free_text(value: str, *, field: str, length_max: int) -> str:

@@ -6,16 +6,37 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from timebank.errors import NeedsRole, NeedsScope, StepUpNeeded
+from timebank.errors import (
+    FieldInvalid,
+    MayNotGive,
+    NeedsRole,
+    NeedsScope,
+    NotYourConsent,
+    NotYourself,
+    StepUpNeeded,
+)
+from timebank.rules.set_up import NOT_KNOWN, TOO_FEW, TWICE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 #: What everybody with an active membership may do; the other roles are duties on top of it.
 MEMBER = "member"
 
 #: Duties that a group can give to a member. ``member`` itself is not given, it comes with joining.
 DUTIES = frozenset({"steward", "treasurer", "auditor", "stand_in", "host"})
+
+#: Duties that a person gives to a person. Standing in follows from a tie between two people.
+NAMED_DUTIES: Final = DUTIES - {"stand_in"}
+
+#: What stewards may give; only who keeps the machine names others who do.
+_GIVEN_BY_STEWARDS: Final = frozenset({"steward", "treasurer", "auditor"})
+
+#: What somebody may do for another: log help, ask from a pot, see their rows.
+STAND_IN_SCOPES: Final = frozenset({"log", "ask", "see"})
+
+#: How a person said that somebody may stand in for them.
+CONSENTS: Final = ("said", "on_paper", "in_person_with_steward")
 
 #: Duties that need the pot as it is now, not as it was at midnight, to do their work.
 LIVE_DUTIES = frozenset({"steward", "treasurer"})
@@ -116,3 +137,70 @@ def group_itself(group_id: UUID) -> Actor:
         roles=frozenset(),
         scopes=frozenset({"write"}),
     )
+
+
+def check_may_give(actor: Actor, roles: Collection[str]) -> None:
+    """Refuse unless the actor may give these duties to others, and take them away.
+
+    Raises:
+        NeedsRole: They are no steward, and there is something to give.
+        MayNotGive: One of the duties is not theirs to give.
+    """
+    if roles:
+        actor.require_role("steward", "host")
+    for role in sorted(roles):
+        if not may_give(actor.roles, (role,)):
+            raise MayNotGive(role=role)
+
+
+def may_give(own: Collection[str], roles: Collection[str]) -> bool:
+    """Return whether somebody with these duties may give all of those to others."""
+    return "host" in own or ("steward" in own and set(roles) <= _GIVEN_BY_STEWARDS) or not roles
+
+
+def check_self_or(actor: Actor, member_id: UUID, role: str) -> None:
+    """Refuse unless the actor is this member or carries a duty.
+
+    Raises:
+        NotYourself
+    """
+    if actor.member_id != member_id and role not in actor.roles:
+        raise NotYourself(role=role)
+
+
+def check_consent(actor: Actor, *, stand_in: UUID, member_id: UUID) -> None:
+    """Refuse unless this actor can say, or write down, that somebody may stand in for a member.
+
+    Raises:
+        NotYourConsent: They are neither the member nor a steward, or they are the stand-in.
+    """
+    if actor.member_id == stand_in or (actor.member_id != member_id and "steward" not in actor.roles):
+        raise NotYourConsent
+
+
+def check_duties(roles: Sequence[str], *, field: str) -> tuple[str, ...]:
+    """Return duties that a person can give, sorted.
+
+    Raises:
+        FieldInvalid: One does not exist, or is there twice.
+    """
+    return _check_set(roles, NAMED_DUTIES, field=field)
+
+
+def check_stand_in_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+    """Return what somebody may do for another, sorted.
+
+    Raises:
+        FieldInvalid: It does not exist, is there twice, or is nothing.
+    """
+    if not scopes:
+        raise FieldInvalid(field="scopes", why=TOO_FEW)
+    return _check_set(scopes, STAND_IN_SCOPES, field="scopes")
+
+
+def _check_set(values: Sequence[str], known: Collection[str], *, field: str) -> tuple[str, ...]:
+    if not set(values) <= set(known):
+        raise FieldInvalid(field=field, why=NOT_KNOWN)
+    if len(set(values)) != len(values):
+        raise FieldInvalid(field=field, why=TWICE)
+    return tuple(sorted(values))

@@ -159,6 +159,8 @@ def propose(kind: str, body: dict[str, Any], reason: str, actor: Actor, state: S
         fields["note_hash"] = text_hash(salt, reason)
         state.notes.append(Note(proposal.proposal_id, "note", actor.member_id, salt, reason))
     seq = state.record("proposed", actor.account, fields)
+    # Later than every other, as records are, so that lists have an order.
+    proposal.proposed_at = state.books.recorded_at
     return Done(201, {"proposal": str(proposal.proposal_id), "state": "open", **_shown(body)}, seq)
 
 

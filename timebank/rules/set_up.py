@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 MINUTES = "minutes"
 PRESETS = ("open", "careful", "sheltered")
 HELD_KINDS = ("cash", "bank", "platform")
+ROUNDING_STEPS = (1, 5, 6, 10, 15, 30, 60)
+CONFIRM_DAYS_MAX = 90
+WORDS = ("pot", "pool", "hat", "kitty")
+JOINING = ("invitation", "request")
 
 SLUG_MAX = 63
 CODE_MAX = 32
@@ -25,6 +29,7 @@ CATEGORY_MAX = 40
 LIST_MAX = 50
 
 NOT_A_LANGUAGE = N_("it is no language tag such as en or pt-BR")
+NOT_DAYS = N_("it must be a whole number of days from 1 to 90")
 NOT_KNOWN = N_("it is not known")
 TWICE = N_("something is there twice")
 TOO_FEW = N_("at least one is needed")
@@ -33,7 +38,7 @@ TOO_SHORT = N_("it is too short")
 NOT_FOR_THIS_UNIT = N_("it does not fit the unit")
 NOT_TERMS = N_("it is not a list of steps, each with an amount above which it holds and a count")
 
-_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", re.ASCII)
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
@@ -100,6 +105,12 @@ class NewGroup:
         preset: What the public sees: open, careful or sheltered.
         currencies: ISO 4217 codes; empty for a group without money.
         time_bank: Whether hours also go between two people.
+        rounding_minutes, rounding_up: Hours are rounded to so many minutes (1 is not at all), up or to
+            the nearest.
+        confirm_days: Days of silence that are a yes, 1 to 90.
+        words: What people call the pot: pot, pool, hat or kitty.
+        member_list: Whether members see a list of each other.
+        joining: ``invitation``, or ``request`` if people may also ask to join.
     """
 
     slug: str
@@ -113,6 +124,12 @@ class NewGroup:
     pots: tuple[NewPot, ...] = (NewPot("hours", MINUTES),)
     held_places: tuple[NewHeldPlace, ...] = ()
     time_bank: bool = False
+    rounding_minutes: int = 1
+    rounding_up: bool = False
+    confirm_days: int = 7
+    words: str = "pot"
+    member_list: bool = False
+    joining: str = "invitation"
 
 
 class PlannedAccount(NamedTuple):
@@ -164,7 +181,7 @@ def check_group(
     name = plain_text(group.name, field="name", length_max=NAME_MAX)
     _check_list(group.languages, field="languages")
     for language in group.languages:
-        if not _LANGUAGE.fullmatch(language):
+        if not LANGUAGE.fullmatch(language):
             raise FieldInvalid(field="languages", why=NOT_A_LANGUAGE)
     if group.time_zone not in time_zones_known:
         raise FieldInvalid(field="time_zone", why=NOT_KNOWN)
@@ -184,19 +201,8 @@ def check_group(
     _check_list([place.code for place in group.held_places], field="held_places", least=0)
     for place in group.held_places:
         _check_held_place(place, group.currencies)
-    return NewGroup(
-        slug=slug,
-        name=name,
-        languages=group.languages,
-        time_zone=group.time_zone,
-        began_on=group.began_on,
-        categories=categories,
-        preset=group.preset,
-        currencies=group.currencies,
-        pots=group.pots,
-        held_places=group.held_places,
-        time_bank=group.time_bank,
-    )
+    _check_ways(group)
+    return replace(group, slug=slug, name=name, categories=categories)
 
 
 def accounts_of_group(group: NewGroup) -> list[PlannedAccount]:
@@ -262,6 +268,18 @@ def first_close_on(preset: str, today: date) -> date:
 def published_terms(terms: Mapping[str, Any]) -> dict[str, Any]:
     """Return the terms as they are hashed: what is not limited is left out, never null."""
     return {name: value for name, value in terms.items() if value is not None}
+
+
+def _check_ways(group: NewGroup) -> None:
+    for field_name, value, known in (
+        ("rounding_minutes", group.rounding_minutes, ROUNDING_STEPS),
+        ("words", group.words, WORDS),
+        ("joining", group.joining, JOINING),
+    ):
+        if value not in known:
+            raise FieldInvalid(field=field_name, why=NOT_KNOWN)
+    if not 1 <= group.confirm_days <= CONFIRM_DAYS_MAX:
+        raise FieldInvalid(field="confirm_days", why=NOT_DAYS)
 
 
 def _check_list(values: Sequence[str], *, field: str, least: int = 1) -> None:

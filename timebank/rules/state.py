@@ -118,6 +118,7 @@ class SetUp:
         special: Account numbers of outside, custody, opening, adjustment by (kind, unit).
         time_bank: Whether hours also go between two people.
         confirm_days: Days of silence after which logged time-bank hours count as confirmed.
+        next_time_zone: (moment, name) of the time zone that begins then; None for no change.
         exchange_limit: Minutes that somebody may have received beyond what they gave, before the
             group talks with them first; None for no limit.
         exchange_pauses: Whether nothing more is booked to them beyond it, and not only talked.
@@ -138,6 +139,7 @@ class SetUp:
     time_bank: bool = False
     confirm_days: int = 7
     rounding: Rounding = NO_ROUNDING
+    next_time_zone: tuple[datetime, str] | None = None
     exchange_limit: int | None = None
     exchange_pauses: bool = False
     members: dict[UUID, MemberAccounts] = field(default_factory=dict)
@@ -158,6 +160,11 @@ class SetUp:
         self.common_accounts = frozenset(
             own | set(self.special.values()) | {place.account_id for place in self.held.values()}
         )
+
+    def zone_at(self, now: datetime) -> str:
+        """Return the time zone that counts at a moment, whether or not a sweep has been by."""
+        begins = self.next_time_zone
+        return begins[1] if begins is not None and begins[0] <= now else self.time_zone
 
     def pot(self, code: str, unit: str) -> Pot:
         """Return a pot by code; an empty code is the first pot of that unit.

@@ -22,8 +22,10 @@ from timebank.rules.publication import (
     require_open,
     shares_of,
 )
+from timebank.services.settings import let_time_zone_begin
 from timebank.store import closes as store
 from timebank.store.published import list_balances
+from timebank.store.settings import publish_frame
 
 if TYPE_CHECKING:
     from timebank.services.house import House
@@ -89,6 +91,7 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
         PeriodNotOver: ``through`` is not over yet.
         GroupBusy: Another process is closing this group right now.
     """
+    await let_time_zone_begin(house, group_id, now=now)
     async with house.database.read(group_id) as tx:
         group = await store.find_group_to_close(tx, group_id)
     require_open(group.preset)
@@ -242,6 +245,7 @@ async def _publish(house: House, group_id: UUID, figures: _Figures, *, now: date
         await store.insert_figures(
             tx, group_id, period, balances=figures.balances, held=figures.held, totals=figures.totals
         )
+        await publish_frame(tx, group_id)
         await store.insert_close(tx, group_id, period, through_seq=figures.through_seq, closed_at=now)
         closing = {
             "first_day": period.first_day.isoformat(),

@@ -75,6 +75,12 @@ async def create_group(
         categories=list(group.categories),
         time_bank=group.time_bank,
         created_at=now,
+        rounding_minutes=group.rounding_minutes,
+        rounding_up=group.rounding_up,
+        confirm_days=group.confirm_days,
+        words=group.words,
+        member_list=group.member_list,
+        joining=group.joining,
     )
     plan = set_up.accounts_of_group(group)
     numbers = _draw_numbers(plan, house.new_number)

@@ -124,7 +124,7 @@ async def list_hours(house: House, actor: Actor, wanted: Wanted) -> HoursPage:
                 tx, actor.group_id, actor.account, role=wanted.role, limit=limit, **filters
             )
         shown = rows[: wanted.limit]
-        ties = await list_ties(tx, house.keys, actor.group_id) if shown else {}
+        ties = await _ties(tx, house, actor, shown)
         said = await _questions(tx, house, actor, shown)
     hours = tuple(_seen(row, ties, said, actor) for row in shown)
     return HoursPage(hours, _write_place(shown[-1]) if len(rows) > wanted.limit else "")
@@ -135,6 +135,14 @@ async def due_hours(house: House, group_id: UUID, *, now: datetime) -> list[Comm
     async with house.database.read(group_id) as tx:
         overdue = await store.list_overdue(tx, group_id, now=now, limit=SWEEP_MAX)
     return [PassSilence(hours_id) for hours_id in overdue]
+
+
+async def _ties(tx: Tx, house: House, actor: Actor, rows: Sequence[ListedHours]) -> dict[int, UUID]:
+    """Return who the accounts on a page are; the members' boxes are opened only for others than the reader."""
+    named = {number for row in rows for number in (row.giver_account, row.receiver_account, row.logged_by)}
+    if named <= {actor.account, None}:
+        return {actor.account: actor.member_id}
+    return await list_ties(tx, house.keys, actor.group_id)
 
 
 def _seen(row: ListedHours, ties: dict[int, UUID], said: dict[UUID, str], actor: Actor) -> Hours:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from timebank.ledger.accounts import Account, AccountKind
 from timebank.ledger.books import Books
-from timebank.rules.state import State
+from timebank.rules.state import State, Treasury
 from timebank.store import book
 from timebank.store.book import Settlement, Slice
 from timebank.store.engine import driver
@@ -25,6 +25,7 @@ from timebank.store.hours import set_hours_states
 from timebank.store.ids import random_ids
 from timebank.store.notes import insert_notes
 from timebank.store.setup import load_setup
+from timebank.store.treasury import write_treasury
 
 if TYPE_CHECKING:
     from timebank.rules.state import SetUp
@@ -78,10 +79,10 @@ class LongBatch:
                 seq=self._head.seq,
                 recorded_at=self._head.recorded_at,
                 began_on=setup.began_on,
-                today=self.now.astimezone(ZoneInfo(setup.time_zone)).date(),
+                today=self.now.astimezone(ZoneInfo(setup.zone_at(self.now))).date(),
             ),
             now=self.now,
-            today=self.now.astimezone(ZoneInfo(setup.time_zone)).date(),
+            today=self.now.astimezone(ZoneInfo(setup.zone_at(self.now))).date(),
             ids=random_ids(self.house.random),
             salt=lambda: self.house.random(32),
         )
@@ -121,6 +122,7 @@ class LongBatch:
         hours, state.new_hours = state.new_hours, []
         notes, state.notes = state.notes, []
         changed, state.changed_hours = state.changed_hours, {}
+        treasury, state.treasury = state.treasury, Treasury()
         state.books.known.clear()
         if self.rehearsal:
             state.books.days.clear()
@@ -133,6 +135,7 @@ class LongBatch:
             await book.append_slice(self.connection, self.group_id, part)
             await set_hours_states(self.connection, self.group_id, changed, {})
             await insert_notes(self.connection, self.house.keys, self.group_id, notes)
+            await write_treasury(self.connection, self.house.keys, self.group_id, treasury, now=self.now)
 
         self._sending = asyncio.create_task(send())
         # Let the task hand its bytes to the kernel before the next slice keeps us busy.

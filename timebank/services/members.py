@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from timebank.errors import FieldInvalid, UnknownMember
-from timebank.rules.names import NICKNAME_MAX, plain_text
+from timebank.errors import FieldInvalid, LastSteward, UnknownMember
+from timebank.rules.names import NICKNAME_MAX, member_code, plain_text
 from timebank.rules.people import DUTIES, MEMBER, Actor
 from timebank.rules.set_up import MINUTES, NOT_KNOWN, OpenedAccount, accounts_of_member, opened_accounts
 from timebank.store import groups as groups_store
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from timebank.services.house import House
     from timebank.store.engine import Tx
     from timebank.store.groups import GroupFrame
+
+#: Two members never had the same code so far; so many in a row would mean that randomness is broken.
+_CODE_TRIES = 5
 
 STATES = frozenset({"active", "suspended", "left"})
 
@@ -149,6 +152,9 @@ async def join(
     opened = [account for _, accounts, _ in sealed for account in accounts]
     await groups_store.insert_accounts(tx, group_id, opened)
     await store.insert_members(tx, group_id, [row for row, _, _ in sealed])
+    for new in newcomers:
+        if new.state == "active":
+            await give_code(house, tx, group_id, new.member_id)
     duties = [(new.member_id, role) for new in newcomers for role in new.roles]
     await store.insert_roles(tx, group_id, duties, since=now, until=None)
     numbers = {row.member_id: number for row, _, number in sealed}
@@ -159,6 +165,30 @@ async def join(
             for member_id, role in duties
         ),
     ]
+
+
+async def give_code(house: House, tx: Tx, group_id: UUID, member_id: UUID) -> str:
+    """Give a member a short code that nobody else here has, instead of any before; return it.
+
+    Raises:
+        UnknownMember: They were erased.
+    """
+    for _ in range(_CODE_TRIES):
+        code = member_code(house.random(16))
+        if await store.set_code(tx, house.keys, group_id, member_id, code):
+            return code
+    raise UnknownMember
+
+
+async def check_not_last_steward(tx: Tx, group_id: UUID, member: Member, *, now: datetime) -> None:
+    """Refuse to do without the only steward; the caller holds the group's lock.
+
+    Raises:
+        LastSteward
+    """
+    is_one = "steward" in member.roles and member.state == "active"
+    if is_one and not await store.count_other_stewards(tx, group_id, member.member_id, now=now):
+        raise LastSteward
 
 
 async def grant_role(
@@ -180,6 +210,7 @@ async def revoke_role(
 
     Raises:
         FieldInvalid: There is no such role.
+        LastSteward: The group would have no steward left.
         UnknownMember: Nobody who is still here has this id.
     """
     await _change_role(house, group_id, member_id, role, given=False, now=now, actor=actor)
@@ -213,7 +244,7 @@ async def erase_member(
     kept: tuple[int, str] | None = None
     async with house.database.tx(group_id) as tx:
         await groups_store.bump_setup_version(tx, group_id)
-        member = await _find(house, tx, group_id, member_id, now=now)
+        member = await load_member(house, tx, group_id, member_id, now=now)
         if member.state != "erased":
             await store.erase_member_rows(tx, group_id, member_id, now=now)
             # The notice names numbers only, and only the random ones of the book.
@@ -249,7 +280,7 @@ async def find_member(
             if row is None:
                 raise UnknownMember
             member_id = row.member_id
-        return await _find(house, tx, group_id, member_id, now=now)
+        return await load_member(house, tx, group_id, member_id, now=now)
 
 
 async def actor_of(house: House, group_id: UUID, member_id: UUID, *, now: datetime) -> Actor:
@@ -271,7 +302,12 @@ async def actor_of(house: House, group_id: UUID, member_id: UUID, *, now: dateti
     )
 
 
-async def _find(house: House, tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> Member:
+async def load_member(house: House, tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> Member:
+    """Return a member in whatever state, inside a transaction.
+
+    Raises:
+        UnknownMember: Nobody ever had this id.
+    """
     row = await store.find_member(tx, group_id, member_id)
     if row is None:
         raise UnknownMember
@@ -291,19 +327,32 @@ async def _change_role(
     _check_roles((role,))
     async with house.database.tx(group_id) as tx:
         await groups_store.bump_setup_version(tx, group_id)
-        member = await _find(house, tx, group_id, member_id, now=now)
+        member = await load_member(house, tx, group_id, member_id, now=now)
         if member.state == "erased" or (given and member.state != "active"):
             raise UnknownMember
         if (role in member.roles) == given:
             return
 
-        if given:
-            await store.insert_roles(tx, group_id, [(member_id, role)], since=now, until=None)
-        else:
-            await store.end_role(tx, group_id, member_id, role, now=now)
-        fields = {"account": member.accounts["minutes"], "given": given, "role": role}
-        kept = await house.append_records(tx, group_id, [("role", actor, fields)], now=now)
+        records = await change_role(tx, group_id, member, role, given=given, now=now, actor=actor)
+        kept = await house.append_records(tx, group_id, records, now=now)
     house.checkpoints.keep(group_id, *kept)
+
+
+async def change_role(
+    tx: Tx, group_id: UUID, member: Member, role: str, *, given: bool, now: datetime, actor: int
+) -> list[tuple[str, int, dict[str, Any]]]:
+    """Give or take a duty that the member does not have, or has; return what the book says of it.
+
+    Raises:
+        LastSteward: The group would have no steward left.
+    """
+    if given:
+        await store.insert_roles(tx, group_id, [(member.member_id, role)], since=now, until=None)
+    else:
+        if role == "steward":
+            await check_not_last_steward(tx, group_id, member, now=now)
+        await store.end_role(tx, group_id, member.member_id, role, now=now)
+    return [("role", actor, {"account": member.accounts["minutes"], "given": given, "role": role})]
 
 
 def _joined(accounts: Sequence[NewAccount]) -> dict[str, Any]:

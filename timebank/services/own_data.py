@@ -207,8 +207,8 @@ async def read_own_data(house: House, actor: Actor, *, now: datetime) -> OwnData
 
 
 def counts(line: Line) -> bool:
-    """Say whether a line is part of a total: what was corrected or withdrawn is not, nor what takes it back."""
-    return line.what in {"given", "received"} and line.state not in {"corrected", "withdrawn"}
+    """Say whether a line is part of a total: what was taken back or replaced is not, nor what takes it back."""
+    return line.what in {"given", "received"} and line.state not in {"corrected", "withdrawn", "settled"}
 
 
 def _day_of(line: Line, zone: ZoneInfo) -> date:

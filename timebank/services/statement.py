@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import base64
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import msgspec
 
-from timebank.errors import N_, FieldInvalid, TooLarge
+from timebank.errors import N_, FieldInvalid, MemberNotFound, TooLarge
 from timebank.ledger.units import MINUTES
+from timebank.services.members import load_member
 from timebank.store import statement as store
 from timebank.store.boxes import BoxBrokenError, open_box
+from timebank.store.members import open_accounts, open_nickname
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from timebank.rules.people import Actor
+    from timebank.services.house import House
     from timebank.store.engine import Database, Tx
     from timebank.store.keys import KeyStore
     from timebank.store.statement import AskedRow, PassedRow, ReceivedRow, TotalRow
@@ -43,6 +46,8 @@ class Line:
         note: What the member wrote about it; empty if nothing, or if it was written by others.
         pot: Code of the pot that was asked; empty for everything else.
         handed: Of a draw: what arrived so far.
+        entered_by: Nickname of the stand-in or steward who entered it for the member; empty for what
+            they or the other side of it entered.
     """
 
     id: UUID
@@ -57,6 +62,7 @@ class Line:
     note: str = ""
     pot: str = ""
     handed: int = 0
+    entered_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,8 @@ async def _read_page(
     rows = list(heapq.merge(*lists, key=_recorded_at, reverse=True))
     shown = rows[:limit]
     notes = await _open_notes(tx, keys, actor, [row[0] for row in shown])
-    lines = [_line(row, notes.get(row[0], "")) for row in shown]
+    writers = await _name_writers(tx, keys, actor, [row[0] for row in shown])
+    lines = [replace(_line(row, notes.get(row[0], "")), entered_by=writers.get(row[0], "")) for row in shown]
     return lines, _after(place, shown) if len(rows) > limit else None
 
 
@@ -207,6 +214,44 @@ def _line(row: PassedRow | ReceivedRow | AskedRow, note: str) -> Line:
         pot=row.pot,
         handed=row.handed,
     )
+
+
+async def read_for_another(
+    house: House, actor: Actor, member_id: UUID, *, after: str = "", limit: int = 50, now: datetime
+) -> Statement:
+    """Return a page of the rows of somebody for whom the actor stands in and may see; without what they noted.
+
+    Raises:
+        NeedsScope: The token was not made for reading.
+        MemberNotFound: There is nobody, or nobody whose rows this actor may see.
+        FieldInvalid: See read_statement.
+    """
+    actor.require_scope("read")
+    if not actor.may_act_for(member_id, "see"):
+        raise MemberNotFound
+    async with house.database.read(actor.group_id) as tx:
+        member = await load_member(house, tx, actor.group_id, member_id, now=now)
+    if not member.accounts:
+        raise MemberNotFound
+    as_them = replace(actor, member_id=member_id, account=member.accounts[MINUTES], accounts=member.accounts)
+    page = await read_statement(house.database, house.keys, as_them, after=after, limit=limit)
+    return replace(page, lines=tuple(replace(line, note="") for line in page.lines))
+
+
+async def _name_writers(tx: Tx, keys: KeyStore, actor: Actor, about: Sequence[UUID]) -> dict[UUID, str]:
+    """Return who entered which rows for the actor, as far as they stood in for them or were stewards."""
+    entered = dict(await store.list_entered_by_others(tx, actor.group_id, actor.account, about))
+    if not entered:
+        return {}
+    names: dict[int, str] = {}
+    for member_id, nickname_box, accounts_box in await store.list_writers_for(
+        tx, actor.group_id, actor.member_id
+    ):
+        accounts = open_accounts(keys, actor.group_id, member_id, accounts_box)
+        nickname = open_nickname(keys, actor.group_id, member_id, nickname_box)
+        if accounts and nickname:
+            names[accounts[MINUTES]] = nickname
+    return {about_id: names[account] for about_id, account in entered.items() if account in names}
 
 
 async def _open_notes(tx: Tx, keys: KeyStore, actor: Actor, about: Sequence[UUID]) -> dict[UUID, str]:

@@ -136,6 +136,7 @@ def _actor(keys: KeyStore, group_id: UUID, bearer: Bearer | None) -> Actor:
         accounts=accounts,
         roles=frozenset((MEMBER, *bearer.roles)),
         scopes=frozenset(bearer.scopes),
+        stands_in=bearer.stands_in,
     )
 
 

@@ -3,7 +3,9 @@
 While one batch of a group is on its way to the disk, the next one gathers: natural group commit,
 no timer. A batch is one transaction: lock the group's head row, load what the batch names, decide
 in memory, write everything in one statement, commit. The lock is in the database, so several
-processes are correct; nothing here remembers a balance from one batch to the next.
+processes are correct, and so are two transactions of one process: while one is being written, the
+next one stands at the lock already, and takes along whatever waits once it has it. Nothing here
+remembers a balance from one batch to the next.
 """
 
 from __future__ import annotations
@@ -100,10 +102,10 @@ log = logging.getLogger(__name__)
 #: Commands of one request, and of one transaction. A longer batch is no faster and locks longer.
 BATCH_MAX = 5_000
 GATHER_MAX = 1_000
-#: Fewer than this are not worth leaving any over.
-GATHER_MIN = 8
 #: Commands that are decided while the slice before them is on its way to the database.
 SLICE = 128
+#: Transactions that one group has under way: one that is written, one that waits for its turn.
+LINES_MAX = 2
 #: Seconds after which a busy group gives its connection back for others to have a turn.
 HOLD_S = 0.1
 #: Commands that wait for one group; beyond it the next is refused at once, with Retry-After.
@@ -141,11 +143,17 @@ class _Submission:
 
 @dataclass(slots=True)
 class _Group:
-    """What waits for one group, and whether somebody is writing for it."""
+    """What waits for one group, and who is writing for it.
+
+    Attributes:
+        lines: Tasks that write for it, or stand at its lock to write next.
+        at_lock: How many of them have not got the lock yet; they will take along what waits.
+    """
 
     waiting: deque[_Submission] = field(default_factory=deque)
     commands_waiting: int = 0
-    running: asyncio.Task[None] | None = None
+    lines: set[asyncio.Task[None]] = field(default_factory=set)
+    at_lock: int = 0
     setup: SetUp | None = None
 
 
@@ -216,8 +224,10 @@ class Writer:
             _Submission(commands, actor, answer_id(actor.account, key), request_hash, many, render, future)
         )
         group.commands_waiting += len(commands)
-        if group.running is None:
-            group.running = asyncio.get_running_loop().create_task(self._run(group_id, group))
+        if not group.lines or (
+            not group.at_lock and len(group.lines) < LINES_MAX and self.database.has_line_to_spare()
+        ):
+            self._open_line(group_id, group)
         # Cancelling this leaves the submission where it is: the one who writes is another task.
         return await future
 
@@ -248,15 +258,22 @@ class Writer:
     async def close(self) -> None:
         """Take nothing new, finish what is waiting."""
         self._closing = True
-        running = [group.running for group in self._groups.values() if group.running is not None]
-        await asyncio.gather(*running, return_exceptions=True)
+        lines = [line for group in self._groups.values() for line in group.lines]
+        await asyncio.gather(*lines, return_exceptions=True)
 
     # ------------------------------------------------------------ gathering
 
+    def _open_line(self, group_id: UUID, group: _Group) -> None:
+        group.at_lock += 1
+        group.lines.add(asyncio.get_running_loop().create_task(self._run(group_id, group)))
+
     async def _run(self, group_id: UUID, group: _Group) -> None:
-        """Write batch after batch until nothing waits; never raises."""
+        """Write batch after batch until nothing waits; never raises. It is counted at the lock already."""
+        line = asyncio.current_task()
+        assert line is not None
         try:
-            while group.waiting:
+            # Whoever stands at the lock takes along what waits; nobody need stand behind them.
+            while group.waiting and group.at_lock == 1:
                 try:
                     async with self.database.lend() as connection:
                         await self._run_for_a_while(connection, group_id, group)
@@ -267,21 +284,52 @@ class Writer:
                     batch = _gather(group)
                     _settle(batch, [StoreAway()] * len(batch))
         finally:
-            group.running = None
+            group.at_lock -= 1
+            group.lines.discard(line)
 
     async def _run_for_a_while(self, connection: Raw, group_id: UUID, group: _Group) -> None:
         """Write batches on one connection, but give it back now and then: other groups may wait for one."""
         until = asyncio.get_running_loop().time() + HOLD_S
         while group.waiting and not is_lost(connection):
-            await self._answer_batch(connection, group_id, group, _gather(group))
+            await self._answer_next(connection, group_id, group)
             if asyncio.get_running_loop().time() > until:
                 break
 
+    async def _answer_next(self, connection: Raw, group_id: UUID, group: _Group) -> None:
+        """Take the group's lock, and only then whatever waits by now."""
+        refusal: Refusal | None = None
+        try:
+            await connection.execute(book.begin_batch(group_id))
+        except STORE_ERRORS as error:
+            if is_locked_out(error) and len(group.lines) > group.at_lock:
+                # A batch of our own is on its way, and takes long.
+                await leave_clean(connection)
+                return
+            await leave_clean(connection, after=error)
+            refusal = await self._refused(group_id, group, error)
+        group.at_lock -= 1
+        batch = _gather(group)
+        try:
+            if refusal is not None:
+                _settle(batch, [refusal] * len(batch))
+            elif batch:
+                await self._answer_batch(connection, group_id, group, batch, begun=True)
+            else:
+                await leave_clean(connection)
+        finally:
+            group.at_lock += 1
+
     async def _answer_batch(
-        self, connection: Raw, group_id: UUID, group: _Group, batch: list[_Submission]
+        self,
+        connection: Raw,
+        group_id: UUID,
+        group: _Group,
+        batch: list[_Submission],
+        *,
+        begun: bool = False,
     ) -> None:
         try:
-            answers = await self._write(connection, group_id, group, batch)
+            answers = await self._write(connection, group_id, group, batch, begun=begun)
         except Refusal as refusal:
             _settle(batch, [refusal] * len(batch))
         except Exception as error:
@@ -298,20 +346,28 @@ class Writer:
             _settle(batch, answers)
 
     async def _write(
-        self, connection: Raw, group_id: UUID, group: _Group, batch: list[_Submission]
+        self, connection: Raw, group_id: UUID, group: _Group, batch: list[_Submission], *, begun: bool
     ) -> list[Answer | Refusal]:
         """Write one batch; a second time, looking answers up first, if one of its keys is taken."""
         try:
-            return await self._attempt(connection, group_id, group, batch, look_up=False)
+            return await self._attempt(connection, group_id, group, batch, begun=begun)
         except book.KeyTakenError:
             return await self._attempt(connection, group_id, group, batch, look_up=True)
 
     async def _attempt(
-        self, connection: Raw, group_id: UUID, group: _Group, batch: list[_Submission], *, look_up: bool
+        self,
+        connection: Raw,
+        group_id: UUID,
+        group: _Group,
+        batch: list[_Submission],
+        *,
+        begun: bool = False,
+        look_up: bool = False,
     ) -> list[Answer | Refusal]:
         committing = False
         try:
-            await connection.execute(book.begin_batch(group_id))
+            if not begun:
+                await connection.execute(book.begin_batch(group_id))
             known: dict[UUID, StoredAnswer] = {}
             if look_up:
                 known = await book.load_answers(connection, group_id, {s.answer_id for s in batch})
@@ -329,23 +385,25 @@ class Writer:
             if not committing and is_our_fault(error):
                 raise
             await leave_clean(connection, after=error)
-            group.setup = None
-            log.warning("a batch of %d failed: %r", len(batch), error)
             if committing:
+                group.setup = None
+                log.warning("nobody knows whether a batch of %d was written: %r", len(batch), error)
                 raise OutcomeUnknown from error
-            if is_locked_out(error) and (seconds := await self._seconds_locked(group_id)):
-                raise ImportUnderWay(seconds=seconds) from error
-            raise StoreAway from error
+            raise await self._refused(group_id, group, error) from error
         finally:
             await leave_clean(connection)
         self.checkpoints.keep(group_id, head.seq, head.checkpoint)
         return _answer_all(batch, {a.answer_id: a for a in answers}, known)
 
-    async def _seconds_locked(self, group_id: UUID) -> int:
-        """Return for how long an import keeps everybody else from writing; 0 if it is something else."""
-        with suppress(StoreAway):
-            return await seconds_locked(self.database, group_id, now=self.clock())
-        return 0
+    async def _refused(self, group_id: UUID, group: _Group, error: Exception) -> Refusal:
+        """Say why nothing was written: for how long an import keeps everybody from it, or something else."""
+        group.setup = None
+        log.warning("a batch failed: %r", error)
+        if is_locked_out(error):
+            with suppress(StoreAway):
+                if seconds := await seconds_locked(self.database, group_id, now=self.clock()):
+                    return ImportUnderWay(seconds=seconds)
+        return StoreAway()
 
     # ------------------------------------------------------------ load, decide, apply
 
@@ -378,7 +436,7 @@ class Writer:
             head, accounts = await book.load(connection, group_id, _numbers(setup, named, known))
 
         now = self.clock()
-        today = now.astimezone(ZoneInfo(setup.time_zone)).date()
+        today = now.astimezone(ZoneInfo(setup.zone_at(now))).date()
         state = State(
             setup=setup,
             books=Books(
@@ -532,15 +590,10 @@ def answer_id(account: int, key: str) -> UUID:
 
 
 def _gather(group: _Group) -> list[_Submission]:
-    """Take most of what waits, up to the size of one batch; a single large request goes alone if need be.
-
-    Taking everything would have all clients wait for the same batch, and then be answered and ask
-    again all at once while the database is idle. Those who are left over keep it busy meanwhile.
-    """
+    """Take what waits, up to the size of one batch; a single large request goes alone if need be."""
     batch: list[_Submission] = []
     size = 0
-    size_max = min(GATHER_MAX, max(GATHER_MIN, group.commands_waiting * 3 // 4))
-    while group.waiting and (not batch or size + len(group.waiting[0].commands) <= size_max):
+    while group.waiting and (not batch or size + len(group.waiting[0].commands) <= GATHER_MAX):
         submission = group.waiting.popleft()
         size += len(submission.commands)
         batch.append(submission)

@@ -72,6 +72,11 @@ def blind_reference(key: bytes, reference: str) -> bytes:
     return hmac.new(key, b"timebank/reference/1\0" + folded(reference).encode(), sha256).digest()
 
 
+def code_index(key: bytes, code: str) -> bytes:
+    """Return 32 bytes by which a member's short code is found again; never those of a nickname."""
+    return hmac.new(key, b"timebank/member-code/1\0" + code.encode(), sha256).digest()
+
+
 def _place(group_id: UUID, table: str, row: UUID, column: str) -> bytes:
     # Ids have a fixed length and names no zero bytes, so no two places share these bytes.
     return group_id.bytes + row.bytes + table.encode() + b"\0" + column.encode()

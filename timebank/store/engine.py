@@ -161,6 +161,10 @@ class Database:
             raise UnknownGroup
         return UUID(str(found))
 
+    def has_line_to_spare(self) -> bool:
+        """Return whether a connection of the write door is free that nobody else waits for."""
+        return bool(self.hot.get_idle_size() or self.hot.get_size() < self.hot.get_max_size())
+
     @contextlib.asynccontextmanager
     async def lend(self) -> AsyncIterator[Raw]:
         """Lend a raw connection of the write door; it comes back outside any transaction, or is replaced.

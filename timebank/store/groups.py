@@ -38,6 +38,8 @@ class GroupRow(NamedTuple):
     rounding_up: bool = False
     confirm_days: int = 7
     words: str = "pot"
+    member_list: bool = False
+    joining: str = "invitation"
 
 
 class NewAccount(NamedTuple):
@@ -95,10 +97,12 @@ async def insert_group(tx: Tx, group: GroupRow) -> None:
         text("""
             INSERT INTO timebank.groups (group_id, slug, name, origin, book_id, began_on, time_zone,
                                          languages, preset, categories, time_bank, created_at,
-                                         rounding_minutes, rounding_up, confirm_days, words)
+                                         rounding_minutes, rounding_up, confirm_days, words,
+                                         member_list, joining, categories_retired, next_time_zone)
             VALUES (:group_id, :slug, :name, :origin, :book_id, :began_on, :time_zone,
                     CAST(:languages AS text[]), :preset, CAST(:categories AS text[]), :time_bank, :created_at,
-                    :rounding_minutes, :rounding_up, :confirm_days, :words)
+                    :rounding_minutes, :rounding_up, :confirm_days, :words,
+                    :member_list, :joining, '{}', '')
         """),
         group._asdict(),
     )

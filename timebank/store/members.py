@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from timebank.errors import NicknameTaken, UnknownMember
-from timebank.store.boxes import open_box, seal
+from timebank.store.boxes import code_index, open_box, seal
+from timebank.store.hours import forget_waiting
 from timebank.store.sessions import delete_sessions
 from timebank.store.ways_in import delete_ways_in
 
@@ -39,6 +40,34 @@ class MemberRow(NamedTuple):
     accounts_box: bytes
     joined_on: date
     signs_in: bool = False
+
+
+class ListedRow(NamedTuple):
+    """A member as lists show them; ``code_box`` is None until they get a code, ``nickname_box`` empty once erased."""
+
+    member_id: UUID
+    state: str
+    nickname_box: bytes
+    code_box: bytes | None
+    joined_on: date
+    signs_in: bool
+    household_id: UUID | None
+    roles: list[str]
+
+
+class Listing(NamedTuple):
+    """Which members a list has; None does not filter.
+
+    Attributes:
+        role: A duty that they carry now.
+        member_id: This one only.
+    """
+
+    role: str | None = None
+    state: str | None = None
+    household_id: UUID | None = None
+    signs_in: bool | None = None
+    member_id: UUID | None = None
 
 
 def seal_nickname(key: bytes, group_id: UUID, member_id: UUID, nickname: str) -> bytes:
@@ -86,6 +115,200 @@ def open_accounts(keys: KeyStore, group_id: UUID, member_id: UUID, box: bytes) -
     return _accounts_decoder.decode(
         open_box(key, box, group_id=group_id, table=_TABLE, row=member_id, column="accounts_box")
     )
+
+
+def open_code(keys: KeyStore, group_id: UUID, member_id: UUID, box: bytes | None) -> str:
+    """Return the code in a box; empty if there is none, or the member was erased.
+
+    Raises:
+        BoxBrokenError: It is not this member's box.
+    """
+    key = keys.find_member_key(group_id, member_id)
+    if key is None or not box:
+        return ""
+    return open_box(key, box, group_id=group_id, table=_TABLE, row=member_id, column="code_box").decode()
+
+
+async def set_code(tx: Tx, keys: KeyStore, group_id: UUID, member_id: UUID, code: str) -> bool:
+    """Give a member a code instead of the one they had; False if somebody else has it, and nothing changed."""
+    key = keys.find_member_key(group_id, member_id)
+    if key is None:
+        raise UnknownMember
+    index = code_index(keys.index_key(group_id), code)
+    result = await tx.execute(
+        text("""
+            UPDATE people.members
+               SET code_box = :box, code_index = :index
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+               AND state <> 'erased'
+               AND NOT EXISTS (SELECT FROM people.members AS other
+                                WHERE other.group_id = :group_id AND other.code_index = :index)
+        """),
+        {
+            "group_id": group_id,
+            "member_id": member_id,
+            "index": index,
+            "box": seal(
+                key, code.encode(), group_id=group_id, table=_TABLE, row=member_id, column="code_box"
+            ),
+        },
+    )
+    return result.rowcount == 1
+
+
+async def find_member_by_code(tx: Tx, keys: KeyStore, group_id: UUID, code: str) -> UUID | None:
+    """Return the active member who has a code now, or None."""
+    member_id: UUID | None = await tx.scalar(
+        text("""
+            SELECT member_id
+              FROM people.members
+             WHERE group_id = :group_id
+               AND code_index = :index
+               AND state = 'active'
+        """),
+        {"group_id": group_id, "index": code_index(keys.index_key(group_id), code)},
+    )
+    return member_id
+
+
+async def list_members(
+    tx: Tx,
+    group_id: UUID,
+    listing: Listing,
+    *,
+    now: datetime,
+    after: tuple[date, UUID] | None,
+    limit: int,
+) -> list[ListedRow]:
+    """Return members in the order in which they joined, with the duties that they carry at a moment.
+
+    Args:
+        after: (day of joining, id) of the last one seen; None begins with the first.
+        limit: Most rows to return.
+    """
+    rows = await tx.execute(
+        text("""
+            SELECT m.member_id, m.state, m.nickname_box, m.code_box, m.joined_on, m.signs_in, m.household_id,
+                   ARRAY(SELECT DISTINCT r.role COLLATE "C"
+                           FROM people.member_roles AS r
+                          WHERE r.group_id = m.group_id
+                            AND r.member_id = m.member_id
+                            AND r.since <= :now
+                            AND (r.until IS NULL OR r.until > :now)
+                       ORDER BY 1) AS roles
+              FROM people.members AS m
+             WHERE m.group_id = :group_id
+               AND (CAST(:state AS text) IS NULL OR m.state = :state)
+               AND (CAST(:household_id AS uuid) IS NULL OR m.household_id = :household_id)
+               AND (CAST(:signs_in AS boolean) IS NULL OR m.signs_in = :signs_in)
+               AND (CAST(:member_id AS uuid) IS NULL OR m.member_id = :member_id)
+               AND (CAST(:role AS text) IS NULL
+                    OR EXISTS (SELECT FROM people.member_roles AS r
+                                WHERE r.group_id = m.group_id
+                                  AND r.member_id = m.member_id
+                                  AND r.role = :role
+                                  AND r.since <= :now
+                                  AND (r.until IS NULL OR r.until > :now)))
+               AND (CAST(:after_id AS uuid) IS NULL
+                    OR (m.joined_on, m.member_id) > (CAST(:after_on AS date), CAST(:after_id AS uuid)))
+          ORDER BY m.joined_on, m.member_id
+             LIMIT :limit
+        """),
+        {
+            "group_id": group_id,
+            **listing._asdict(),
+            "now": now,
+            "after_on": None if after is None else after[0],
+            "after_id": None if after is None else after[1],
+            "limit": limit,
+        },
+    )
+    return [ListedRow(*row) for row in rows]
+
+
+async def count_other_stewards(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> int:
+    """Return how many active members other than this one are stewards at a moment."""
+    count: int = await tx.scalar(
+        text("""
+            SELECT count(DISTINCT m.member_id)
+              FROM people.member_roles AS r
+              JOIN people.members AS m ON m.group_id = r.group_id AND m.member_id = r.member_id
+             WHERE r.group_id = :group_id
+               AND r.member_id <> :member_id
+               AND r.role = 'steward'
+               AND (r.until IS NULL OR r.until > :now)
+               AND m.state = 'active'
+        """),
+        {"group_id": group_id, "member_id": member_id, "now": now},
+    )
+    return count
+
+
+async def update_nickname(tx: Tx, group_id: UUID, member_id: UUID, *, box: bytes, index: bytes) -> None:
+    """Give a member another nickname.
+
+    Raises:
+        NicknameTaken: Somebody here has it; the transaction cannot go on.
+    """
+    try:
+        await tx.execute(
+            text("""
+                UPDATE people.members
+                   SET nickname_box = :box, nickname_index = :index
+                 WHERE group_id = :group_id
+                   AND member_id = :member_id
+            """),
+            {"group_id": group_id, "member_id": member_id, "box": box, "index": index},
+        )
+    except IntegrityError as error:
+        if "members_by_nickname" in str(error.orig):
+            raise NicknameTaken from error
+        raise
+
+
+async def find_household(tx: Tx, group_id: UUID, member_id: UUID) -> UUID | None:
+    """Return the household that a member is tied to, or None."""
+    household: UUID | None = await tx.scalar(
+        text("""
+            SELECT household_id
+              FROM people.members
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+        """),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    return household
+
+
+async def set_household(
+    tx: Tx, group_id: UUID, member_ids: Sequence[UUID], household_id: UUID | None
+) -> None:
+    """Tie members to a household, or to none; the caller holds the group's lock."""
+    await tx.execute(
+        text("""
+            UPDATE people.members
+               SET household_id = CAST(:household_id AS uuid)
+             WHERE group_id = :group_id
+               AND member_id = ANY(CAST(:member_ids AS uuid[]))
+        """),
+        {"group_id": group_id, "member_ids": list(member_ids), "household_id": household_id},
+    )
+
+
+async def end_tokens(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> int:
+    """End every token of a member from this moment on; return how many held."""
+    result = await tx.execute(
+        text("""
+            UPDATE people.tokens
+               SET revoked_at = :now
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+               AND revoked_at IS NULL
+        """),
+        {"group_id": group_id, "member_id": member_id, "now": now},
+    )
+    return int(result.rowcount)
 
 
 async def insert_members(tx: Tx, group_id: UUID, members: Sequence[MemberRow]) -> None:
@@ -204,26 +427,19 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
     await tx.execute(
         text("""
             UPDATE people.members
-               SET state = 'erased', nickname_box = '', nickname_index = '', accounts_box = ''
+               SET state = 'erased', nickname_box = '', nickname_index = '', accounts_box = '',
+                   code_box = NULL, code_index = NULL, household_id = NULL, signs_in = false
              WHERE group_id = :group_id
                AND member_id = :member_id
         """),
         names,
     )
     await delete_ways_in(tx, group_id, member_id)
+    await forget_waiting(tx, group_id, member_id)
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
     )
-    await tx.execute(
-        text("""
-            UPDATE people.tokens
-               SET revoked_at = :now
-             WHERE group_id = :group_id
-               AND member_id = :member_id
-               AND revoked_at IS NULL
-        """),
-        {**names, "now": now},
-    )
+    await end_tokens(tx, group_id, member_id, now=now)
     await tx.execute(
         text("""
             UPDATE people.member_roles
@@ -283,4 +499,30 @@ async def end_role(tx: Tx, group_id: UUID, member_id: UUID, role: str, *, now: d
                AND (until IS NULL OR until > :now)
         """),
         {"group_id": group_id, "member_id": member_id, "role": role, "now": now},
+    )
+
+
+async def has_member_list(tx: Tx, group_id: UUID) -> bool:
+    """Return whether members of this group see a list of each other."""
+    return bool(
+        await tx.scalar(
+            text("SELECT member_list FROM timebank.groups WHERE group_id = :group_id"), {"group_id": group_id}
+        )
+    )
+
+
+async def set_role_until(
+    tx: Tx, group_id: UUID, member_id: UUID, role: str, *, now: datetime, until: datetime | None
+) -> None:
+    """Have a member carry a duty from now until a moment, whatever held before; None takes it away now."""
+    await end_role(tx, group_id, member_id, role, now=now)
+    if until is None:
+        return
+    await tx.execute(
+        text("""
+            INSERT INTO people.member_roles (group_id, member_id, role, since, until)
+            VALUES (:group_id, :member_id, :role, :now, :until)
+       ON CONFLICT (group_id, member_id, role, since) DO UPDATE SET until = excluded.until
+        """),
+        {"group_id": group_id, "member_id": member_id, "role": role, "now": now, "until": until},
     )

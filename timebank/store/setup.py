@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from timebank.store.keys import KeyStore
 
 _GROUP = """
-    SELECT book_id, origin, began_on, time_zone, categories, time_bank, confirm_days, rounding_minutes, rounding_up
+    SELECT book_id, origin, began_on, time_zone, categories, time_bank, confirm_days, rounding_minutes, rounding_up,
+           next_time_zone, next_time_zone_from
       FROM timebank.groups
      WHERE group_id = $1
 """
@@ -64,6 +65,9 @@ async def load_setup(connection: Raw, group_id: UUID, version: int) -> SetUp:
         time_bank=group["time_bank"],
         confirm_days=group["confirm_days"],
         rounding=Rounding(group["rounding_minutes"], up=group["rounding_up"]),
+        next_time_zone=(
+            (group["next_time_zone_from"], group["next_time_zone"]) if group["next_time_zone"] else None
+        ),
         pots={row["code"]: Pot(*row) for row in await connection.fetch(_POTS, group_id)},
         held={row["code"]: HeldPlace(*row) for row in await connection.fetch(_HELD, group_id)},
         policies={

@@ -213,6 +213,48 @@ async def list_notes(tx: Tx, group_id: UUID, member_id: UUID, about_ids: Sequenc
     return [NoteRow(*row) for row in rows]
 
 
+async def list_entered_by_others(
+    tx: Tx, group_id: UUID, account: int, hours_ids: Sequence[UUID]
+) -> list[tuple[UUID, int]]:
+    """Return (id, account number of who logged it) of those hours that somebody else logged."""
+    if not hours_ids:
+        return []
+    rows = await tx.execute(
+        text("""
+            SELECT hours_id, logged_by
+              FROM timebank.hours
+             WHERE group_id = :group_id
+               AND hours_id = ANY(CAST(:hours_ids AS uuid[]))
+               AND logged_by <> :account
+        """),
+        {"group_id": group_id, "hours_ids": list(hours_ids), "account": account},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def list_writers_for(tx: Tx, group_id: UUID, member_id: UUID) -> list[tuple[UUID, bytes, bytes]]:
+    """Return (id, nickname box, accounts box) of those who could enter something for a member, then or now."""
+    rows = await tx.execute(
+        text("""
+            SELECT m.member_id, m.nickname_box, m.accounts_box
+              FROM people.members AS m
+             WHERE m.group_id = :group_id
+               AND m.state <> 'erased'
+               AND m.member_id <> :member_id
+               AND (EXISTS (SELECT FROM people.stand_ins AS s
+                             WHERE s.group_id = m.group_id
+                               AND s.stand_in = m.member_id
+                               AND s.member_id = :member_id)
+                    OR EXISTS (SELECT FROM people.member_roles AS r
+                                WHERE r.group_id = m.group_id
+                                  AND r.member_id = m.member_id
+                                  AND r.role = 'steward'))
+        """),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 def _before(before: tuple[datetime, UUID] | None, name: str) -> dict[str, object]:
     at, seen = before if before is not None else (_END_OF_TIME, _LAST_ID)
     return {"at": at, name: seen}

@@ -94,7 +94,24 @@ _table(
     rounding_up boolean
     confirm_days integer
     words text
+    member_list boolean
+    joining text
+    categories_retired text[]
+    next_time_zone text
+    next_time_zone_from timestamptz?
     """,
+)
+_table(
+    "timebank.settings_history",
+    "group_id change_id",
+    """
+    group_id change_id uuid
+    changed_at timestamptz
+    changed_by bigint
+    before after jsonb
+    """,
+    _group(),
+    _index("settings_by_time", "group_id changed_at"),
 )
 _table(
     "timebank.book_heads",
@@ -353,9 +370,11 @@ _table(
     joined_on date
     signs_in boolean
     household_id uuid?
+    code_box code_index bytea?
     """,
     _group(),
     _index("members_by_nickname", "group_id nickname_index", unique=True),
+    _index("members_by_code", "group_id code_index", unique=True),
     _index("members_of_household", "group_id household_id"),
 )
 _table(
@@ -394,6 +413,65 @@ _table(
     expires_on date?
     """,
     _refers("group_id member_id", "people.members"),
+)
+_table(
+    "people.invitations",
+    "group_id invitation_id",
+    """
+    group_id invitation_id uuid
+    secret_hash bytea
+    roles text[]
+    uses_max uses integer
+    made_by uuid
+    made_at expires_at timestamptz
+    revoked_at timestamptz?
+    """,
+    _unique("group_id secret_hash"),
+    _refers("group_id made_by", "people.members", "group_id member_id"),
+    _index("invitations_by_time", "group_id made_at"),
+)
+_table(
+    "people.invited",
+    "group_id member_id",
+    """
+    group_id member_id invitation_id uuid
+    joined_at timestamptz
+    """,
+    _refers("group_id invitation_id", "people.invitations"),
+    _refers("group_id member_id", "people.members"),
+)
+_table(
+    "people.join_requests",
+    "group_id request_id",
+    """
+    group_id request_id uuid
+    secret_hash bytea
+    state text
+    nickname_box words_box bytea
+    asked_at expires_at timestamptz
+    decided_at entered_at timestamptz?
+    """,
+    _group(),
+    _unique("group_id secret_hash"),
+    _index("join_requests_waiting", "group_id asked_at"),
+)
+_table(
+    "people.stand_ins",
+    "group_id stand_in_id",
+    """
+    group_id stand_in_id stand_in member_id uuid
+    scopes text[]
+    consent text
+    consent_by uuid
+    since expires_at timestamptz
+    until date
+    ended_at timestamptz?
+    """,
+    _refers("group_id stand_in", "people.members", "group_id member_id"),
+    _refers("group_id member_id", "people.members"),
+    _refers("group_id consent_by", "people.members", "group_id member_id"),
+    _index("stand_ins_one_tie", "group_id stand_in member_id", unique=True),
+    _index("stand_ins_for", "group_id member_id"),
 )
 
 # ---------------------------------------------------------------- imports and long work

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy import text
 
 from timebank.errors import StoreAway
 from timebank.store.engine import STORE_ERRORS, enter_group
+from timebank.store.stand_ins import find_ties
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from timebank.store.engine import Pool, Tx
+
+NO_TIES: Final[Mapping[UUID, frozenset[str]]] = {}
 
 
 class TokenRow(NamedTuple):
@@ -31,12 +35,13 @@ class TokenRow(NamedTuple):
 
 
 class Bearer(NamedTuple):
-    """Who came with a token that holds now."""
+    """Who came with a token that holds now; ``stands_in`` says for whom they may act, and in what."""
 
     member_id: UUID
     scopes: Sequence[str]
     roles: Sequence[str]
     accounts_box: bytes
+    stands_in: Mapping[UUID, frozenset[str]] = NO_TIES
 
 
 async def insert_token(tx: Tx, group_id: UUID, token: TokenRow) -> None:
@@ -117,6 +122,9 @@ async def find_bearers(
                 await connection.execute(enter_group(group_id))
                 try:
                     rows = await connection.fetch(_FIND_BEARERS, group_id, list(token_hashes), now)
+                    # One more statement, only where somebody carries the role that a tie gives.
+                    acting = [row[1] for row in rows if "stand_in" in row[3]]
+                    ties = await find_ties(connection, group_id, acting, now=now) if acting else {}
                 finally:
                     await connection.execute("COMMIT")
             except asyncpg.InternalClientError:
@@ -125,4 +133,4 @@ async def find_bearers(
                 raise
     except STORE_ERRORS as error:
         raise StoreAway from error
-    return {row[0]: Bearer(row[1], row[2], row[3], row[4]) for row in rows}
+    return {row[0]: Bearer(row[1], row[2], row[3], row[4], ties.get(row[1], NO_TIES)) for row in rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -75,12 +75,6 @@ _OPEN_ACCOUNT = """
 _OPEN_PLACE = """
     INSERT INTO timebank.held_places (group_id, held_id, code, kind, number, unit, account_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
-"""
-
-_SHOW_PLACE = """
-    UPDATE timebank.published_groups
-       SET held = held || $2::text::jsonb
-     WHERE group_id = $1
 """
 
 _CLOSE = "UPDATE timebank.accounts SET closed = $3 WHERE group_id = $1 AND account_id = $2"
@@ -164,17 +158,15 @@ async def _write_references(connection: Raw, keys: KeyStore, group_id: UUID, tre
 
 
 async def _write_places(
-    connection: Raw, group_id: UUID, places: Iterable[HeldPlace], closed: Mapping[int, bool]
+    connection: Raw, group_id: UUID, places: Sequence[HeldPlace], closed: Mapping[int, bool]
 ) -> None:
-    shown = []
     for place in places:
         await connection.execute(_OPEN_ACCOUNT, group_id, place.account_id, place.unit)
         await connection.execute(_OPEN_PLACE, group_id, *place)
-        shown.append({"kind": place.kind, "number": place.number, "unit": place.unit})
     for account_id, is_closed in closed.items():
         await connection.execute(_CLOSE, group_id, account_id, is_closed)
-    if shown:
-        await connection.execute(_SHOW_PLACE, group_id, json.dumps(shown))
+    if places:
+        # Writers read the set-up anew. In public nothing moves but at a close, which shows the place.
         await connection.execute(_NEW_SETUP, group_id)
 
 

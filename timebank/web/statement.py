@@ -40,6 +40,7 @@ LINES_SHOWN_MAX: Final = 5_000
 CORRECTED: Final = N_("corrected: %(amount)s does not count")
 WITHDRAWN: Final = N_("withdrawn: %(amount)s does not count")
 TAKEN_BACK: Final = N_("Taken back: %(amount)s")
+ENTERED_BY: Final = N_("Entered for you by %(name)s.")
 
 # Where the words of the public page would be those of somebody else.
 _KINDS: Final = {"fulfil": N_("Help for an ask"), "hours": N_("Help that reached you")}
@@ -270,16 +271,23 @@ def _row(line: Line, amounts: Amounts) -> Row:
     chosen = amounts.language
     words = amounts.words(line.amount)
     category = category_in_words(line.category, chosen)
+    note = _note(line, chosen)
     if line.what == "taken_back":
-        return Row(chosen.say(TAKEN_BACK, amount=words), category, "", line.note, "", "")
+        return Row(chosen.say(TAKEN_BACK, amount=words), category, "", note, "", "")
     own_words = _KINDS.get(line.kind)
     what = chosen.say(own_words) if own_words else kind_in_words(line.kind, amounts.unit, chosen)
     if not counts(line):
         why = WITHDRAWN if line.state == "withdrawn" else CORRECTED
-        return Row(what, category, chosen.say(why, amount=words), line.note, "", "")
+        return Row(what, category, chosen.say(why, amount=words), note, "", "")
     digits = amounts.digits(line.amount)
     given, received = ("", digits) if line.what == "received" else (digits, "")
-    return Row(what, category, "", line.note, given, received)
+    return Row(what, category, "", note, given, received)
+
+
+def _note(line: Line, chosen: Language) -> str:
+    """Return what the member noted, after who entered the line for them."""
+    who = chosen.say(ENTERED_BY, name=line.entered_by) if line.entered_by else ""
+    return f"{who} {line.note}".strip()
 
 
 def _ask(line: Line, chosen: Language) -> Row:

@@ -1,0 +1,183 @@
+"""Group settings over the API: as they are, changed by a steward, and what they were."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import Request, get, post
+from litestar.types import ASGIApp
+from msgspec import Meta
+
+from timebank.edge.bodies import Reader
+from timebank.edge.door import Act, json_reply, signed_in
+from timebank.edge.openapi import QueryField, acts, reads
+from timebank.errors import N_, FieldInvalid
+from timebank.rules.settings import Change
+from timebank.services import settings as service
+from timebank.services.settings import PAGE_MAX
+
+PAGE: Final = 50
+NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 100")
+
+Word = Annotated[str, Meta(max_length=100)]
+
+
+class SettingsBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What is to be different; what is left out, or `null`, stays."""
+
+    name: Annotated[str, Meta(max_length=500)] | None = None
+    languages: list[Word] | None = None
+    time_zone: Word | None = None
+    categories_add: list[Word] = []
+    categories_retire: list[Word] = []
+    rounding_minutes: int | None = None
+    rounding_up: bool | None = None
+    confirm_days: int | None = None
+    words: Word | None = None
+    preset: Word | None = None
+    member_list: bool | None = None
+    joining: Word | None = None
+
+
+class SettingsOut(msgspec.Struct, omit_defaults=True):
+    """What the group says about itself. Hours are rounded to `rounding_minutes` (1 is not at all)."""
+
+    name: str
+    languages: list[str]
+    time_zone: str
+    categories: list[str]
+    categories_retired: list[str]
+    rounding_minutes: int
+    rounding_up: bool
+    confirm_days: int
+    words: str
+    preset: str
+    member_list: bool
+    joining: str
+    next_time_zone: str = ""
+    time_zone_from: datetime | None = None
+
+
+class ChangedOut(msgspec.Struct, omit_defaults=True):
+    """The settings that are different now; another time zone begins at `time_zone_from`."""
+
+    changed: list[str]
+    time_zone_from: datetime | None = None
+
+
+class ChangeOut(msgspec.Struct, omit_defaults=True):
+    """One change; `by` is the account number of who made it, for stewards and auditors only."""
+
+    id: UUID
+    at: datetime
+    before: dict[str, Any]
+    after: dict[str, Any]
+    by: int | None = None
+
+
+class HistoryOut(msgspec.Struct, omit_defaults=True):
+    """Changes, newest first; `next` is the `after` of the next page."""
+
+    changes: list[ChangeOut]
+    next: str = ""
+
+
+CHANGE: Final = Act(
+    Reader(SettingsBody),
+    lambda door, actor, body, _params, once: service.write_settings(door.house, actor, once, _change(body)),
+)
+
+
+@get(
+    "/groups/{slug:str}/settings",
+    operation_class=reads(
+        SettingsOut, summary="What the group says about itself", description="For every member."
+    ),
+)
+async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Return the group's settings."""
+    door, actor = await signed_in(request)
+    found = await service.read_settings(door.house, actor, now=door.clock())
+    zone = found.next_zone
+    return json_reply(
+        SettingsOut(
+            **found.settings.as_json(),
+            next_time_zone=zone.name if zone else "",
+            time_zone_from=zone.begins_at if zone else None,
+        )
+    )
+
+
+@post(
+    "/groups/{slug:str}/settings",
+    operation_class=acts(
+        SettingsBody,
+        ChangedOut,
+        summary="Change what the group says about itself",
+        description="By a steward who proved just now who they are. Another time zone begins with the next day. The "
+        "public sees name and languages from the next close on. A category is retired, never deleted.",
+        example={"confirm_days": 14, "categories_add": ["garden"]},
+    ),
+)
+async def change_settings(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Change settings."""
+    return await CHANGE.answer(request)
+
+
+@get(
+    "/groups/{slug:str}/settings/history",
+    operation_class=reads(
+        HistoryOut,
+        summary="What was changed",
+        description="For every member, newest first: what a setting was and what it became.",
+        query=(
+            QueryField("after", {"type": "string"}, "`next` of the page before"),
+            QueryField(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
+                "Most changes on a page",
+            ),
+        ),
+    ),
+)
+async def list_changes(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Return what was changed."""
+    door, actor = await signed_in(request)
+    page = await service.read_history(
+        door.house,
+        actor,
+        after=request.query_params.get("after", ""),
+        limit=_limit(request.query_params.get("limit", str(PAGE))),
+    )
+    sees_who = not actor.roles.isdisjoint({"steward", "auditor"})
+    return json_reply(
+        HistoryOut(
+            [
+                ChangeOut(
+                    row.change_id, row.changed_at, row.before, row.after, row.changed_by if sees_who else None
+                )
+                for row in page.changes
+            ],
+            page.next,
+        )
+    )
+
+
+ROUTES: Final = (get_settings, change_settings, list_changes)
+
+
+def _change(body: SettingsBody) -> Change:
+    said: dict[str, Any] = {}
+    for name in body.__struct_fields__:
+        value = getattr(body, name)
+        said[name] = tuple(value) if isinstance(value, list) else value
+    return Change(**said)
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
+        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
+    return int(text)

@@ -1,0 +1,190 @@
+"""What a group says about itself over time: what may be changed, and what a change comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from timebank.errors import N_, FieldInvalid, PresetFixed, Refusal
+from timebank.rules.names import plain_text
+from timebank.rules.set_up import (
+    CATEGORY_MAX,
+    CONFIRM_DAYS_MAX,
+    JOINING,
+    LANGUAGE,
+    LIST_MAX,
+    NAME_MAX,
+    NOT_A_LANGUAGE,
+    NOT_DAYS,
+    NOT_KNOWN,
+    PRESETS,
+    ROUNDING_STEPS,
+    TOO_FEW,
+    TOO_MANY,
+    TWICE,
+    WORDS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+NOT_IN_USE: Final = N_("it is not in use")
+NOTHING: Final = N_("nothing is to be changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be changed of a group after set-up.
+
+    Attributes:
+        time_zone: IANA name; another one begins with the next day.
+        categories: What help can be for.
+        categories_retired: What it could be for once; entries keep it, and it can come back.
+        rounding_minutes, rounding_up: Hours are rounded to so many minutes (1 is not at all), up or to the nearest.
+        confirm_days: Days of silence that are a yes.
+        words: What people here call the pot: pot, pool, hat, kitty.
+        member_list: Whether members see a list of each other.
+        joining: invitation, or request for both.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    time_zone: str
+    categories: tuple[str, ...]
+    categories_retired: tuple[str, ...]
+    rounding_minutes: int
+    rounding_up: bool
+    confirm_days: int
+    words: str
+    preset: str
+    member_list: bool
+    joining: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return every setting by name, as the history keeps it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+class Change(NamedTuple):
+    """What is to be different; None leaves a setting as it is."""
+
+    name: str | None = None
+    languages: tuple[str, ...] | None = None
+    time_zone: str | None = None
+    categories_add: tuple[str, ...] = ()
+    categories_retire: tuple[str, ...] = ()
+    rounding_minutes: int | None = None
+    rounding_up: bool | None = None
+    confirm_days: int | None = None
+    words: str | None = None
+    preset: str | None = None
+    member_list: bool | None = None
+    joining: str | None = None
+
+
+def change_settings(
+    settings: Settings, change: Change, *, time_zones_known: Collection[str]
+) -> tuple[Settings, list[Refusal]]:
+    """Return the settings as they are wanted, and everything that is wrong with that; then they do not count."""
+    faults: list[Refusal] = []
+
+    def checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return check()
+        except Refusal as refusal:
+            faults.append(refusal)
+            return {}
+
+    wanted = {
+        **checked(lambda: _name(change)),
+        **checked(lambda: _languages(change)),
+        **checked(lambda: _categories(settings, change)),
+        **checked(lambda: _one_of(change.time_zone, time_zones_known, "time_zone")),
+        **checked(lambda: _one_of(change.rounding_minutes, ROUNDING_STEPS, "rounding_minutes")),
+        **checked(lambda: _confirm_days(change)),
+        **checked(lambda: _one_of(change.words, WORDS, "words")),
+        **checked(lambda: _one_of(change.joining, JOINING, "joining")),
+        **checked(lambda: _preset(settings, change)),
+    }
+    for name in ("rounding_up", "member_list"):
+        value = getattr(change, name)
+        if value is not None:
+            wanted[name] = value
+    return replace(settings, **wanted), faults
+
+
+def difference(before: Settings, after: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what was and what is, of the settings that are different only."""
+    was, now = before.as_json(), after.as_json()
+    names = [name for name in was if was[name] != now[name]]
+    return {name: was[name] for name in names}, {name: now[name] for name in names}
+
+
+def _name(change: Change) -> dict[str, Any]:
+    if change.name is None:
+        return {}
+    return {"name": plain_text(change.name, field="name", length_max=NAME_MAX)}
+
+
+def _languages(change: Change) -> dict[str, Any]:
+    if change.languages is None:
+        return {}
+    _check_list(change.languages, field="languages")
+    if not all(LANGUAGE.fullmatch(language) for language in change.languages):
+        raise FieldInvalid(field="languages", why=NOT_A_LANGUAGE)
+    return {"languages": tuple(change.languages)}
+
+
+def _categories(settings: Settings, change: Change) -> dict[str, Any]:
+    add = [plain_text(c, field="categories_add", length_max=CATEGORY_MAX) for c in change.categories_add]
+    retire = list(change.categories_retire)
+    if set(add) & set(settings.categories) or len(set(add)) != len(add):
+        raise FieldInvalid(field="categories_add", why=TWICE)
+    if not set(retire) <= set(settings.categories):
+        raise FieldInvalid(field="categories_retire", why=NOT_IN_USE)
+    if len(set(retire)) != len(retire):
+        raise FieldInvalid(field="categories_retire", why=TWICE)
+    kept = tuple(c for c in settings.categories if c not in retire) + tuple(add)
+    _check_list(kept, field="categories_retire" if not kept else "categories_add")
+    # What was used stays known, so that its entries keep their word and it can come back.
+    retired = tuple(c for c in settings.categories_retired if c not in add) + tuple(retire)
+    return {"categories": kept, "categories_retired": retired}
+
+
+def _confirm_days(change: Change) -> dict[str, Any]:
+    if change.confirm_days is None:
+        return {}
+    if not 1 <= change.confirm_days <= CONFIRM_DAYS_MAX:
+        raise FieldInvalid(field="confirm_days", why=NOT_DAYS)
+    return {"confirm_days": change.confirm_days}
+
+
+def _preset(settings: Settings, change: Change) -> dict[str, Any]:
+    if change.preset is None:
+        return {}
+    if change.preset not in PRESETS:
+        raise FieldInvalid(field="preset", why=NOT_KNOWN)
+    # What people wrote under one way of publishing must not come out in another: that takes a close
+    # which knows both.
+    if change.preset != settings.preset:
+        raise PresetFixed(preset=settings.preset)
+    return {}
+
+
+def _one_of(value: Any, known: Collection[Any], field: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if value not in known:
+        raise FieldInvalid(field=field, why=NOT_KNOWN)
+    return {field: value}
+
+
+def _check_list(values: Sequence[str], *, field: str) -> None:
+    if not values:
+        raise FieldInvalid(field=field, why=TOO_FEW)
+    if len(values) > LIST_MAX:
+        raise FieldInvalid(field=field, why=TOO_MANY)
+    if len(set(values)) != len(values):
+        raise FieldInvalid(field=field, why=TWICE)
