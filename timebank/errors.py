@@ -16,7 +16,10 @@ sentence is translated there.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that catalogue tools look for
@@ -239,6 +242,21 @@ class NumberAmbiguous(Malformed):
 
     code = "number_ambiguous"
     message = N_("This could be two different numbers. Say which decimal sign the file has.")
+
+
+class PolicyInvalid(Malformed):
+    """Rules proposed for a pot are wrong; ``faults`` says of every field what is."""
+
+    code = "policy_invalid"
+    message = N_("These rules cannot be a pot's: look at %(fields)s.")
+    faults: tuple[FieldInvalid, ...] = ()
+
+    @classmethod
+    def of(cls, faults: Sequence[FieldInvalid]) -> PolicyInvalid:
+        """Return the refusal that tells all of these."""
+        refusal = cls(fields=", ".join(str(fault.params["field"]) or "$" for fault in faults))
+        refusal.faults = tuple(faults)
+        return refusal
 
 
 class QuoteOpen(Malformed):
@@ -496,6 +514,13 @@ class MayNotGive(NotAllowed):
     message = N_("You cannot give or take away the duty %(role)s.")
 
 
+class NeedsAccount(NotAllowed):
+    """The rules of this pot let members ask, and nobody else."""
+
+    code = "needs_account"
+    message = N_("Only members may ask this pot. Sign in, or ask a steward.")
+
+
 class NeedsRole(NotAllowed):
     """Only members with a certain duty may do this."""
 
@@ -524,6 +549,13 @@ class NotYourself(NotAllowed):
 
     code = "not_yourself"
     message = N_("Only the person themselves or a %(role)s may do this.")
+
+
+class NotAsker(NotAllowed):
+    """Only whoever asked, or stands in for them, may take this step."""
+
+    code = "not_asker"
+    message = N_("Only whoever asked may do this.")
 
 
 class NotYourDraw(NotAllowed):
@@ -619,6 +651,13 @@ class AlreadyCorrected(Conflict):
 
     code = "already_corrected"
     message = N_("This entry was corrected already.")
+
+
+class AlreadyDone(Conflict):
+    """A step that cannot be taken twice was taken before."""
+
+    code = "already_done"
+    message = N_("That was done already.")
 
 
 class BelowFloor(Conflict):
@@ -735,6 +774,13 @@ class MemberNotOpen(Conflict):
     message = N_("This member is %(state)s; that step is not possible now.")
 
 
+class MoreThanHanded(Conflict):
+    """More would come back than was handed over."""
+
+    code = "more_than_handed"
+    message = N_("Only %(handed)s was handed over; %(asked)s was to come back.")
+
+
 class MoreThanPromised(Conflict):
     """A hand-over would give more than what is still promised."""
 
@@ -761,6 +807,13 @@ class NotAMirror(Conflict):
 
     code = "not_a_mirror"
     message = N_("A correction must undo exactly what the entry did.")
+
+
+class NotOwnUnsaid(Conflict):
+    """Nobody can look up who asked without an account, so an approver must say that it was not they."""
+
+    code = "not_own_unsaid"
+    message = N_("Whoever asked has no account. Say that this ask is not your own, then say yes.")
 
 
 class Overflow(Conflict):
@@ -844,6 +897,13 @@ class SilenceNotOver(Conflict):
     retryable = True
 
 
+class RuleNotYet(Conflict):
+    """A rule that is known, and that this version of the program cannot keep yet."""
+
+    code = "rule_not_yet"
+    message = N_("This version cannot answer a short pot by %(rule)s yet; it can queue.")
+
+
 class SlugTaken(Conflict):
     """Another group has this address."""
 
@@ -856,6 +916,13 @@ class StandInNotOpen(Conflict):
 
     code = "stand_in_not_open"
     message = N_("This stand-in is %(state)s; that step is not possible now.")
+
+
+class SteppedAside(Conflict):
+    """Somebody stepped aside from an ask and has no say in it any more."""
+
+    code = "stepped_aside"
+    message = N_("You stepped aside from this ask; somebody else sees to it.")
 
 
 # ---------------------------------------------------------------- busy

@@ -33,7 +33,7 @@ from timebank.config import Settings
 from timebank.ledger.accounts import AccountKind
 from timebank.ledger.entries import EntryKind
 from timebank.rules.commands import ApproveDraw, AskDraw, CorrectEntry, Instead
-from timebank.rules.set_up import Terms
+from timebank.rules.policies import Terms
 from timebank.services.close import close_period
 from timebank.services.members import erase_member
 from timebank.services.verify import CHECKS, Verdict, list_books, verify_group
@@ -243,7 +243,7 @@ async def test_every_record_that_moves_nothing_has_the_keys_that_the_page_says(b
     # In the second group two people have to say yes; in the first somebody wants to be forgotten.
     cautious = await make_group(busy.house, "cautious", money=Terms(approvals=((0, 2),)))
     asked = said(await busy.send("ada", AskDraw("money", 4000, "EUR", "repairs"), group=cautious))
-    assert said(await busy.send("bo", ApproveDraw(UUID(asked["id"])), group=cautious))["state"] == "asked"
+    assert said(await busy.send("bo", ApproveDraw(UUID(asked["id"])), group=cautious))["state"] == "looked_at"
     gone = busy.group.people["hal"].member_id
     await erase_member(busy.house, busy.group.group_id, gone, now=datetime.now(UTC))
 

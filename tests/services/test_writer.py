@@ -29,7 +29,7 @@ from timebank.rules.commands import (
     Instead,
     LogHours,
 )
-from timebank.rules.set_up import Terms
+from timebank.rules.policies import Terms
 from timebank.services import writer as writer_module
 from timebank.services.groups import policy_fields
 from timebank.services.members import grant_role
@@ -368,7 +368,7 @@ async def test_two_different_people_say_yes_to_a_large_amount(desk: Desk) -> Non
     less = await desk.said("di", ApproveDraw(draw, 3500))
     second = await desk.said("di", ApproveDraw(draw))
 
-    assert (first["state"], first["approvals"], first["approvals_needed"]) == ("asked", 1, 2)
+    assert (first["state"], first["approvals"], first["approvals_needed"]) == ("looked_at", 1, 2)
     assert twice["code"] == "already_approved"
     assert less["code"] == "policy_refuses"
     assert second["state"] == "promised"
@@ -434,7 +434,7 @@ async def test_an_ask_keeps_the_number_of_yeses_that_it_was_asked_under(desk: De
     assert (await desk.said("bo", ApproveDraw(before)))["state"] == "promised"
     assert (await desk.said("di", ApproveDraw(half)))["state"] == "promised"
     said = await desk.said("bo", ApproveDraw(after))
-    assert (said["state"], said["approvals_needed"]) == ("asked", 2)
+    assert (said["state"], said["approvals_needed"]) == ("looked_at", 2)
     assert await desk.verified()
 
 

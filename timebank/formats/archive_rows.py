@@ -35,7 +35,7 @@ NOT_A_UNIT: Final = N_("it is neither minutes nor a currency")
 STATES: Final = ("active", "suspended", "left", "erased")
 HOURS_STATES: Final = ("logged", "confirmed", "questioned", "settled", "withdrawn")
 DRAW_STATES: Final = (
-    "asked", "promised", "handed_over", "arrived", "released", "not_now", "expired", "cancelled",
+    "asked", "looked_at", "promised", "handed_over", "arrived", "released", "not_now", "expired", "cancelled",
 )  # fmt: skip
 
 _WHOLE: Final = re.compile(r"(?:0|-?[1-9][0-9]{0,15})", re.ASCII)

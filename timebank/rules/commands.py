@@ -255,6 +255,10 @@ class AskDraw(NamedTuple):
         contact: How the treasurer reaches the asker, sealed; empty for none.
         payout: Where money should go, sealed; empty for none.
         on_behalf_of: Member for whom the actor asks; None is the actor.
+        without_account: Whether it is for somebody who is no member.
+        link: For those: SHA-256 of the status link that it was sent under; None if a steward enters it.
+        contact_index: Blind index of ``contact``, by which two asks of one person are noticed; may be empty.
+        ask_id: Id of the ask and of the key that seals what it says; None draws one.
     """
 
     pot: str
@@ -265,6 +269,10 @@ class AskDraw(NamedTuple):
     contact: str = ""
     payout: str = ""
     on_behalf_of: UUID | None = None
+    without_account: bool = False
+    link: bytes | None = None
+    contact_index: bytes = b""
+    ask_id: UUID | None = None
 
 
 class ApproveDraw(NamedTuple):
@@ -275,10 +283,61 @@ class ApproveDraw(NamedTuple):
         amount: What is promised when it is less than was asked; None for all of it. It is
             settled by the first yes; a later one must say the same or nothing.
         unit: What ``amount`` counts; empty for the pot's unit, anything else must be it.
+        not_own: Whether the actor states that they did not ask it; an ask without an account needs that.
     """
 
     draw: UUID
     amount: int | None = None
+    unit: str = ""
+    not_own: bool = False
+
+
+class DeclineDraw(NamedTuple):
+    """A "not now" to an ask; the reason is sealed, and told to whoever asked."""
+
+    draw: UUID
+    reason: str = ""
+
+
+class ObjectDraw(NamedTuple):
+    """A steward's objection while the rules let them; with ``withdraw`` it is taken back."""
+
+    draw: UUID
+    reason: str = ""
+    withdraw: bool = False
+
+
+class QuestionDraw(NamedTuple):
+    """A question to whoever asked, sealed."""
+
+    draw: UUID
+    text: str
+
+
+class AnswerDraw(NamedTuple):
+    """What whoever asked says to a question, sealed."""
+
+    draw: UUID
+    text: str
+
+
+class StepAside(NamedTuple):
+    """Somebody with a duty leaves an ask to others; their yes, if any, counts no more."""
+
+    draw: UUID
+
+
+class CancelDraw(NamedTuple):
+    """Whoever asked needs it no more; what is still promised goes back."""
+
+    draw: UUID
+
+
+class ChangeDraw(NamedTuple):
+    """Another amount than was asked first; every yes and objection so far is void."""
+
+    draw: UUID
+    amount: int
     unit: str = ""
 
 
@@ -291,6 +350,7 @@ class HandOver(NamedTuple):
         amount: What is handed over; None for all that is still promised.
         effective_on: Day of the hand-over; None is today.
         unit: What ``amount`` counts; empty for the pot's unit, anything else must be it.
+        receipt: Whether a receipt was looked at; only where the rules ask for one.
     """
 
     draw: UUID
@@ -298,6 +358,62 @@ class HandOver(NamedTuple):
     amount: int | None = None
     effective_on: date | None = None
     unit: str = ""
+    receipt: bool = False
+
+
+class UndoDrawEntry(NamedTuple):
+    """A hand-over, or hours given for an ask, that was written by mistake.
+
+    Attributes:
+        entry: The hand-over or the hours.
+        held: Code of the place where the money is now; empty for the one it was taken from.
+        reason: Free text, sealed; empty for none.
+    """
+
+    draw: UUID
+    entry: UUID
+    held: str = ""
+    reason: str = ""
+
+
+class ReturnMoney(NamedTuple):
+    """Money of a draw that came back into the pot.
+
+    Attributes:
+        held: Code of the place where it now is.
+    """
+
+    draw: UUID
+    held: str
+    amount: int
+    effective_on: date | None = None
+    unit: str = ""
+
+
+class ReleaseDraw(NamedTuple):
+    """What a draw was promised and does not need: all that is left, or ``amount`` of it."""
+
+    draw: UUID
+    amount: int | None = None
+    unit: str = ""
+
+
+class DrawArrived(NamedTuple):
+    """Whoever asked says that it arrived."""
+
+    draw: UUID
+
+
+class DrawDue(NamedTuple):
+    """The group does what is due with an ask now: its window is over, its promise too old, its papers to be wiped."""
+
+    draw: UUID
+
+
+class QueueDue(NamedTuple):
+    """The group promises what waits in the queue of a pot, in order, as far as there is enough."""
+
+    pot: UUID
 
 
 class Instead(NamedTuple):
@@ -326,6 +442,23 @@ class CorrectEntry(NamedTuple):
     held: str = ""
 
 
+#: What is done with an ask that is there.
+DrawCommand = (
+    ApproveDraw
+    | DeclineDraw
+    | ObjectDraw
+    | QuestionDraw
+    | AnswerDraw
+    | StepAside
+    | CancelDraw
+    | ChangeDraw
+    | HandOver
+    | UndoDrawEntry
+    | ReturnMoney
+    | ReleaseDraw
+    | DrawArrived
+    | DrawDue
+)
 Command = (
     LogHours
     | ShareHours
@@ -346,7 +479,7 @@ Command = (
     | WithdrawProposal
     | ExpireProposal
     | AskDraw
-    | ApproveDraw
-    | HandOver
+    | DrawCommand
+    | QueueDue
     | CorrectEntry
 )

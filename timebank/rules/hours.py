@@ -24,6 +24,7 @@ from timebank.errors import (
 from timebank.ledger import posting
 from timebank.ledger.entries import Draft, EntryKind, Transfer
 from timebank.ledger.units import AMOUNT_MAX
+from timebank.rules import draws
 from timebank.rules.commands import LogHours, Share, ShareHours
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.people import Actor
@@ -134,7 +135,7 @@ def log_hours(command: LogHours, actor: Actor, state: State) -> Done | Refusal:
     if command.note:
         state.notes.append(Note(hours_id, "note", actor.member_id, salt, command.note))
     if draw is not None:
-        _fulfilled(draw, minutes, state)
+        draws.give(draw, minutes, draws.Act.FULFIL, state)
     body = {
         "id": str(hours_id),
         "entry": str(hours_id),
@@ -213,8 +214,8 @@ def share_hours(command: ShareHours, actor: Actor, state: State) -> Done | Refus
                 entry.recorded_at,
             )
         )
-        if draw is not None:
-            _fulfilled(draw, minutes, state)
+    if draw is not None:
+        draws.give(draw, sum(said), draws.Act.FULFIL, state)
     if command.note:
         state.notes.append(Note(drafts[0].entry_id, "note", actor.member_id, salt, command.note))
     body = {
@@ -446,7 +447,7 @@ def _help(
         return _given(pot, giver, minutes, answered=receiver is not None)
     pot = setup.pots_by_id[draw.pot_id]
     # Hours beyond the promise reach the asker if the policy would have said yes to them at once.
-    at_once = setup.policy_of(draw).approvals_needed(minutes - left) == 0
+    at_once = setup.terms_of(draw).lets_beyond(minutes - left)
     return EntryKind.FULFIL, posting.fulfil(
         giver,
         pot.pot_account,
@@ -456,12 +457,6 @@ def _help(
         left=left,
         beyond_shared=at_once,
     )
-
-
-def _fulfilled(draw: Draw, minutes: int, state: State) -> None:
-    draw.handed += min(minutes, draw.left)
-    draw.state = "promised" if draw.left else "handed_over"
-    state.changed_draws[draw.draw_id] = draw
 
 
 def _given(pot: Pot, giver: int, minutes: int, *, answered: bool) -> tuple[EntryKind, tuple[Transfer, ...]]:
@@ -477,6 +472,7 @@ def _open_draw(draw_id: UUID, giver_id: UUID, state: State) -> Draw:
     draw = state.draws.get(draw_id)
     if draw is None or state.setup.pots_by_id[draw.pot_id].unit != MINUTES:
         raise UnknownDraw
+    draws.settle(draw, state)
     if draw.state != "promised":
         raise DrawNotOpen(state=draw.state)
     hand = state.hands.get(draw_id, {}).get(giver_id)

@@ -112,6 +112,11 @@ class Actor:
         return member_id == self.member_id or what in self.stands_in.get(member_id, ())
 
     @property
+    def is_stranger(self) -> bool:
+        """Whether this is somebody without an account, who holds the link of one ask: its id is their own."""
+        return self.account == 0 and not self.is_group
+
+    @property
     def is_group(self) -> bool:
         """Whether this is no person but the group: silence, windows, expiry."""
         return self.member_id == NOBODY_ID
@@ -204,3 +209,15 @@ def _check_set(values: Sequence[str], known: Collection[str], *, field: str) -> 
     if len(set(values)) != len(values):
         raise FieldInvalid(field=field, why=TWICE)
     return tuple(sorted(values))
+
+
+def holder_of_link(group_id: UUID, ask_id: UUID) -> Actor:
+    """Return whoever holds the link of an ask, as an actor who can do nothing but see to that ask."""
+    return Actor(
+        group_id=group_id,
+        member_id=ask_id,
+        account=0,
+        accounts={},
+        roles=frozenset(),
+        scopes=frozenset({"write"}),
+    )

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from timebank.errors import N_, DateInFuture, FieldInvalid
+from timebank.errors import N_, DateInFuture, FieldInvalid, PolicyInvalid
 from timebank.rules.names import code, plain_text
+from timebank.rules.policies import Terms, check_terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -36,34 +37,10 @@ TOO_FEW = N_("at least one is needed")
 TOO_MANY = N_("there are too many")
 TOO_SHORT = N_("it is too short")
 NOT_FOR_THIS_UNIT = N_("it does not fit the unit")
-NOT_TERMS = N_("it is not a list of steps, each with an amount above which it holds and a count")
+NOT_TERMS = N_("its rules are none that a pot can have")
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a pot's first policy says.
-
-    Attributes:
-        per_request_max: Most that one ask may want, in the pot's unit; None for no limit.
-        approvals: (above, count) tiers: an ask of more than ``above`` needs ``count`` different
-            people; a count of 0 is "at once".
-        two_people: Whether whoever approved may also hand money over.
-    """
-
-    per_request_max: int | None = None
-    approvals: tuple[tuple[int, int], ...] = ((0, 1),)
-    two_people: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the terms as they are stored and published."""
-        return {
-            "approvals": [{"above": above, "count": count} for above, count in self.approvals],
-            "per_request_max": self.per_request_max,
-            "two_people": self.two_people,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,16 +274,10 @@ def _check_pot(pot: NewPot, currencies: Sequence[str]) -> None:
         raise FieldInvalid(field="pots", why=NOT_KNOWN)
     if pot.unit != MINUTES and pot.floor is not None and pot.floor < 0:
         raise FieldInvalid(field="pots", why=NOT_FOR_THIS_UNIT)
-    above = [step[0] for step in pot.terms.approvals]
-    most = pot.terms.per_request_max
-    if (
-        not above
-        or above[0] != 0
-        or above != sorted(set(above))
-        or any(not 0 <= count <= 9 for _, count in pot.terms.approvals)
-        or (most is not None and most < 1)
-    ):
-        raise FieldInvalid(field="pots", why=NOT_TERMS)
+    try:
+        check_terms(pot.terms, pot.unit)
+    except PolicyInvalid as fault:
+        raise FieldInvalid(field="pots", why=NOT_TERMS) from fault
 
 
 def _check_held_place(place: NewHeldPlace, currencies: Sequence[str]) -> None:

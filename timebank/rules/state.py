@@ -11,6 +11,7 @@ from uuid import UUID
 from timebank.errors import Refusal, UnknownMember, UnknownPot
 from timebank.ledger.books import Books
 from timebank.ledger.entries import Draft, Entry, KnownEntry, Replayed
+from timebank.rules.policies import Policy, Terms
 
 MINUTES = "minutes"
 #: Name of a member's other account of hours, in groups with time-bank mode.
@@ -38,38 +39,6 @@ class HeldPlace(NamedTuple):
     number: int
     unit: str
     account_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What a pot's rules say, as one published version.
-
-    Attributes:
-        version: 1 and up; every decision names the version that allowed it.
-        per_request_max: Most that one ask may want, in the pot's unit; None for no limit.
-        approvals: (above, count) tiers, ascending: an ask of more than ``above`` needs
-            ``count`` different people; 0 is "at once".
-        two_people: Whether whoever approved may also hand money over.
-    """
-
-    version: int
-    per_request_max: int | None
-    approvals: tuple[tuple[int, int], ...]
-    two_people: bool
-
-    def approvals_needed(self, amount: int) -> int:
-        """Return how many different people must say yes to this amount; 0 is none."""
-        return next((count for above, count in reversed(self.approvals) if amount > above), 0)
-
-
-def read_policy(version: int, terms: dict[str, Any]) -> Policy:
-    """Read the terms of a policy as they are stored and published."""
-    return Policy(
-        version=version,
-        per_request_max=terms["per_request_max"],
-        approvals=tuple(sorted((tier["above"], tier["count"]) for tier in terms["approvals"])),
-        two_people=terms["two_people"],
-    )
 
 
 class MemberAccounts(NamedTuple):
@@ -177,9 +146,9 @@ class SetUp:
             raise UnknownPot(pot=code or unit)
         return pot
 
-    def policy_of(self, draw: Draw) -> Policy:
-        """Return the version that a draw was asked under; it holds for the draw to its end."""
-        return self.policies[draw.pot_id, draw.policy_version]
+    def terms_of(self, draw: Draw) -> Terms:
+        """Return the rules that a draw was asked under; they hold for the draw to its end."""
+        return self.policies[draw.pot_id, draw.policy_version].terms
 
     def member_account(self, member_id: UUID, unit: str) -> int:
         """Return the number of a member's account in a unit.
@@ -307,7 +276,16 @@ class Treasury:
 class Draw:
     """An ask and what became of it; amounts in the unit of its pot.
 
-    ``agreed`` is what the first yes settled on, 0 before it. handed + released <= promised <= asked.
+    handed + released <= promised <= asked.
+
+    Attributes:
+        agreed: What the first yes settled on, 0 before it.
+        agreed_at: When the last yes came that the rules want; None before it.
+        queued_at: Since when it waits for the pot; None if it does not.
+        promised_on: Day on which the amount was set aside; None before it.
+        due_at: When the group next has to do something with it; None for never.
+        without_account: Whether somebody asked who is no member.
+        warnings: What stewards are told: ``perhaps_twice``, ``talk_first``.
     """
 
     draw_id: UUID
@@ -322,31 +300,76 @@ class Draw:
     handed: int
     released: int
     asked_at: datetime
+    agreed_at: datetime | None = None
+    queued_at: datetime | None = None
+    promised_on: date | None = None
+    due_at: datetime | None = None
+    without_account: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def left(self) -> int:
         """What is promised and neither handed over nor given back."""
         return self.promised - self.handed - self.released
 
+    @property
+    def counted(self) -> int:
+        """What of it counts against limits: what may still be had, else what was had."""
+        if self.state in {"asked", "looked_at"}:
+            return self.agreed or self.asked
+        return self.promised - self.released
+
 
 @dataclass(slots=True)
 class Hand:
-    """What one person did with one draw."""
+    """What one person did with one draw.
+
+    Attributes:
+        theirs: Whether the draw is for them; whoever asked on their behalf has ``asked`` only.
+        not_own: Whether they stated that an ask without an account is not theirs.
+    """
 
     asked: bool = False
     approved: bool = False
     paid: bool = False
     two_people: bool = False
+    theirs: bool = False
+    stepped_aside: bool = False
+    objected: bool = False
+    not_own: bool = False
+
+
+class Past(NamedTuple):
+    """A draw of somebody as far as limits look at it; ``on`` is the day it was asked, in the group's time zone."""
+
+    draw_id: UUID
+    pot_id: UUID
+    on: date
+    counted: int
+    is_open: bool
+    asked: int
+
+
+class NewLink(NamedTuple):
+    """How somebody without an account finds an ask again: hashes of the link, and of what they can be reached by."""
+
+    draw_id: UUID
+    link_hash: bytes
+    contact_index: bytes
 
 
 class Note(NamedTuple):
-    """Free text to be sealed with one member's key; ``salt`` is what its hash in the record used."""
+    """Free text to be sealed with one member's key; ``salt`` is what its hash in the record used.
+
+    ``of_ask``: sealed with the key of an ask without an account instead; ``member_id`` is the ask's id.
+    """
 
     about_id: UUID
     what: str
     member_id: UUID
     salt: bytes
     text: str
+    of_ask: bool = False
 
 
 class OtherRecord(NamedTuple):
@@ -368,6 +391,10 @@ class State:
         ids: Fresh random ids.
         salt: Gives 32 fresh random bytes.
         draws, hands, known, hours: The rows that the batch names, by id.
+        past: By person and by household, earlier draws of those who ask, by id.
+        contacts: Blind indexes by which somebody without an account asked before and still waits.
+        queues: By pot, asks that wait for it, longest first; they are in ``draws``, too.
+        papers_gone: Draws whose contact and payout are wiped.
         written: Entries and other records in order of seq.
     """
 
@@ -381,6 +408,9 @@ class State:
     hands: dict[UUID, dict[UUID, Hand]] = field(default_factory=dict)
     known: dict[UUID, KnownEntry] = field(default_factory=dict)
     hours: dict[UUID, HoursRow] = field(default_factory=dict)
+    past: dict[UUID, dict[UUID, Past]] = field(default_factory=dict)
+    contacts: set[bytes] = field(default_factory=set)
+    queues: dict[UUID, list[UUID]] = field(default_factory=dict)
 
     written: list[Entry | OtherRecord] = field(default_factory=list)
     new_hours: list[HoursRow] = field(default_factory=list)
@@ -391,6 +421,8 @@ class State:
     changed_draws: dict[UUID, Draw] = field(default_factory=dict)
     changed_hands: set[tuple[UUID, UUID]] = field(default_factory=set)
     notes: list[Note] = field(default_factory=list)
+    new_links: list[NewLink] = field(default_factory=list)
+    papers_gone: list[UUID] = field(default_factory=list)
 
     def post(self, *drafts: Draft) -> tuple[Entry, ...] | Refusal:
         """Have the books accept a chain of new drafts and remember its entries, or refuse it."""

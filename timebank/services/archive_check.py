@@ -37,6 +37,7 @@ from timebank.formats.archive_rows import (
     POTS,
     ROLES,
     TRANSFERS,
+    DrawLine,
     HoursLine,
     PolicyLine,
 )
@@ -45,7 +46,8 @@ from timebank.ledger.units import MINUTES
 from timebank.rules import set_up
 from timebank.rules.archive import Key, Moved, Sums, Told, kind_of, names_of_group, owner_of
 from timebank.rules.names import EMPTY
-from timebank.rules.set_up import NOT_KNOWN, NOT_TERMS, TWICE, NewGroup, NewHeldPlace, NewPot, Terms
+from timebank.rules.policies import Terms, stored_terms
+from timebank.rules.set_up import NOT_KNOWN, NOT_TERMS, TWICE, NewGroup, NewHeldPlace, NewPot
 from timebank.services.import_report import SeenTotal
 from timebank.store.checkpoints import live_origin
 
@@ -187,24 +189,8 @@ def read_terms(line: PolicyLine) -> Terms:
     Raises:
         WrongArchive: They are not as terms are stored.
     """
-    told = line.terms
-    try:
-        terms = Terms(
-            per_request_max=told["per_request_max"],
-            approvals=tuple((tier["above"], tier["count"]) for tier in told["approvals"]),
-            two_people=told["two_people"],
-        )
-    except (KeyError, TypeError):
-        terms = None
-    numbers = [] if terms is None else [number for tier in terms.approvals for number in tier]
-    if terms is not None and terms.per_request_max is not None:
-        numbers.append(terms.per_request_max)
-    if (
-        terms is None
-        or terms.as_json() != told
-        or type(terms.two_people) is not bool
-        or any(type(number) is not int for number in numbers)
-    ):
+    terms = stored_terms(line.terms)
+    if terms is None:
         wrong(POLICIES, line.line, "terms", FieldInvalid(field="terms", why=NOT_TERMS))
     return terms
 
@@ -284,6 +270,15 @@ def _check_accounts(archive: Archive) -> set[Key]:
 # ---------------------------------------------------------------- asks
 
 
+def _adds_up(line: DrawLine) -> bool:
+    """Say whether the amounts of a draw are ones that it can have in its state."""
+    return (
+        line.handed + line.released <= line.promised <= line.agreed <= line.asked
+        and (line.state == "promised") == bool(line.left)
+        and not (line.promised and line.state in {"asked", "looked_at", "not_now"})
+    )
+
+
 def _check_draws(archive: Archive) -> None:
     policies = {(line.pot, line.version) for line in archive.policies}
     seen: set[UUID] = set()
@@ -294,7 +289,7 @@ def _check_draws(archive: Archive) -> None:
             wrong(DRAWS, line.line, "id", FieldInvalid(field="id", why=TWICE), str(line.id))
         if (line.pot, line.policy) not in policies:
             wrong(DRAWS, line.line, "pot", UnknownPot(pot=line.pot))
-        if not line.handed + line.released <= line.promised <= line.agreed <= line.asked:
+        if not _adds_up(line):
             wrong(DRAWS, line.line, "promised", FieldInvalid(field="promised", why=NOT_THESE_AMOUNTS))
         if before is not None and (here[0] < before[0] or here[1] < before[1]):
             wrong(DRAWS, line.line, "asked_at", FieldInvalid(field="asked_at", why=NOT_IN_ORDER))

@@ -710,7 +710,9 @@ class _Replay:
                     (
                         line.draw,
                         self.people.ids[line.member],
-                        Hand(line.asked, line.approved, line.paid, line.two_people),
+                        # An archive does not say for whom a steward asked: either counts as having asked.
+                        Hand(line.asked, line.approved, line.paid, line.two_people, theirs=line.asked),
+                        False,
                     )
                     for line in hands
                 ],

@@ -31,7 +31,8 @@ from timebank.rules.commands import (
     LogHours,
 )
 from timebank.rules.people import Actor
-from timebank.rules.set_up import NewGroup, NewHeldPlace, NewPot, Terms
+from timebank.rules.policies import Terms
+from timebank.rules.set_up import NewGroup, NewHeldPlace, NewPot
 from timebank.services.close import close_period
 from timebank.services.groups import create_group
 from timebank.services.members import NewMember, add_members, find_member
@@ -399,7 +400,8 @@ def _count_ask(story: _Story, person: int, command: AskDraw, said: dict[str, Any
         due=day + timedelta(days=story.dice.randrange(1, 5)),
         needs=needs,
     )
-    if said["state"] == "promised":
+    if command.unit == MINUTES and command.amount <= 120:
+        # At once, by the rules; the answer to an ask does not tell what the pot had.
         _count_promise(story, ask)
     story.asks.append(ask)
 

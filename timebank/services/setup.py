@@ -29,6 +29,7 @@ from timebank.config import ROOT_HOME, Settings, default_home
 from timebank.errors import FieldInvalid, Refusal, ServerFault, UnknownGroup, UnknownMember, UnknownPage
 from timebank.ledger.units import MINUTES
 from timebank.rules.names import EMPTY, NICKNAME_MAX, code, plain_text
+from timebank.rules.policies import Terms
 from timebank.rules.set_up import (
     NAME_MAX,
     NOT_KNOWN,
@@ -37,7 +38,6 @@ from timebank.rules.set_up import (
     NewGroup,
     NewHeldPlace,
     NewPot,
-    Terms,
 )
 from timebank.services import example, sessions
 from timebank.services.cards import make_card

@@ -37,32 +37,46 @@ from timebank.errors import (
 )
 from timebank.ledger.books import Books
 from timebank.ledger.entries import KnownEntry
+from timebank.rules import draws as draw_rules
 from timebank.rules.commands import (
+    AnswerDraw,
     ApproveDraw,
     AskDraw,
+    CancelDraw,
+    ChangeDraw,
     ClosePlace,
     Command,
     ConfirmHours,
     CorrectEntry,
     CountHeld,
+    DeclineDraw,
+    DrawArrived,
+    DrawCommand,
+    DrawDue,
     ExpireProposal,
     GiveMoney,
     HandOver,
     LogHours,
     MoveHeld,
+    ObjectDraw,
     OpenPlace,
     PassSilence,
     ProposeOpening,
     ProposeOut,
     ProposePotMove,
+    QuestionDraw,
     QuestionHours,
+    QueueDue,
+    ReleaseDraw,
+    ReturnMoney,
     SettleHours,
     ShareHours,
     SignProposal,
+    StepAside,
+    UndoDrawEntry,
     WithdrawHours,
     WithdrawProposal,
 )
-from timebank.rules.draws import approve, ask, hand_over
 from timebank.rules.entries import correct_entry
 from timebank.rules.held import close_place, count_held, move_held, open_place
 from timebank.rules.hours import log_hours, share_hours
@@ -82,7 +96,17 @@ from timebank.rules.state import EXCHANGE, MINUTES, NOBODY, SetUp, State, Treasu
 from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
-from timebank.store.draws import find_draws, insert_draws, update_draws, upsert_hands
+from timebank.store.draws import (
+    delete_papers,
+    find_contacts,
+    find_draws,
+    find_past,
+    find_queues,
+    insert_draws,
+    insert_links,
+    update_draws,
+    upsert_hands,
+)
 from timebank.store.engine import STORE_ERRORS, is_locked_out, is_lost, is_our_fault, leave_clean
 from timebank.store.hours import find_hours, find_open_hours, set_hours_states, update_open_hours
 from timebank.store.ids import id_of, random_ids
@@ -93,6 +117,7 @@ from timebank.store.treasury import find_proposals, find_references, has_entries
 
 if TYPE_CHECKING:
     from timebank.rules.people import Actor
+    from timebank.rules.state import Hand, Past
     from timebank.store.checkpoints import Checkpoints
     from timebank.store.engine import Database, Raw
     from timebank.store.keys import KeyStore
@@ -413,11 +438,15 @@ class Writer:
         """Read every row that the batch names: one statement for each kind."""
         named = _Named()
         for submission in fresh:
-            named.members.add(submission.actor.member_id)
+            if submission.actor.account:
+                named.members.add(submission.actor.member_id)
             named.members.update(submission.actor.stands_in)
             for command in submission.commands:
-                _NAMES[type(command)](command, named)
+                _NAMES[type(command)](command, submission.actor, named)
+        queues = await find_queues(connection, group_id) if named.decides else {}
+        named.draws.update(*queues.values())
         draws, hands = await find_draws(connection, group_id, named.draws)
+        named.members.update(_changed_askers(named, hands))
         known = await book.load_known(connection, group_id, named.entries)
         hours = await find_hours(connection, group_id, named.entries)
         open_hours = await find_open_hours(connection, group_id, hours)
@@ -436,6 +465,8 @@ class Writer:
             head, accounts = await book.load(connection, group_id, _numbers(setup, named, known))
 
         now = self.clock()
+        past = await find_past(connection, group_id, named.askers, now=now)
+        contacts = await find_contacts(connection, group_id, named.contacts)
         today = now.astimezone(ZoneInfo(setup.zone_at(now))).date()
         state = State(
             setup=setup,
@@ -457,6 +488,9 @@ class Writer:
             hours=hours,
             open_hours=open_hours,
             treasury=treasury,
+            past=_past_by_whom(past, setup),
+            contacts=contacts,
+            queues=queues,
         )
         return head, state
 
@@ -548,12 +582,21 @@ class Writer:
         await upsert_hands(
             connection,
             group_id,
-            [(draw, member, state.hands[draw][member]) for draw, member in state.changed_hands],
+            [
+                (draw, member, state.hands[draw][member], state.draws[draw].without_account)
+                for draw, member in state.changed_hands
+            ],
         )
         await set_hours_states(connection, group_id, state.changed_hours, state.open_hours.posted)
         await update_open_hours(connection, group_id, state.open_hours)
         await write_treasury(connection, self.keys, group_id, state.treasury, now=state.now)
+        await insert_links(connection, group_id, state.new_links, now=state.now)
+        fresh = [note.member_id for note in state.notes if note.of_ask and note.member_id in new]
+        if fresh:
+            # An ask without an account has a key of its own; one whose ask was never written opens nothing.
+            await asyncio.to_thread(self.keys.create_member_keys, group_id, fresh)
         await insert_notes(connection, self.keys, group_id, state.notes)
+        await delete_papers(connection, group_id, state.papers_gone)
 
 
 @dataclass(slots=True)
@@ -642,7 +685,10 @@ def _answer_all(
 class _Named:
     """What the commands of a batch name: ids, and the units in which members' accounts are needed."""
 
-    __slots__ = ("draws", "entries", "members", "openings", "proposals", "references", "units")
+    __slots__ = (
+        "askers", "changed", "contacts", "decides", "draws", "entries", "members", "openings", "proposals",
+        "references", "units",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.members: set[UUID] = set()
@@ -652,6 +698,12 @@ class _Named:
         self.references: set[str] = set()
         self.proposals: set[UUID] = set()
         self.openings = False
+        #: Whose earlier draws count, and draws whose askers' do.
+        self.askers: set[UUID] = set()
+        self.changed: set[UUID] = set()
+        self.contacts: set[bytes] = set()
+        #: Whether something may be promised, for which others wait, too.
+        self.decides = False
 
 
 def _numbers(setup: SetUp, named: _Named, known: Mapping[UUID, KnownEntry]) -> set[int]:
@@ -667,7 +719,7 @@ def _numbers(setup: SetUp, named: _Named, known: Mapping[UUID, KnownEntry]) -> s
     return numbers
 
 
-def _names_of_hours(command: LogHours, named: _Named) -> None:
+def _names_of_hours(command: LogHours, _actor: Actor, named: _Named) -> None:
     if command.giver is not None:
         named.members.add(command.giver)
     if command.receiver is not None:
@@ -678,7 +730,7 @@ def _names_of_hours(command: LogHours, named: _Named) -> None:
         named.units.add(EXCHANGE)
 
 
-def _names_of_shares(command: ShareHours, named: _Named) -> None:
+def _names_of_shares(command: ShareHours, _actor: Actor, named: _Named) -> None:
     named.members.update(share.giver for share in command.shares)
     if command.receiver is not None:
         named.members.add(command.receiver)
@@ -687,13 +739,15 @@ def _names_of_shares(command: ShareHours, named: _Named) -> None:
 
 
 def _names_of_logged(
-    command: ConfirmHours | QuestionHours | SettleHours | WithdrawHours | PassSilence, named: _Named
+    command: ConfirmHours | QuestionHours | SettleHours | WithdrawHours | PassSilence,
+    _actor: Actor,
+    named: _Named,
 ) -> None:
     # Hours and their entry have one id.
     named.entries.add(command.hours)
 
 
-def _names_of_money(command: GiveMoney, named: _Named) -> None:
+def _names_of_money(command: GiveMoney, _actor: Actor, named: _Named) -> None:
     named.units.add(command.currency)
     if command.giver is not None:
         named.members.add(command.giver)
@@ -701,35 +755,85 @@ def _names_of_money(command: GiveMoney, named: _Named) -> None:
         named.references.add(folded(command.reference))
 
 
-def _names_of_opening(command: ProposeOpening, named: _Named) -> None:
+def _names_of_opening(command: ProposeOpening, _actor: Actor, named: _Named) -> None:
     named.openings = True
     if command.member is not None:
         named.members.add(command.member)
         named.units.add(EXCHANGE)
 
 
-def _names_of_proposal(command: SignProposal | WithdrawProposal | ExpireProposal, named: _Named) -> None:
+def _names_of_proposal(
+    command: SignProposal | WithdrawProposal | ExpireProposal, _actor: Actor, named: _Named
+) -> None:
     named.proposals.add(command.proposal)
 
 
-def _names_nothing(_command: Command, _named: _Named) -> None:
+def _names_nothing(_command: Command, _actor: Actor, _named: _Named) -> None:
     """The accounts of pots, places and the group itself are always there."""
 
 
-def _names_of_ask(command: AskDraw, named: _Named) -> None:
-    if command.on_behalf_of is not None:
-        named.members.add(command.on_behalf_of)
+def _names_of_ask(command: AskDraw, actor: Actor, named: _Named) -> None:
+    named.decides = True
+    # Whether somebody is at the limit of a time bank is a look at their own account.
+    named.units.add(f"exchange:{MINUTES}")
+    if command.ask_id is not None:
+        named.draws.add(command.ask_id)
+    if command.without_account:
+        named.contacts.add(command.contact_index)
+        return
+    asker = actor.member_id if command.on_behalf_of is None else command.on_behalf_of
+    named.members.add(asker)
+    named.askers.add(asker)
 
 
-def _names_of_draw(command: ApproveDraw | HandOver, named: _Named) -> None:
+def _names_of_draw(command: DrawCommand, _actor: Actor, named: _Named) -> None:
+    named.decides = True
     named.draws.add(command.draw)
 
 
-def _names_of_correction(command: CorrectEntry, named: _Named) -> None:
+def _names_of_change(command: ChangeDraw, actor: Actor, named: _Named) -> None:
+    _names_of_draw(command, actor, named)
+    named.units.add(f"exchange:{MINUTES}")
+    named.changed.add(command.draw)
+
+
+def _names_of_undo(command: UndoDrawEntry, actor: Actor, named: _Named) -> None:
+    _names_of_draw(command, actor, named)
     named.entries.add(command.entry)
 
 
-_NAMES: dict[type, Callable[[Any, _Named], None]] = {
+def _names_of_queue(_command: QueueDue, _actor: Actor, named: _Named) -> None:
+    named.decides = True
+
+
+def _changed_askers(named: _Named, hands: Mapping[UUID, Mapping[UUID, Hand]]) -> set[UUID]:
+    """Return who the draws are for whose amount changes; what they had counts for their limits."""
+    askers = {
+        member_id
+        for draw_id in named.changed
+        for member_id, hand in hands.get(draw_id, {}).items()
+        if hand.theirs
+    }
+    named.askers |= askers
+    return askers
+
+
+def _past_by_whom(found: Sequence[tuple[UUID, bool, Past]], setup: SetUp) -> dict[UUID, dict[UUID, Past]]:
+    """Return earlier draws by person and by household."""
+    past: dict[UUID, dict[UUID, Past]] = {}
+    for asker, own, draw in found:
+        household = setup.members[asker].household
+        for whose in {asker if own else household, household} - {None}:
+            assert whose is not None
+            past.setdefault(whose, {})[draw.draw_id] = draw
+    return past
+
+
+def _names_of_correction(command: CorrectEntry, _actor: Actor, named: _Named) -> None:
+    named.entries.add(command.entry)
+
+
+_NAMES: dict[type, Callable[[Any, Actor, _Named], None]] = {
     LogHours: _names_of_hours,
     ShareHours: _names_of_shares,
     ConfirmHours: _names_of_logged,
@@ -750,7 +854,20 @@ _NAMES: dict[type, Callable[[Any, _Named], None]] = {
     ExpireProposal: _names_of_proposal,
     AskDraw: _names_of_ask,
     ApproveDraw: _names_of_draw,
+    DeclineDraw: _names_of_draw,
+    ObjectDraw: _names_of_draw,
+    QuestionDraw: _names_of_draw,
+    AnswerDraw: _names_of_draw,
+    StepAside: _names_of_draw,
+    CancelDraw: _names_of_draw,
+    ChangeDraw: _names_of_change,
     HandOver: _names_of_draw,
+    UndoDrawEntry: _names_of_undo,
+    ReturnMoney: _names_of_draw,
+    ReleaseDraw: _names_of_draw,
+    DrawArrived: _names_of_draw,
+    DrawDue: _names_of_draw,
+    QueueDue: _names_of_queue,
     CorrectEntry: _names_of_correction,
 }
 _RULES: dict[type, Callable[[Any, Actor, State], Done | Refusal]] = {
@@ -772,9 +889,22 @@ _RULES: dict[type, Callable[[Any, Actor, State], Done | Refusal]] = {
     SignProposal: sign,
     WithdrawProposal: withdraw_proposal,
     ExpireProposal: expire_proposal,
-    AskDraw: ask,
-    ApproveDraw: approve,
-    HandOver: hand_over,
+    AskDraw: draw_rules.ask,
+    ApproveDraw: draw_rules.approve,
+    DeclineDraw: draw_rules.decline,
+    ObjectDraw: draw_rules.object_to,
+    QuestionDraw: draw_rules.question,
+    AnswerDraw: draw_rules.answer,
+    StepAside: draw_rules.step_aside,
+    CancelDraw: draw_rules.cancel,
+    ChangeDraw: draw_rules.change,
+    HandOver: draw_rules.hand_over,
+    UndoDrawEntry: draw_rules.undo,
+    ReturnMoney: draw_rules.money_returned,
+    ReleaseDraw: draw_rules.release,
+    DrawArrived: draw_rules.arrived,
+    DrawDue: draw_rules.due,
+    QueueDue: draw_rules.queue_due,
     CorrectEntry: correct_entry,
 }
 

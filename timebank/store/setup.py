@@ -7,7 +7,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from timebank.rules.state import HeldPlace, MemberAccounts, Pot, Rounding, SetUp, read_policy
+from timebank.rules.policies import read_policy
+from timebank.rules.state import HeldPlace, MemberAccounts, Pot, Rounding, SetUp
 from timebank.store.members import open_accounts
 
 if TYPE_CHECKING:

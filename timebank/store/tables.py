@@ -331,9 +331,17 @@ _table(
     policy_version integer
     amount_asked amount_agreed amount_promised amount_handed amount_released bigint
     asked_at changed_at timestamptz
+    agreed_at queued_at timestamptz?
+    promised_on date?
+    due_at timestamptz?
+    without_account boolean
+    warnings text[]
     """,
     _refers("group_id pot_id policy_version", "timebank.policies", "group_id pot_id version"),
+    _unique("group_id draw_id without_account"),
     _index("draws_open", "group_id asked_at"),
+    _index("draws_queued", "group_id pot_id queued_at draw_id"),
+    _index("draws_due", "group_id due_at"),
 )
 _table(
     "timebank.draw_hands",
@@ -341,8 +349,10 @@ _table(
     """
     group_id draw_id member_id uuid
     asked approved paid two_people boolean
+    theirs stepped_aside objected not_own without_account boolean
     """,
     _refers("group_id draw_id", "timebank.draws"),
+    _refers("group_id draw_id without_account", "timebank.draws"),
     _index("draw_hands_of_member", "group_id member_id"),
 )
 _table(
@@ -472,6 +482,47 @@ _table(
     _refers("group_id consent_by", "people.members", "group_id member_id"),
     _index("stand_ins_one_tie", "group_id stand_in member_id", unique=True),
     _index("stand_ins_for", "group_id member_id"),
+)
+
+# ---------------------------------------------------------------- people and draws
+
+_table(
+    "people.ask_links",
+    "group_id draw_id",
+    """
+    group_id draw_id uuid
+    link_hash bytea
+    code_index bytea?
+    contact_index bytea
+    issue integer
+    issued_at timestamptz
+    """,
+    _unique("group_id link_hash"),
+    _refers("group_id draw_id", "timebank.draws"),
+    _index("ask_links_by_code", "group_id code_index", unique=True),
+    _index("ask_links_by_contact", "group_id contact_index"),
+)
+_table(
+    "people.ask_notes",
+    "group_id draw_id about_id what",
+    """
+    group_id draw_id about_id uuid
+    what text
+    salt box bytea
+    """,
+    _refers("group_id draw_id", "timebank.draws"),
+)
+_table(
+    "people.draw_looks",
+    "group_id look_id",
+    """
+    group_id look_id draw_id member_id uuid
+    what text
+    looked_at timestamptz
+    """,
+    _refers("group_id draw_id", "timebank.draws"),
+    _refers("group_id member_id", "people.members"),
+    _index("draw_looks_of_draw", "group_id draw_id looked_at"),
 )
 
 # ---------------------------------------------------------------- imports and long work
