@@ -21,6 +21,7 @@ from timebank.edge.headers import guard_headers
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
 from timebank.edge.sessions import SignInFirst
 from timebank.errors import StepUpNeeded
+from timebank.services.due import open_sweeper
 from timebank.services.house import House, open_house
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
@@ -63,6 +64,7 @@ def build_app(
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,
                 open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
+                open_sweeper(house, writer, clock=clock),
             ):
                 try:
                     yield

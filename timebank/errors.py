@@ -244,6 +244,14 @@ class NumberAmbiguous(Malformed):
     message = N_("This could be two different numbers. Say which decimal sign the file has.")
 
 
+class NotIssued(Malformed):
+    """Without an account the Idempotency-Key must be one that the server gave for this link."""
+
+    code = "key_not_issued"
+    message = N_("This form is not one that we gave out for this ask. Open it again, then send it.")
+    retryable = True
+
+
 class PolicyInvalid(Malformed):
     """Rules proposed for a pot are wrong; ``faults`` says of every field what is."""
 

@@ -39,6 +39,7 @@ ALTER TABLE timebank.draw_hands
     ADD COLUMN without_account boolean NOT NULL DEFAULT false;
 SET ROLE NONE;
 UPDATE timebank.draw_hands SET theirs = true WHERE asked;
+UPDATE timebank.draws SET due_at = changed_at + interval '30 days' WHERE state NOT IN ('asked', 'promised');
 SET ROLE timebank_owner;
 -- A new foreign key looks at all rows at once, which the owner may not do behind the wall.
 ALTER TABLE timebank.draw_hands NO FORCE ROW LEVEL SECURITY;

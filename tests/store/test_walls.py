@@ -267,6 +267,7 @@ async def test_in_a_group_no_row_of_another_can_be_changed_or_taken(walled: Wall
 
     assert changed > 0
     assert deleted > 0
+    assert deleted == 4
 
 
 async def test_in_a_group_no_row_can_be_given_to_another(walled: Walled, app: Any) -> None:
@@ -393,6 +394,7 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
         "people.notes",
         "people.tokens",
         "timebank.hours_waiting",
+        "people.ask_notes",
     }
     assert await allowed("UPDATE") == {
         "people.member_roles",

@@ -9,6 +9,7 @@ from litestar import Request, Router, get
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from timebank.api import (
+    asks,
     draws,
     entries,
     exports,
@@ -19,6 +20,7 @@ from timebank.api import (
     live,
     members,
     money,
+    policies,
     proposals,
     settings,
     sign_in,
@@ -40,6 +42,7 @@ SIGNED_IN_API: Final = Router(
         *held.ROUTES,
         *proposals.ROUTES,
         *draws.ROUTES,
+        *policies.ROUTES,
         *entries.ROUTES,
         *live.ROUTES,
         *statement.ROUTES,
@@ -56,6 +59,9 @@ SIGNED_IN_API: Final = Router(
 )
 
 
+BY_LINK_API: Final = Router(path="/api/v1", route_handlers=[*asks.ROUTES], tags=["without an account"])
+
+
 @get(OPENAPI_PATH, include_in_schema=False)
 async def get_openapi(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return the description of the API (OpenAPI 3.1)."""
@@ -66,4 +72,4 @@ async def get_openapi(request: Request[Any, Any, Any]) -> ASGIApp:
     return Reply(200, state["openapi_document"], JSON)
 
 
-API: Final[list[ControllerRouterHandler]] = [SIGNED_IN_API, *PUBLIC_API, get_openapi]
+API: Final[list[ControllerRouterHandler]] = [SIGNED_IN_API, BY_LINK_API, *PUBLIC_API, get_openapi]

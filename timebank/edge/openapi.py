@@ -141,6 +141,54 @@ def reads(
     )
 
 
+def writes_by_link(
+    body: type,
+    *,
+    summary: str,
+    description: str,
+    status: int = 201,
+    keyed: bool = True,
+    answer: type | None = None,
+) -> type[Operation]:
+    """Describe a route that the holder of a secret link writes through, without an account.
+
+    Args:
+        body: Struct of the body.
+        keyed: Whether it needs a key that the server gave out; else the secret in the address is the key.
+        answer: Struct of the answer; None for an object.
+    """
+    shape = Schema(type=OpenAPIType.OBJECT) if answer is None else _reference(answer)
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[_key(_GIVEN_OUT)] if keyed else [],
+        request_body=RequestBody(
+            content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=True
+        ),
+        responses={
+            str(status): _answer("Done, or done before under this key.", shape),
+            **_problems("400", "403", "404", "409", "413", "415", "422", "503"),
+        },
+        security=[],
+    )
+
+
+def reads_by_link(answer: type, *, summary: str, description: str) -> type[Operation]:
+    """Describe a route that the holder of a secret link reads, without an account.
+
+    Args:
+        answer: Struct of the answer.
+    """
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=[],
+        request_body=None,
+        responses={"200": _answer("What was asked for.", _reference(answer)), **_problems("404", "503")},
+        security=[],
+    )
+
+
 def gives_file(
     media_type: str, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
 ) -> type[Operation]:
@@ -348,6 +396,9 @@ _SAME_ANSWER: Final = (
     "The same key gets the same answer again, byte by byte; with another request it is refused with 422."
 )
 _ISSUED: Final = "The key that came with the form; sending the form again with it does nothing twice."
+_GIVEN_OUT: Final = (
+    "It must be the `key` of the last answer to a GET of this ask. The same key gets the same answer again."
+)
 _SAME_THING: Final = (
     "The same key finds the same import as it is by then; with other files or options it is refused with 422."
 )

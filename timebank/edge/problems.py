@@ -23,6 +23,7 @@ from timebank.errors import (
     MalformedBody,
     NotAllowed,
     NotSignedIn,
+    PolicyInvalid,
     Refusal,
     ServerFault,
     TooLarge,
@@ -128,7 +129,7 @@ def say(refusal: Refusal, language: Language) -> Rendered:
     """Return the status and the problem details of a refusal."""
     status = status_of(refusal)
     params = {name: _shown(value) for name, value in refusal.params.items()}
-    return status, {
+    problem: dict[str, Any] = {
         "type": problem_type(refusal),
         "title": language.say(_TITLES[status]),
         "status": status,
@@ -137,6 +138,17 @@ def say(refusal: Refusal, language: Language) -> Rendered:
         "retryable": refusal.retryable,
         "params": params,
     }
+    if isinstance(refusal, PolicyInvalid):
+        # Every field that is wrong, so that nobody mends them one by one.
+        problem["errors"] = [
+            {
+                "field": str(fault.params["field"]),
+                "code": fault.code,
+                "detail": sentence(fault.message, fault.params, language),
+            }
+            for fault in refusal.faults
+        ]
+    return status, problem
 
 
 def sentence(message: str, params: Mapping[str, str | int], language: Language) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from enum import StrEnum, unique
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from timebank.errors import (
@@ -62,7 +62,7 @@ from timebank.rules.commands import (
 from timebank.rules.money import check_unit, held_place
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.people import Actor
-from timebank.rules.policies import Terms
+from timebank.rules.policies import Cap, Terms
 from timebank.rules.state import MINUTES, Draw, Hand, NewLink, Note, Past, Pot, State
 
 
@@ -673,30 +673,51 @@ def _check_caps(
 ) -> None:
     if terms.limit is not None and terms.limit.then == "pause" and _is_over(terms, asker, state):
         raise PolicyRefuses(rule="limit", limit=terms.limit.at)
-    for place, (most, had, count, times) in enumerate(caps_used(terms, asker, pot.pot_id, state, but=but)):
-        if most is not None and had + amount > most:
-            raise PolicyRefuses(rule=f"caps[{place}].sum", limit=most, left=max(0, most - had))
-        if count is not None and times + 1 > count:
-            raise PolicyRefuses(rule=f"caps[{place}].count", limit=count, left=max(0, count - times))
+    for place, (cap, used, times) in enumerate(_caps_used(terms, asker, pot.pot_id, state, but)):
+        if cap.most is not None and used + amount > cap.most:
+            raise PolicyRefuses(rule=f"caps[{place}].sum", limit=cap.most, left=max(0, cap.most - used))
+        if cap.times is not None and times + 1 > cap.times:
+            raise PolicyRefuses(rule=f"caps[{place}].count", limit=cap.times, left=max(0, cap.times - times))
 
 
-def caps_used(
-    terms: Terms, asker: UUID, pot_id: UUID, state: State, *, but: UUID | None = None
-) -> list[tuple[int | None, int, int | None, int]]:
-    """Return for each cap: largest sum, sum so far, largest count, count so far."""
-    member = state.setup.members.get(asker)
-    household = None if member is None else member.household
+class CapUsed(NamedTuple):
+    """A limit and how much of it was used in the period that ``today`` is in."""
+
+    cap: Cap
+    used: int
+    times: int
+
+
+def cap_use(
+    terms: Terms, past: Mapping[UUID, Iterable[Past]], asker: UUID, household: UUID | None, *, today: date
+) -> list[CapUsed]:
+    """Return how much of each limit a person, or their household, has used.
+
+    Args:
+        past: Their draws from this pot, by person and by household.
+    """
     used = []
     for cap in terms.caps:
         whose = household if cap.per == "household" and household is not None else asker
-        first = cap.first_day(state.today)
-        counted = [
-            _now(past, state).counted
-            for past in state.past.get(whose, {}).values()
-            if past.pot_id == pot_id and first <= past.on and past.draw_id != but
-        ]
-        used.append((cap.most, sum(counted), cap.times, sum(amount > 0 for amount in counted)))
+        first = cap.first_day(today)
+        counted = [each.counted for each in past.get(whose, ()) if first <= each.on]
+        used.append(CapUsed(cap, sum(counted), sum(amount > 0 for amount in counted)))
     return used
+
+
+def _caps_used(terms: Terms, asker: UUID, pot_id: UUID, state: State, but: UUID | None) -> list[CapUsed]:
+    member = state.setup.members.get(asker)
+    household = None if member is None else member.household
+    past = {
+        whose: [
+            _now(each, state)
+            for each in state.past.get(whose, {}).values()
+            if each.pot_id == pot_id and each.draw_id != but
+        ]
+        for whose in (asker, household)
+        if whose is not None
+    }
+    return cap_use(terms, past, asker, household, today=state.today)
 
 
 def _now(past: Past, state: State) -> Past:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -60,6 +61,15 @@ class PolicyRow(NamedTuple):
     version: int
     agreed_on: date
     terms: dict[str, Any]
+
+
+class NewestPolicy(NamedTuple):
+    """The newest version of a pot's rules, and what a further one needs to know."""
+
+    pot_id: UUID
+    unit: str
+    version: int
+    time_zone: str
 
 
 class PublishedGroup(NamedTuple):
@@ -194,6 +204,26 @@ async def insert_policies(tx: Tx, group_id: UUID, policies: Sequence[PolicyRow])
     )
 
 
+async def find_newest_policy(tx: Tx, group_id: UUID, pot: str) -> NewestPolicy | None:
+    """Return the newest version of a pot's rules, or None if there is no such pot."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT o.pot_id, o.unit, p.version, g.time_zone
+                  FROM timebank.pots AS o
+                  JOIN timebank.policies AS p ON p.group_id = o.group_id AND p.pot_id = o.pot_id
+                  JOIN timebank.groups AS g ON g.group_id = o.group_id
+                 WHERE o.group_id = :group_id
+                   AND o.code = :pot
+              ORDER BY p.version DESC
+                 LIMIT 1
+            """),
+            {"group_id": group_id, "pot": pot},
+        )
+    ).one_or_none()
+    return None if row is None else NewestPolicy(*row)
+
+
 async def insert_published_group(tx: Tx, group: GroupRow, published: PublishedGroup) -> None:
     """Publish the frame of a group: its name, units, pots and places, and no figure."""
     await tx.execute(
@@ -234,6 +264,12 @@ async def bump_setup_version(tx: Tx, group_id: UUID) -> None:
     )
     if result.rowcount != 1:
         raise UnknownGroup
+
+
+async def try_sweep_lock(tx: Tx, group_id: UUID) -> bool:
+    """Take the lock of whoever looks at what is due in a group, until the end of the transaction, or return False."""
+    key = int.from_bytes(sha256(b"timebank/due\0" + group_id.bytes).digest()[:8], "big", signed=True)
+    return bool((await tx.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key})).scalar_one())
 
 
 async def find_frame(tx: Tx, group_id: UUID) -> GroupFrame:
