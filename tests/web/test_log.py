@@ -18,11 +18,11 @@ __all__ = ["cast", "house", "stage", "today"]
 
 WRONG: tuple[tuple[dict[str, str], str, str], ...] = (
     ({"what": "both"}, "gave", "Choose what happened"),
-    ({"who": "Nobody At All"}, "who", "Look at the name again: nobody here is called exactly this"),
-    ({"who": "Cy"}, "who", "Look at the name again"),
+    ({"who": "Nobody At All"}, "who", "Look at it again: nobody here has exactly this name or code"),
+    ({"who": "Cy"}, "who", "Look at it again"),
     ({"who": "ADA"}, "who", "Write the name of the other one: this is you"),
     ({"what": "got"}, "who", "Write who helped you"),
-    ({"who": "\x00"}, "who", "Look at the name again"),
+    ({"who": "\x00"}, "who", "Look at it again"),
     ({"day": ""}, "day", "Choose a day"),
     ({"day": "29.9.2026"}, "day", "Choose a day"),
     ({"day": "2999-01-01"}, "day", "1 January 2999 has not come yet"),

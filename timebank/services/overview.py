@@ -8,19 +8,23 @@ from zoneinfo import ZoneInfo
 
 from timebank.errors import UnknownHours
 from timebank.ledger.units import MINUTES
+from timebank.rules.draws import cap_use
 from timebank.services.hours import Wanted, list_hours
 from timebank.services.statement import list_own_totals
 from timebank.store import overview as store
 from timebank.store import statement as statement_store
 from timebank.store.checkpoints import receipt_code
+from timebank.store.draws import find_past
 from timebank.store.engine import driver
 from timebank.store.members import list_ties
-from timebank.store.setup import load_setup
+from timebank.store.setup import load_members, load_setup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
     from uuid import UUID
 
+    from timebank.rules.draws import CapUsed
     from timebank.rules.people import Actor
     from timebank.rules.state import SetUp
     from timebank.services.hours import Hours
@@ -78,6 +82,15 @@ class LoggedHours:
     rules: SetUp
 
 
+@dataclass(frozen=True, slots=True)
+class AskRules:
+    """What an ask goes by; ``limits`` is by code of the pot, for whoever reads it."""
+
+    setup: SetUp
+    today: date
+    limits: Mapping[str, tuple[CapUsed, ...]]
+
+
 async def read_rules(house: House, group_id: UUID) -> SetUp:
     """Return the group's set-up as it is now."""
     async with house.database.read(group_id) as tx:
@@ -88,6 +101,48 @@ async def today_of(house: House, group_id: UUID, *, now: datetime) -> tuple[SetU
     """Return the group's set-up, and which day it is there."""
     rules = await read_rules(house, group_id)
     return rules, now.astimezone(ZoneInfo(rules.time_zone)).date()
+
+
+async def read_ask_rules(house: House, actor: Actor | None, group_id: UUID, *, now: datetime) -> AskRules:
+    """Return what an ask goes by: the rules of each pot, and how much of their limits somebody has used.
+
+    Args:
+        actor: Whoever asks; None for somebody without an account, for whom nothing is counted.
+    """
+    async with house.database.read(group_id) as tx:
+        setup = await _rules(tx, group_id)
+        today = now.astimezone(ZoneInfo(setup.time_zone)).date()
+        if actor is None:
+            return AskRules(setup, today, {})
+        connection = await driver(tx)
+        member = (await load_members(connection, house.keys, group_id, [actor.member_id])).get(
+            actor.member_id
+        )
+        household = None if member is None else member.household
+        past = await find_past(connection, group_id, [actor.member_id], now=now)
+    limits = {}
+    for pot in setup.pots.values():
+        own = [each for _, is_own, each in past if is_own and each.pot_id == pot.pot_id]
+        shared = [each for _, _, each in past if each.pot_id == pot.pot_id]
+        used = {actor.member_id: own} | ({household: shared} if household else {})
+        terms = setup.newest[pot.pot_id].terms
+        limits[pot.code] = tuple(cap_use(terms, used, actor.member_id, household, today=today))
+    return AskRules(setup, today, limits)
+
+
+async def read_waiting_hours(house: House, actor: Actor) -> tuple[tuple[Hours, ...], dict[UUID, str]]:
+    """Return all hours of the group that wait for somebody's word, newest first, and who they name.
+
+    Raises:
+        NeedsScope, NeedsRole: It is for stewards.
+    """
+    page = await list_hours(house, actor, Wanted(waiting=True, limit=100))
+    people = {member for hours in page.hours for member in (hours.giver, hours.receiver)}
+    async with house.database.read(actor.group_id) as tx:
+        names = await store.find_nicknames(
+            tx, house.keys, actor.group_id, [member for member in people if member]
+        )
+    return page.hours, names
 
 
 async def read_home(house: House, actor: Actor) -> Home:

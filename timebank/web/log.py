@@ -14,13 +14,13 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.edge.days import read_day
-from timebank.errors import N_, AmountOutOfRange, FieldInvalid, NumberAmbiguous, Refusal, UnknownMember
+from timebank.errors import N_, AmountOutOfRange, FieldInvalid, MemberNotFound, NumberAmbiguous, Refusal
 from timebank.ledger.units import HOURS, MINUTES
 from timebank.rules.commands import LogHours, WithdrawHours
 from timebank.rules.names import TOO_LONG, free_text
 from timebank.rules.previews import exchange_line, hours_line
 from timebank.rules.written import read_minutes
-from timebank.services.members import find_member
+from timebank.services.member_acts import find_by_name
 from timebank.services.overview import LoggedHours, read_logged, read_own_nickname, today_of
 from timebank.web.forms import Answer, field_text, field_whole
 from timebank.web.inside import Inside, inside, received
@@ -98,7 +98,7 @@ class Help:
 
     Attributes:
         other: Whom it was with; None for the whole group.
-        other_name: As they were written.
+        other_name: Their nickname; empty for the group.
         minutes: As the group counts them; None when nobody said how long yet.
     """
 
@@ -288,7 +288,7 @@ async def _read(
         faults["gave"] = say(N_("Choose what happened"))
     if not _is_possible(rules):
         faults["form"] = say(N_("This group keeps no hours: there is nowhere to write help down"))
-    other, fault = await _other(here, rules, writing)
+    other, nickname, fault = await _other(here, rules, writing)
     if fault:
         faults["who"] = say(fault)
     day, fault = _day(writing.day, rules, today, here.chosen)
@@ -306,26 +306,34 @@ async def _read(
         faults["time"] = fault
     if faults or day is None:
         return None, faults
-    return Help(writing.what == GAVE, other, writing.who, day, writing.kind, note, minutes), {}
+    return Help(writing.what == GAVE, other, nickname, day, writing.kind, note, minutes), {}
 
 
-async def _other(here: Inside, rules: SetUp, writing: Writing) -> tuple[UUID | None, str]:
-    """Return whom it was with, None for the whole group, and what is wrong with it."""
+async def _other(here: Inside, rules: SetUp, writing: Writing) -> tuple[UUID | None, str, str]:
+    """Return whom it was with and their name, None for the whole group, and what is wrong with it."""
     if not writing.who:
         if writing.what == GOT:
-            return None, N_("Write who helped you")
-        return None, "" if MINUTES in rules.first_pots else N_("Write who it was with")
+            return None, "", N_("Write who helped you")
+        return None, "", "" if MINUTES in rules.first_pots else N_("Write who it was with")
     try:
-        member = await find_member(
-            here.door.house, here.actor.group_id, now=here.door.clock(), nickname=writing.who
-        )
-    except UnknownMember:
-        member = None
-    if member is None or member.state != "active":
-        return None, N_("Look at the name again: nobody here is called exactly this")
-    if member.member_id == here.actor.member_id:
-        return None, N_("Write the name of the other one: this is you")
-    return member.member_id, ""
+        other, nickname = await _find(here, writing.who)
+    except (MemberNotFound, FieldInvalid):
+        return None, "", N_("Look at it again: nobody here has exactly this name or code")
+    if other == here.actor.member_id:
+        return None, "", N_("Write the name of the other one: this is you")
+    return other, nickname, ""
+
+
+async def _find(here: Inside, who: str) -> tuple[UUID, str]:
+    """Return id and nickname of whoever has exactly this name, or else this code.
+
+    Raises:
+        MemberNotFound, FieldInvalid: Nobody has.
+    """
+    try:
+        return await find_by_name(here.door.house, here.actor, name=who)
+    except MemberNotFound:
+        return await find_by_name(here.door.house, here.actor, code=who)
 
 
 def _day(written: str, rules: SetUp, today: date, chosen: Language) -> tuple[date | None, str]:
@@ -553,10 +561,10 @@ def _who_hint(rules: SetUp, chosen: Language) -> str:
     if rules.time_bank:
         return chosen.say(
             N_(
-                "The exact nickname. Then it goes between the two of you. Leave it empty if you helped the whole group."
+                "The exact nickname, or the code. Then it goes between the two of you. Leave it empty if you helped the whole group."
             )
         )
-    return chosen.say(N_("The exact nickname. Leave it empty if you helped the whole group."))
+    return chosen.say(N_("The exact nickname, or the code. Leave it empty if you helped the whole group."))
 
 
 def _time_hint(rules: SetUp, chosen: Language) -> str:
