@@ -27,6 +27,7 @@ from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.ask import ASK_PAGES
+from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.home import HOME_PAGES
 from timebank.web.imports import IMPORT_PAGES
@@ -87,6 +88,7 @@ def build_app(
             *LOG_PAGES,
             *ASK_PAGES,
             *ASK_STATUS_PAGES,
+            *ASK_BY_LINK_PAGES,
             *TODAY_PAGES,
             *PAY_PAGES,
             *STATEMENT_PAGES,

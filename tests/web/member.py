@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 import httpx
 
 from tests.cast import OTHER_SLUG, SLUG, Stage
+from tests.database import Dsn, run
 from timebank.services import sessions
+from timebank.store.migrate import SUPERUSER
 
 
 def text_of(answer: httpx.Response) -> str:
@@ -89,10 +91,29 @@ class Member:
         return {"cookie": f"timebank-{self.slug}={self.secret}", "sec-fetch-site": "same-origin"}
 
 
+async def grow_old(dsn: Dsn) -> None:
+    """Let everything that people proved so far be six minutes older, and their duties a day."""
+    await run(
+        dsn,
+        SUPERUSER,
+        """
+        UPDATE people.member_roles SET since = since - interval '1 day';
+        UPDATE people.sessions
+           SET begun_at = begun_at - interval '6 minutes', turned_at = turned_at - interval '6 minutes',
+               proved_at = proved_at - interval '6 minutes', seen_at = seen_at - interval '6 minutes';
+        """,
+    )
+
+
 async def signed_in(stage: Stage, name: str, *, strong: bool = True) -> Member:
     """Return somebody of the cast with a session that was just proved."""
     cast = stage.cast
     made = await sessions.begin(
-        cast.house, cast.group_of(name), cast.ids[name], way="passkey", strong=strong, now=datetime.now(UTC)
+        cast.house,
+        cast.group_of(name),
+        cast.ids[name],
+        way="passkey",
+        strong=strong,
+        now=datetime.now(UTC),
     )
     return Member(stage, made.secret, OTHER_SLUG if name == "cy" else SLUG)
