@@ -98,21 +98,21 @@ async def test_the_list_is_for_treasurers_and_handing_over_takes_a_fresh_proof(
 ) -> None:
     draw = await promised(stage, today)
     ada, bo, cy = [await signed_in(stage, name) for name in ("ada", "bo", "cy")]
+    fields = {"held": "cash-box", "amount": "12.50", "day": today}
+    own = forms_of(await cy.get("/log"))[0].hidden
+    for path in (f"/g/hillside/pay/{draw}", f"/g/hillside/pay/{draw}/papers"):
+        assert (await cy.post(path, {**own, **fields})).status_code == 404
     late = await signed_in(stage, "ed")
     await grow_old(fresh_dsn)
     weak = await signed_in(stage, "ed", strong=False)
     page = await late.get("/pay")
     form = next(form for form in forms_of(page) if form.action.endswith(draw))
-    fields = {"held": "cash-box", "amount": "12.50", "day": today}
 
     for somebody in (ada, bo):
         assert (await somebody.get("/pay")).status_code == 403
         own = forms_of(await somebody.get("/log"))[0].hidden
         assert (await somebody.post(form.action, {**own, **fields})).status_code == 403
         assert (await somebody.post(f"{form.action}/papers", own)).status_code == 403
-    own = forms_of(await cy.get("/log"))[0].hidden
-    for path in (f"/g/hillside/pay/{draw}", f"/g/hillside/pay/{draw}/papers"):
-        assert (await cy.post(path, {**own, **fields})).status_code == 404
     assert "/prove?next=" in (await weak.get("/pay")).headers["location"]
     assert (await late.post(form.action, {**form.hidden, "csrf": "", **fields})).status_code == 403
     for answer in (await late.send(page, draw, **fields), await late.send(page, "/papers")):
