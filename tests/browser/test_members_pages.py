@@ -125,7 +125,7 @@ def test_one_evening_on_a_phone_and_on_a_desk(browser: Browser, served: Served, 
 
     ada.goto(f"{at}/ask")
     look_at(ada, pictures, "ask-phone")
-    ada.get_by_label("Money").check()
+    ada.get_by_label("Money", exact=True).check()
     ada.get_by_label("How much?").fill("12.50")
     ada.get_by_label("What is it for?").select_option("repairs")
     ada.get_by_label("How can we reach you?").fill("The blue door, after six")

@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 
 from timebank.edge.days import read_day
 from timebank.errors import N_, AmountOutOfRange, FieldInvalid, MemberNotFound, NumberAmbiguous, Refusal
+from timebank.i18n import NO_BREAK
 from timebank.ledger.units import HOURS, MINUTES
 from timebank.rules.commands import LogHours, WithdrawHours
 from timebank.rules.names import TOO_LONG, free_text
@@ -548,13 +549,18 @@ def _form(
         kind_fault=faults.get("kind", ""),
         note=Answer(writing.note[: NOTE_MAX * 2], faults.get("note", "")),
         note_max=NOTE_MAX,
-        quick=tuple(Choice(str(minutes), chosen.hours(minutes)) for minutes in QUICK),
+        quick=tuple(Choice(str(minutes), _button(minutes, chosen)) for minutes in QUICK),
         time=Answer(writing.time, faults.get("time", "")),
         time_hint=_time_hint(rules, chosen),
         sight=_both_sights(here, rules, today, kind),
         few=_few_before(rules, chosen),
     )
     return here.page("log.html", page, status=status)
+
+
+def _button(minutes: int, chosen: Language) -> str:
+    """Return a time for a narrow button, which may break between hours and minutes."""
+    return " ".join(f"{number}{NO_BREAK}{unit}" for number, unit in chosen.hours_parts(minutes))
 
 
 def _who_hint(rules: SetUp, chosen: Language) -> str:
