@@ -23,6 +23,8 @@ from timebank.edge.sessions import SignInFirst
 from timebank.errors import StepUpNeeded
 from timebank.services.due import open_sweeper
 from timebank.services.house import House, open_house
+from timebank.services.post import post_of
+from timebank.services.postman import open_postman
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
@@ -31,7 +33,9 @@ from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.home import HOME_PAGES
 from timebank.web.imports import IMPORT_PAGES
+from timebank.web.join import JOIN_PAGES
 from timebank.web.log import LOG_PAGES
+from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.private import go_to
 from timebank.web.public import PUBLIC_PAGES, error_page
@@ -47,6 +51,7 @@ def build_app(
     dsn: Callable[[str], Mapping[str, Any]],
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    address: str = "",
     worker: Callable[[House], Runner] | None = None,
 ) -> Litestar:
     """Return the application; it connects when it is started and lets go when it is stopped.
@@ -55,12 +60,13 @@ def build_app(
         settings: What the operator decided.
         dsn: Gives the asyncpg arguments for a database role.
         clock: Gives the moment now, aware.
+        address: What links in mail begin with, where the settings name no origin.
         worker: Gives what does long work; None for a process of its own.
     """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_house(settings.home, dsn) as house:
+        async with open_house(settings.home, dsn, post=post_of(settings, address=address)) as house:
             writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
             keeper = Doorkeeper(house, clock=clock)
             app.state.database = house.database
@@ -69,6 +75,7 @@ def build_app(
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,
                 open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
+                open_postman(house, clock=clock),
                 open_sweeper(house, writer, clock=clock),
             ):
                 try:
@@ -93,6 +100,8 @@ def build_app(
             *PAY_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
+            *MAIL_PAGES,
+            *JOIN_PAGES,
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: _answer_error},

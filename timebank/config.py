@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 ROOT_HOME: Final = Path("/var/lib/timebank")
 PREFIX: Final = "TIMEBANK_"
@@ -28,6 +30,23 @@ class BadSetting(OperatorError):
 
 
 @dataclass(frozen=True, slots=True)
+class Smtp:
+    """The mail server that takes what we send.
+
+    Attributes:
+        host, port: Where it listens.
+        tls: ``starttls`` (a plain start, then encrypted or not at all), ``tls`` from the first byte, or ``off``.
+        user, password: Empty for a server that asks for none.
+    """
+
+    host: str
+    port: int
+    tls: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What whoever runs the server decides; ``docs/settings.md`` says what each one means.
 
@@ -43,6 +62,8 @@ class Settings:
         origin: What people type to get here, without a slash at the end; empty means localhost.
         trusted_proxy: Addresses whose ``X-Forwarded-*`` headers are believed; empty means nobody's.
         connections_max: How many clients may be connected at once.
+        smtp: Where mail goes out; None means that this server sends none, and no page offers it.
+        mail_from: Address that mail comes from; empty if there is none.
     """
 
     home: Path
@@ -54,6 +75,8 @@ class Settings:
     origin: str = ""
     trusted_proxy: str = ""
     connections_max: int = 1000
+    smtp: Smtp | None = None
+    mail_from: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -93,6 +116,9 @@ def load(environment: Mapping[str, str] | None = None, *, data: Path | None = No
             raise BadSetting(f"{name} is not a setting of timebank; docs/settings.md lists them all.")
     read = {name: _read(name, values[name]) for name in values if values[name] != ""}
 
+    if ("TIMEBANK_SMTP_URL" in read) != ("TIMEBANK_MAIL_FROM" in read):
+        raise BadSetting("TIMEBANK_SMTP_URL and TIMEBANK_MAIL_FROM need each other: set both or none.")
+
     home = data or read.get("TIMEBANK_HOME") or default_home(given)
     home = _absolute(home)
     return Settings(
@@ -105,6 +131,8 @@ def load(environment: Mapping[str, str] | None = None, *, data: Path | None = No
         origin=read.get("TIMEBANK_ORIGIN", ""),
         trusted_proxy=read.get("TIMEBANK_TRUSTED_PROXY", ""),
         connections_max=read.get("TIMEBANK_CONNECTIONS_MAX", 1000),
+        smtp=read.get("TIMEBANK_SMTP_URL"),
+        mail_from=read.get("TIMEBANK_MAIL_FROM", ""),
     )
 
 
@@ -201,6 +229,44 @@ def _url(value: str) -> str:
     return value
 
 
+def _proxies(value: str) -> str:
+    """Read addresses and networks, divided by commas; a name or ``*`` would trust whoever says it is that."""
+    places = [each.strip() for each in value.split(",")]
+    for place in places:
+        try:
+            ip_network(place) if "/" in place else ip_address(place)
+        except ValueError:
+            raise ValueError("it must be addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
+    return ",".join(places)
+
+
+def _smtp(value: str) -> Smtp:
+    parts = urlsplit(value)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path not in {"", "/"}:
+        raise ValueError("it must look like smtp://user:secret@mail.example:587")
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    if options not in ([], [("tls", "off")]) or (options and parts.scheme == "smtps") or parts.fragment:
+        raise ValueError("after the address it takes ?tls=off and nothing else")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(user) != bool(password):
+        raise ValueError("it must have both a user and a password, or none")
+    if options and user and parts.hostname not in _LOOPBACK:
+        raise ValueError("with tls=off it would send the password in clear to another machine")
+    tls = "off" if options else "tls" if parts.scheme == "smtps" else "starttls"
+    return Smtp(parts.hostname, parts.port or (465 if tls == "tls" else 587), tls, user, password)
+
+
+def _mail_address(value: str) -> str:
+    if not _MAIL_ADDRESS.fullmatch(value) or len(value) > 254:
+        raise ValueError("it must be an address such as timebank@bank.example")
+    return value
+
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_MAIL_ADDRESS: Final = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII
+)
+
 TEST_PREFIX: Final = "TIMEBANK_TEST_"
 
 VARIABLES: Final[Mapping[str, Callable[[str], Any]]] = {
@@ -209,14 +275,16 @@ VARIABLES: Final[Mapping[str, Callable[[str], Any]]] = {
     "TIMEBANK_DATABASE_URL": _url,
     "TIMEBANK_HOME": _path,
     "TIMEBANK_HOST": _word,
+    "TIMEBANK_MAIL_FROM": _mail_address,
     "TIMEBANK_MIGRATE_DATABASE_URL": _url,
     "TIMEBANK_NO_VENV": _flag,
     "TIMEBANK_ORIGIN": _origin,
     "TIMEBANK_PG_BIN": _path,
     "TIMEBANK_PORT": _port,
     "TIMEBANK_PUBLIC_DATABASE_URL": _url,
+    "TIMEBANK_SMTP_URL": _smtp,
     "TIMEBANK_TEST_PG_BIN": _path,
-    "TIMEBANK_TRUSTED_PROXY": _word,
+    "TIMEBANK_TRUSTED_PROXY": _proxies,
 }
 
 _URL_OF_ROLE: Final = {

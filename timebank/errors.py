@@ -433,6 +433,13 @@ class UnknownJoinRequest(Unknown):
     message = N_("There is no such request to join.")
 
 
+class UnknownMailLink(Unknown):
+    """A mailed link that never was, was used, is too old, or belongs to another browser."""
+
+    code = "unknown_mail_link"
+    message = N_("This link does not work any more. Ask for a new one.")
+
+
 class UnknownMember(Unknown):
     """A member id that is not in this group, or no longer."""
 
@@ -480,6 +487,13 @@ class UnknownProposal(Unknown):
 
     code = "unknown_proposal"
     message = N_("There is no such proposal in this group.")
+
+
+class UnknownRecovery(Unknown):
+    """No way back in was asked for under this id, or none that this actor may see."""
+
+    code = "unknown_recovery"
+    message = N_("No such way back in was asked for.")
 
 
 class UnknownToken(Unknown):
@@ -789,6 +803,13 @@ class MoreThanHanded(Conflict):
     message = N_("Only %(handed)s was handed over; %(asked)s was to come back.")
 
 
+class MailNotOffered(Conflict):
+    """This server sends no mail, or the way in by mail is not open here."""
+
+    code = "mail_not_offered"
+    message = N_("This server sends no mail.")
+
+
 class MoreThanPromised(Conflict):
     """A hand-over would give more than what is still promised."""
 
@@ -893,7 +914,8 @@ class ReferenceKnown(Conflict):
 
     code = "reference_known"
     message = N_(
-        "The same reference and amount came in there before, as %(entry)s. Is it really another one?"
+        "The same reference and amount came in there before, as %(entry)s. Say so if it is really another one."
+        "As much came in there under this reference before, as %(entry)s. Say so if it is really another one."
     )
 
 
@@ -910,6 +932,28 @@ class RuleNotYet(Conflict):
 
     code = "rule_not_yet"
     message = N_("This version cannot answer a short pot by %(rule)s yet; it can queue.")
+
+
+class RecoveryNotOpen(Conflict):
+    """A way back in is not needed, or was stopped or done already; `state` says which."""
+
+    code = "recovery_not_open"
+    message = N_("This way back in is not open: %(state)s.")
+
+
+class RecoveryUnderWay(Conflict):
+    """A way back in was asked for already, and others can stop it until then."""
+
+    code = "recovery_under_way"
+    message = N_("This was asked for already. Others can stop it until %(until)s.")
+
+
+class RecoveryWaits(Conflict):
+    """Somebody with a duty gets a new way to sign in only after others could say no."""
+
+    code = "recovery_waits"
+    message = N_("Others with a duty must be able to say no first, until %(until)s.")
+    retryable = True
 
 
 class SlugTaken(Conflict):
@@ -976,6 +1020,13 @@ class StoreAway(Busy):
 
     code = "store_away"
     message = N_("The book cannot be reached right now. Nothing was written; try again in a moment.")
+
+
+class TooManyTries(Busy):
+    """Too many tries came from one place; nobody is locked out, the next one is taken after ``seconds``."""
+
+    code = "too_many_tries"
+    message = N_("That was tried often. Please wait %(seconds)s seconds and try again.")
 
 
 # ---------------------------------------------------------------- unsafe database

@@ -188,6 +188,10 @@ class Language:
         """Return ``Sunday 27 September``."""
         return self._date(day, self._days.weekday)
 
+    def weekday_name(self, day: date) -> str:
+        """Return ``Sunday``."""
+        return self._date(day, "EEEE")
+
     def day_month(self, day: date) -> str:
         """Return ``27 September``."""
         return self._date(day, self._days.month)

@@ -131,11 +131,13 @@ async def test_another_time_zone_begins_with_the_next_day_whether_or_not_anybody
     midnight = datetime(2026, 11, 26, 23, 0, tzinfo=UTC)
     assert datetime.fromisoformat(said["time_zone_from"]) == midnight
     assert (await stage.get("ada", "/settings")).json()["time_zone"] == "Europe/Madrid"
-    hours = {"minutes": 30, "category": "cooking", "effective_on": "2026-11-27"}
-    app.state.door.writer.clock = lambda: midnight - timedelta(seconds=1)
+    # A day later it is the 28th in Tokyo while it is still the 27th in Madrid.
+    hours = {"minutes": 30, "category": "cooking", "effective_on": "2026-11-28"}
+    tokyo_has_the_28th = datetime(2026, 11, 27, 15, 0, tzinfo=UTC)
+    app.state.door.writer.clock = lambda: tokyo_has_the_28th - timedelta(seconds=1)
     early = await stage.post("ada", "/hours", hours)
     assert early.json()["code"] == "date_in_future"
-    app.state.door.writer.clock = lambda: midnight
+    app.state.door.writer.clock = lambda: tokyo_has_the_28th
     assert (await stage.post("ada", "/hours", hours)).status_code == 201
 
     at(stage, midnight)

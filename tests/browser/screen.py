@@ -14,6 +14,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import uvicorn
@@ -45,6 +47,17 @@ def serving(app: Litestar) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listener.close()
+
+
+def sign_in(patch: pytest.MonkeyPatch, actor: Any) -> SimpleNamespace:
+    """Let every page of an application without sessions find this actor signed in; return them as a visitor."""
+    visitor = SimpleNamespace(actor=actor, csrf="c" * 43, duties_wait=(), has_passkey=False, has_totp=False)
+
+    async def demand_visitor(_request: object) -> Any:
+        return visitor
+
+    patch.setattr("timebank.web.inside.demand_visitor", demand_visitor)
+    return visitor
 
 
 @pytest.fixture(scope="module")

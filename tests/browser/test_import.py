@@ -6,7 +6,6 @@ Imports that were never handed in stand behind them, one for each place on the w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +17,10 @@ from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
 from playwright.sync_api import Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving
-from timebank.errors import ColumnsMissing, DurationUnreadable, UnknownCategory, UnknownImport
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sign_in
+from timebank.errors import ColumnsMissing, DurationUnreadable, FieldInvalid, UnknownCategory, UnknownImport
 from timebank.formats.layouts import LAYOUTS
+from timebank.rules.names import EMPTY
 from timebank.rules.people import Actor
 from timebank.services.import_report import (
     ImportOptions,
@@ -195,6 +195,8 @@ class Desk:
         return STATES[link]
 
     async def hand_in(self, _house: Any, _actor: Any, files: Any, options: ImportOptions, **_: Any) -> bool:
+        if not files:
+            raise FieldInvalid(field="files", why=EMPTY)
         self.did.append(f"{len(files)} {files[0][0]} {options.days}")
         return True
 
@@ -203,13 +205,6 @@ class Desk:
 
     async def change_options(self, _h: Any, _a: Any, _i: Any, options: ImportOptions, **_: Any) -> None:
         self.did.append(f"{options.days} {dict(options.columns)}")
-
-    async def actor(self, _slug: str, authorization: list[bytes]) -> Actor:
-        from timebank.errors import NotSignedIn
-
-        if authorization != [b"Bearer tb_right"]:
-            raise NotSignedIn
-        return replace(BO, scopes=frozenset({"write"}))
 
     async def group_id(self, _slug: str) -> UUID:
         return BO.group_id
@@ -224,10 +219,11 @@ def desk() -> Desk:
 def address(desk: Desk) -> Iterator[str]:
     """A server with that desk, on a port of its own."""
     app = Litestar([*PUBLIC_PAGES, *pages.IMPORT_PAGES], openapi_config=None, logging_config=None)
-    app.state.door = SimpleNamespace(clock=lambda: NOW, keeper=desk, house=None)
+    app.state.door = SimpleNamespace(clock=lambda: NOW, keeper=desk, house=None, origin="")
     app.state.workshop = SimpleNamespace(wake=lambda: None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pages, "_group", desk.group)
+        sign_in(patch, BO)
+        patch.setattr("timebank.web.inside.group_and_language", desk.group)
         patch.setattr(pages, "open_link", desk.open_link)
         patch.setattr(pages, "link_of", lambda *_: "on-its-way")
         for name in ("find_import", "hand_in", "ask_for", "change_options"):
@@ -309,14 +305,10 @@ def test_the_way_from_files_to_the_book_needs_no_script_and_nobody_else(
     desk.looks, desk.did[:] = 0, []
 
     page.goto(f"{address}/g/lane/import")
-    page.fill("#token", "tb_wrong")
-    page.set_input_files("#files", sheet)
     page.check("input[name=days][value=dmy]", force=True)
     page.click("form.form button")
-    assert page.input_value("#token") == ""
     assert page.is_checked("input[name=days][value=dmy]")
 
-    page.fill("#token", "tb_right")
     page.set_input_files("#files", sheet)
     page.click("form.form button")
     assert page.inner_text("h1") == "Your files are being looked at"
@@ -352,7 +344,7 @@ def test_the_faults_of_the_form_have_the_focus_and_every_field_has_its_words(bro
     go_form_faults(page, address, "")
 
     assert page.evaluate("document.activeElement.className") == "notice problem"
-    control = page.locator("#token")
+    control = page.locator("#files")
     assert control.get_attribute("aria-invalid") == "true"
     said = [page.locator(f"#{one}").count() for one in control.get_attribute("aria-describedby").split()]
     assert said == [1, 1]

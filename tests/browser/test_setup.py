@@ -70,6 +70,9 @@ class Desk:
     async def make_tokens(self) -> dict[str, str]:
         return {part: "tb_" + part.ljust(43, "x") for part in ("member", "steward", "treasurer")}
 
+    async def make_cards(self) -> dict[str, str]:
+        return dict.fromkeys(("member", "steward", "treasurer"), "7K2Q-9TXR-MW4H-P3CA")
+
     async def set_up(self, _token: str, first: Any, **_: Any) -> MadeGroup:
         if first.slug == "taken":
             raise SlugTaken(slug="taken")
@@ -81,7 +84,7 @@ def address() -> Iterator[str]:
     """A server with that desk, on a port of its own."""
     app = Litestar([*PUBLIC_PAGES, *SET_UP_PAGES], openapi_config=None, logging_config=None)
     app.state.set_up = Desk()
-    app.state.door = SimpleNamespace(clock=lambda: datetime.now(UTC))
+    app.state.door = SimpleNamespace(clock=lambda: datetime.now(UTC), origin="")
     with serving(app) as at:
         yield at
 

@@ -14,11 +14,12 @@ from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sign_in
 from tests.web.fixture_books import lively_book
-from timebank.errors import NotSignedIn
+from timebank.errors import FieldInvalid
 from timebank.formats.statement_csv import StatementSum
 from timebank.ledger.units import MINUTES
+from timebank.services.export import ENDS_BEFORE
 from timebank.services.own_data import DatedLine, OwnStatement
 from timebank.services.published import PublicFigures
 from timebank.services.statement import Line
@@ -30,7 +31,8 @@ pytestmark = IN_A_BROWSER
 
 NOW = datetime(2026, 9, 27, 18, 0, tzinfo=UTC)
 PATH = "/g/millbank-lane/statement"
-GOOD, EMPTY, LONG = "tb_" + "g" * 43, "tb_" + "e" * 43, "tb_" + "l" * 43
+#: First days that stand for a statement each.
+GOOD, EMPTY, LONG, WRONG = "2026-07-01", "2026-07-02", "2026-07-03", "2027-01-01"
 NOTE = "Two pots of soup for the whole staircase, and the lift was out: " + "W" * 60
 
 
@@ -88,27 +90,25 @@ STATEMENTS = {
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """A server with the statements above, each behind its token."""
+    """A server with the statements above, each behind its first day."""
     patch = pytest.MonkeyPatch()
 
     async def read_group(_database: object, _slug: str) -> PublicFigures:
         book = lively_book()
         return PublicFigures(book.group, book.period, book.balances, book.held)
 
-    async def find_actor(_slug: str, authorization: list[bytes]) -> str:
-        token = authorization[0].decode().removeprefix("Bearer ")
-        if token not in STATEMENTS:
-            raise NotSignedIn
-        return token
+    async def read(_house: object, _actor: object, *, first: date | None, **_: object) -> OwnStatement:
+        said = first.isoformat() if first else GOOD
+        if said not in STATEMENTS:
+            raise FieldInvalid(field="to", why=ENDS_BEFORE)
+        return STATEMENTS[said]
 
-    async def read(_house: object, token: str, **_: object) -> OwnStatement:
-        return STATEMENTS[token]
-
-    patch.setattr("timebank.web.statement.read_public_group", read_group)
+    sign_in(patch, None)
+    patch.setattr("timebank.web.inside.read_public_group", read_group)
     patch.setattr("timebank.web.statement.read_own_statement", read)
     app = Litestar([*PUBLIC_PAGES, *STATEMENT_PAGES], openapi_config=None, logging_config=None)
     app.state.database = None
-    app.state.door = SimpleNamespace(keeper=SimpleNamespace(actor=find_actor), house=None, clock=lambda: NOW)
+    app.state.door = SimpleNamespace(house=None, clock=lambda: NOW)
     with serving(app) as at:
         yield at
     patch.undo()
@@ -120,13 +120,13 @@ def look(browser: Browser, url: str, width: int = 1280, **more: Any) -> Page:
     return page
 
 
-def opened(browser: Browser, url: str, token: str, width: int = 1280, **more: Any) -> Page:
+def opened(browser: Browser, url: str, first: str, width: int = 1280, **more: Any) -> Page:
     """Fill the form in as a person would."""
     page = look(browser, url, width, java_script_enabled=more.pop("script", True), **more)
-    page.locator("#token").fill(token)
+    page.locator("#from").fill(first)
     # What is looked at next must be the answer, not the form that is on its way out.
     with page.expect_navigation():
-        page.get_by_role("button").click()
+        page.get_by_role("button", name=re.compile("statement|extracto", re.IGNORECASE)).click()
     return page
 
 
@@ -136,7 +136,7 @@ def test_no_page_scrolls_sideways(browser, address, pictures, width, language):
     url = f"{address}{PATH}?lang={language}"
     pages = {
         "form": look(browser, url, width),
-        "form-wrong": opened(browser, url, "wrong", width),
+        "form-wrong": opened(browser, url, WRONG, width),
         "statement": opened(browser, url, GOOD, width),
         "statement-empty": opened(browser, url, EMPTY, width),
     }
@@ -148,10 +148,10 @@ def test_no_page_scrolls_sideways(browser, address, pictures, width, language):
 
 def test_no_page_has_a_barrier(browser, address):
     for width, scheme in ((320, "light"), (1280, "dark")):
-        for token in ("", "wrong", GOOD, EMPTY):
+        for first in ("", WRONG, GOOD, EMPTY):
             url = f"{address}{PATH}?lang=en"
             more = {"color_scheme": scheme}
-            page = opened(browser, url, token, width, **more) if token else look(browser, url, width, **more)
+            page = opened(browser, url, first, width, **more) if first else look(browser, url, width, **more)
 
             found = Axe().run(page, options=AXE_RULES)
 
@@ -159,20 +159,19 @@ def test_no_page_has_a_barrier(browser, address):
             page.context.close()
 
 
-def test_the_way_through_needs_no_script_and_the_token_stays_nowhere(browser, address):
-    page = opened(browser, f"{address}{PATH}?lang=en", "tb_" + "x" * 43, script=False)
+def test_the_way_through_needs_no_script_and_can_be_loaded_again(browser, address):
+    page = opened(browser, f"{address}{PATH}?lang=en", WRONG, script=False)
 
     assert page.get_by_role("alert").is_visible()
-    assert page.locator("#token").input_value() == ""
-    assert "x" * 43 not in page.content()
-    page.locator("#token").fill(GOOD)
+    assert page.locator("#from").input_value() == WRONG
+    page.locator("#from").fill(GOOD)
     page.get_by_role("button", name="Show my statement").click()
     assert page.get_by_role("heading", name="Statement of Ada").is_visible()
-    assert GOOD not in page.content()
-    assert GOOD not in page.url
+    page.reload()
+    assert page.get_by_role("heading", name="Statement of Ada").is_visible()
     assert page.context.cookies() == []
     page.get_by_role("link", name="Other days").click()
-    assert page.locator("#token").input_value() == ""
+    assert page.locator("#from").input_value() == ""
     page.context.close()
 
 

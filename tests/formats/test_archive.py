@@ -45,6 +45,7 @@ from timebank.formats.archive_rows import (
     Sheet,
     TransferLine,
     group_lines,
+    read_group,
 )
 from timebank.ledger.entries import EntryKind
 
@@ -67,6 +68,14 @@ GROUP_SAYS = ArchivedGroup(
     records=5,
     taken_at=AT,
     checkpoint="open.example/g/garden/live\n5\nAAAA\n\n— open.example/g/garden/live AAAA\n",
+    rounding_minutes=15,
+    rounding_up=True,
+    confirm_days=14,
+    words="kitty",
+    member_list=True,
+    joining="request",
+    categories_retired=("-lifts",),
+    households=((1, 3), (2, 4)),
     lines={},
 )
 
@@ -442,6 +451,9 @@ def test_a_cell_that_nobody_wrote_is_named(column: str):
         ("group.csv", "records,5", "records,five"),
         ("group.csv", "time_bank,no", "time_bank,maybe"),
         ("group.csv", "slug,", "shape,"),
+        ("group.csv", "rounding_up,yes", "rounding_up,up"),
+        ("group.csv", "confirm_days,14", "confirm_days,x"),
+        ("group.csv", "household,m1 m3", "household,m1  m3"),
         ("group.csv", "preset,open", "slug,twice"),
     ],
 )
@@ -453,7 +465,7 @@ def test_group_must_say_everything_once():
     with files_of(GOOD) as files:
         lines = files["group.csv"].split(b"\r\n")
         del lines[1]
-        text = b"\r\n".join(lines).replace(b"total,15", b"total,14")
+        text = b"\r\n".join(lines).replace(b"total,24", b"total,23")
         assert fault_of(packed({**files, "group.csv": text}))[::3] == ("group.csv", "file_unreadable")
 
 
@@ -566,3 +578,12 @@ def test_the_page_names_every_file_and_every_column_in_order():
     assert set(re.findall(r"`(\w+)`", told["group.csv"])) == {line.name for line in ROWS["group.csv"]}
     for sheet in (*SHEETS[1:], FILES):
         assert re.findall(r"^\| `(\w+)` \|", told[sheet.name], re.MULTILINE) == list(sheet.header), sheet.name
+
+
+def test_an_archive_of_before_settings_could_be_changed_reads_with_what_held_then():
+    new = {"rounding_minutes", "rounding_up", "confirm_days", "words", "member_list", "joining"}
+    lines = [line for line in ROWS["group.csv"] if line.name not in {*new, "category_retired", "household"}]
+
+    group = read_group(lines)
+
+    assert (group.rounding_minutes, group.confirm_days, group.words, group.households) == (1, 7, "pot", ())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from timebank.config import VARIABLES, BadSetting, OperatorError, frontend_dir, load, migrations_dir
+from timebank.config import VARIABLES, BadSetting, OperatorError, Smtp, frontend_dir, load, migrations_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 URL = "postgresql://timebank_app:s%40cret@db.example:5433/book?sslmode=require"
@@ -47,6 +47,19 @@ def test_an_unknown_variable_is_named() -> None:
         ("TIMEBANK_DATABASE_URL", "mysql://a@b/c"),
         ("TIMEBANK_DATABASE_URL", "postgresql://db.example/book"),
         ("TIMEBANK_DATABASE_URL", "postgresql://timebank_app@db.example"),
+        ("TIMEBANK_TRUSTED_PROXY", "*"),
+        ("TIMEBANK_TRUSTED_PROXY", "proxy.example"),
+        ("TIMEBANK_TRUSTED_PROXY", "10.0.0.1/8"),
+        ("TIMEBANK_SMTP_URL", "mail.example:587"),
+        ("TIMEBANK_SMTP_URL", "smtp://"),
+        ("TIMEBANK_SMTP_URL", "smtp://ada@mail.example"),
+        ("TIMEBANK_SMTP_URL", "smtp://mail.example/in"),
+        ("TIMEBANK_SMTP_URL", "smtp://mail.example?tls=maybe"),
+        ("TIMEBANK_SMTP_URL", "smtps://mail.example?tls=off"),
+        ("TIMEBANK_SMTP_URL", "smtp://ada:secret@mail.example?tls=off"),
+        ("TIMEBANK_MAIL_FROM", "timebank"),
+        ("TIMEBANK_MAIL_FROM", "a@bank.example, b@bank.example"),
+        ("TIMEBANK_MAIL_FROM", "a@bank.example\nBcc: b@bank.example"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
@@ -117,3 +130,21 @@ def test_the_test_lock_has_the_same_versions_as_the_other() -> None:
         return set(re.findall(r"^(\S+==\S+)", (ROOT / name).read_text(encoding="ascii"), re.MULTILINE))
 
     assert versions("requirements.lock") <= versions("requirements-test.lock")
+
+
+def test_mail_needs_a_server_and_an_address_of_its_own() -> None:
+    server, sender = "smtp://ada:s%40crt@mail.example", "timebank@bank.example"
+
+    settings = load({"TIMEBANK_SMTP_URL": server, "TIMEBANK_MAIL_FROM": sender})
+
+    assert settings.smtp == Smtp("mail.example", 587, "starttls", "ada", "s@crt")
+    assert "s@crt" not in repr(settings)
+    assert load({}).smtp is None
+    for half in ({"TIMEBANK_SMTP_URL": server}, {"TIMEBANK_MAIL_FROM": sender}):
+        with pytest.raises(BadSetting, match="need each other"):
+            load(half)
+    for url, found in (
+        ("smtps://mail.example", Smtp("mail.example", 465, "tls")),
+        ("smtp://localhost:2525?tls=off", Smtp("localhost", 2525, "off")),
+    ):
+        assert load({"TIMEBANK_SMTP_URL": url, "TIMEBANK_MAIL_FROM": sender}).smtp == found

@@ -15,7 +15,7 @@ from timebank.errors import Refusal
 from timebank.ledger.accounts import Account, AccountKind
 from timebank.ledger.books import Books
 from timebank.ledger.entries import KnownEntry
-from timebank.rules import draws
+from timebank.rules import asks, draws
 from timebank.rules.commands import (
     AnswerDraw,
     ApproveDraw,
@@ -46,20 +46,20 @@ from timebank.rules.state import MINUTES, Draw, HeldPlace, MemberAccounts, Pot, 
 RULES: Mapping[type, Any] = {
     LogHours: log_hours,
     GiveMoney: give_money,
-    AskDraw: draws.ask,
+    AskDraw: asks.ask,
     ApproveDraw: draws.approve,
     DeclineDraw: draws.decline,
     ObjectDraw: draws.object_to,
     QuestionDraw: draws.question,
-    AnswerDraw: draws.answer,
+    AnswerDraw: asks.answer,
     StepAside: draws.step_aside,
-    CancelDraw: draws.cancel,
-    ChangeDraw: draws.change,
+    CancelDraw: asks.cancel,
+    ChangeDraw: asks.change,
     HandOver: draws.hand_over,
     UndoDrawEntry: draws.undo,
     ReturnMoney: draws.money_returned,
     ReleaseDraw: draws.release,
-    DrawArrived: draws.arrived,
+    DrawArrived: asks.arrived,
     DrawDue: draws.due,
     QueueDue: draws.queue_due,
 }

@@ -30,7 +30,7 @@ from timebank.rules.commands import (
     StepAside,
     UndoDrawEntry,
 )
-from timebank.rules.draws import ENDED, OPEN, STEPS
+from timebank.rules.draw_steps import ENDED, OPEN, STEPS
 from timebank.rules.policies import Rhythm, Terms
 
 #: Places of one graph that are looked at.
@@ -315,6 +315,15 @@ def test_the_queue_is_answered_in_order_when_money_comes() -> None:
     life.do("group", QueueDue(UUID(int=1)))
     assert [life.state.draws[draw].state for draw in (*draws, third)] == ["promised", "promised", "looked_at"]
     assert (life.available, life.promised) == (0, 1100)
+
+
+def test_nobody_jumps_a_queue_that_is_longer_than_one_batch_sees() -> None:
+    life = a_life(Terms(scarcity="queue"))
+    life.fund(1000)
+    life.state.long_queues = frozenset({UUID(int=1)})
+    draw = UUID(life.ask("ada", 100)["id"])
+
+    assert life.do("bo", ApproveDraw(draw))["waits_for"] == "queue"
 
 
 def test_what_is_released_goes_to_whoever_waits() -> None:

@@ -59,6 +59,8 @@ from timebank.services.members import (
 from timebank.services.statement import read_statement
 from timebank.services.verify import verify_group
 from timebank.store import archive as store
+from timebank.store.members import set_household
+from timebank.store.settings import find_settings, update_settings
 
 #: Cells that say when something was recorded, or which book it is of: a copy has its own.
 MOMENTS = {
@@ -259,6 +261,13 @@ async def live(stand: Stand) -> None:
     await revoke_role(house, group_id, ids["di"], "steward", now=now())
     await grant_role(house, group_id, ids["flo"], "treasurer", now=now())
     await set_state(house, group_id, ids["bo"], "suspended")
+    async with house.database.tx(group_id) as tx:
+        await set_household(tx, group_id, [ids["ada"], ids["flo"]], house.new_id())
+        settings, _ = await find_settings(tx, group_id)
+        changed = replace(
+            settings, rounding_minutes=15, words="kitty", joining="request", categories_retired=("lifts",)
+        )
+        await update_settings(tx, group_id, changed, None)
     for amount in (300, 200):
         assert code(await stand.send("flo", ask(amount))) == "ok"
 
@@ -279,7 +288,11 @@ async def test_a_group_comes_out_of_its_archive_as_it_was(lively: Stand) -> None
 
     assert import_id is not None
     assert report.new == len(sheets(data)["entries.csv"]) - 2
-    await assert_same(house, group_id, await house.database.group_id("copy"), data)
+    said = {tuple(line) for line in sheets(data)["group.csv"]}
+    assert {("rounding_minutes", "15"), ("words", "kitty"), ("category_retired", "lifts")} <= said
+    assert [value for name, value in said if name == "household"]
+    copy_id = await house.database.group_id("copy")
+    await assert_same(house, group_id, copy_id, data)
     assert await archived(house, group_id) != b""
 
 

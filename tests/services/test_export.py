@@ -97,7 +97,9 @@ async def every_kind(stand: Stand) -> None:
             await stand.send(
                 "flo", hours(25, effective_on=day, receiver=stand.group.people["ada"].member_id)
             ),
-            await stand.send("ed", money(7_000 + number, effective_on=day, reference="bank line of Flo")),
+            await stand.send(
+                "ed", money(7_000 + number, effective_on=day, reference="bank line of Flo", again=True)
+            ),
             await stand.send("ed", money(1_001, held="bank", giver=helped, effective_on=day)),
         ]
         assert {code(answer) for answer in answers} == {"ok"}

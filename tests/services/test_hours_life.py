@@ -29,6 +29,7 @@ from timebank.rules.commands import (
 from timebank.rules.hours import HOURS_STATES
 from timebank.services.hours import Wanted, due_hours, list_hours
 from timebank.services.house import House
+from timebank.services.statement import read_statement
 
 pytestmark = pytest.mark.database
 
@@ -75,6 +76,17 @@ async def test_hours_between_two_people_are_posted_at_the_receivers_yes(desk: Le
     assert await desk.rows("SELECT FROM timebank.hours_waiting") == []
     assert await desk.refused("flo", hours) == "hours_not_open"
     await desk.verified()
+
+
+async def test_a_statement_has_hours_between_two_people_once_and_only_when_posted(desk: LedgerDesk) -> None:
+    flo = await desk.actor("flo", scopes=frozenset({"read"}))
+    hours_id = UUID((await desk.done("ada", between(desk, "ada", "flo", 90)))["id"])
+    assert (await read_statement(desk.house.database, desk.house.keys, flo)).lines == ()
+
+    await desk.done("flo", ConfirmHours(hours_id))
+
+    lines = (await read_statement(desk.house.database, desk.house.keys, flo)).lines
+    assert [(line.what, line.kind, line.amount) for line in lines] == [("received", "help_exchanged", 90)]
 
 
 async def test_what_the_receiver_logs_is_their_yes(desk: LedgerDesk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.rules.policies.cases import POLICIES
 from timebank.i18n import language
 from timebank.ledger.units import HOURS, Unit
 from timebank.web.policy_words import rules_in_words
@@ -62,3 +63,62 @@ def test_short_terms_have_words_too(terms, unit):
         assert len(sentences) >= 3
         assert all(sentence.endswith(".") for sentence in sentences)
         assert not any("None" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_rule_of_a_written_policy_has_a_sentence(name):
+    written = POLICIES[name]
+    unit = HOURS if written.unit == "minutes" else Unit(written.unit, "money", 2)
+    for spoken in (EN, ES):
+        whole = rules_in_words(written.terms, unit, spoken)
+
+        assert all(sentence.endswith((".", "!", "?")) for sentence in whole)
+        assert len(set(whole)) == len(whole)
+        # Take a rule away, and what is said changes; what says nothing needs no sentence.
+        for rule, said in written.terms.items():
+            less = {key: value for key, value in written.terms.items() if key != rule}
+            if said not in (None, False, 0, "never", [{"above": 0, "count": 0}]):
+                assert rules_in_words(less, unit, spoken) != whole, rule
+
+
+def test_the_rules_of_a_pot_with_everything():
+    terms = {
+        "who": "anyone",
+        "approvals": [
+            {"above": 0, "count": 1},
+            {"above": 3000, "count": 2, "roles": ["steward", "treasurer"]},
+        ],
+        "caps": [
+            {"per": "household", "period": "month", "sum": 5000},
+            {"per": "person", "period": "days", "days": 90, "sum": 9000, "count": 2},
+        ],
+        "consent_hours": 48,
+        "receipts": "above",
+        "receipts_above": 2000,
+        "reserve": 10000,
+        "scarcity": "queue",
+        "rhythm": {"every": "week", "weekday": 5},
+        "promise_days": 30,
+        "keep_days": 1,
+        "surplus": {"above": 50000, "keep": 40000, "text": "To the food bank"},
+        "stewards": {"months": 3, "people": 3},
+    }
+
+    assert plain(rules_in_words(terms, EURO, EN)) == [
+        "Anyone with the link may ask, also without an account. Nobody has to prove need.",
+        "One household: up to €50.00 in a calendar month.",
+        "One person: up to €90.00 and 2 asks in 90 days.",
+        "Up to €30.00: one steward says yes. Above €30.00: two people say yes (steward / treasurer).",
+        "After the last yes, any steward may object for 48 h.",
+        "Nobody decides about, or hands over, their own ask.",
+        "€100.00 always stays in the pot.",
+        "If the pot is short, asks that were agreed wait their turn, in order.",
+        "Whoever says yes does not hand the money over.",
+        "Above €20.00 a receipt is looked at.",
+        "Money is handed over once a week, from Friday on.",
+        "A promise that nobody uses goes back to the pot after 30 days.",
+        "Contact and payout details are deleted 1 day after the end.",
+        "With more than €500.00 in the pot, what is over €400.00 is passed on. To the food bank.",
+        "Nobody is steward for more than 3 months in a row.",
+        "There should be 3 stewards.",
+    ]

@@ -35,6 +35,7 @@ from timebank.services.setup import (
     slug_from,
     two_people_above,
 )
+from timebank.store.settings import find_settings
 
 TOKEN = "a-secret-of-a-link-0123456789abc"
 LINK = f"/setup/{TOKEN}"
@@ -94,6 +95,27 @@ def heading(answer: httpx.Response) -> str:
     found = re.search("<h1>(.*?)</h1>", answer.text)
     assert found is not None, answer.text
     return unescape(found[1])
+
+
+# ---------------------------------------------------------------- what can be chosen besides
+
+
+async def test_rounding_silence_and_words_are_chosen_at_set_up_or_begin_as_usual(opened: Open) -> None:
+    chosen = {**FORM, "rounding": "15-up", "confirm_days": "14", "words": "kitty"}
+    async with opened() as (app, http):
+        wrong = await http.post(LINK, data={**chosen, "rounding": "7", "confirm_days": "0", "words": "bank"})
+        assert wrong.status_code == 422
+        assert all(fault(wrong, field) for field in ("rounding", "confirm_days", "words"))
+
+        assert (await http.post(LINK, data=chosen)).status_code == 200
+
+        database = app.state.door.house.database
+        async with database.read(await database.group_id("pena-nandu")) as tx:
+            settings, _ = await find_settings(tx, await database.group_id("pena-nandu"))
+    assert (settings.rounding_minutes, settings.rounding_up) == (15, True)
+    assert (settings.confirm_days, settings.words) == (14, "kitty")
+    usual = group_with_defaults(FIRST, now=datetime.now(UTC))
+    assert (usual.rounding_minutes, usual.confirm_days, usual.words) == (1, 7, "pot")
 
 
 # ---------------------------------------------------------------- plain calls

@@ -16,6 +16,7 @@ from timebank.edge.bodies import Reader, check_media_type, receive_body
 from timebank.edge.door import Asked, Door, json_reply
 from timebank.edge.headers import JSON, PROBLEM, REPLAYED, Reply
 from timebank.edge.idempotency import check_key, request_hash
+from timebank.edge.limits import slow_down
 from timebank.edge.openapi import reads_by_link, writes_by_link
 from timebank.edge.problems import language_of, renderer, reply
 from timebank.errors import Refusal
@@ -140,6 +141,8 @@ class LinkWrite:
             )
             if body or self._empty is None:
                 check_media_type(asked.content_type)
+            if self._is_ask:
+                await slow_down(request, group_id, "ask")
             holder = await asks.find_holder(door.house, group_id, scope["path_params"]["secret"])
             key = self._key(door, group_id, holder, asked)
             value = self.reader.read(body or self._empty or b"")
@@ -174,10 +177,6 @@ ANSWER: Final = LinkWrite(Reader(TextBody), _answer)
 CANCEL: Final = LinkWrite(Reader(NothingBody), _cancel, empty=b"{}")
 ARRIVED: Final = LinkWrite(Reader(NothingBody), _arrived, empty=b"{}")
 CODES: Final = Reader(CodeBody)
-
-
-async def count_try(_door: Door, _group_id: UUID) -> None:
-    """Where tries at short codes are counted and refused beyond a limit; the limits are the post's."""
 
 
 @get(
@@ -291,7 +290,7 @@ async def find_ask_by_code(request: Request[Any, Any, Any]) -> ASGIApp:
         check_media_type(asked.content_type)
         body = await receive_body(request.receive, size_max=CODES.size_max, announced=asked.content_length)
         code = CODES.read(body).code
-        await count_try(door, group_id)
+        await slow_down(request, group_id, "code")
         holder = await asks.find_holder_by_code(door.house, group_id, code)
         return json_reply(_status(await asks.read_status(door.house, holder)))
     except Refusal as refusal:

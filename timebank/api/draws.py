@@ -22,13 +22,14 @@ from timebank.api.fields import (
     quantity,
 )
 from timebank.edge.bodies import NOT_AN_ID, Reader
-from timebank.edge.door import Door, ServiceWrite, Write, json_reply, signed_in
+from timebank.edge.door import Act, Door, Write, json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads, writes
 from timebank.errors import FieldInvalid
 from timebank.rules import commands
 from timebank.rules.names import EMPTY, free_text
 from timebank.rules.people import Actor
 from timebank.services import asks, draws
+from timebank.services.acts import Once
 from timebank.services.draws import DrawView
 from timebank.services.writer import Answer
 
@@ -347,27 +348,30 @@ UNDO: Final = Write(Reader(UndoBody), _undo)
 
 
 async def _see_who(
-    door: Door, actor: Actor, _body: NothingBody, params: dict[str, Any], key: str, hashed: bytes
+    door: Door, actor: Actor, _body: NothingBody, params: dict[str, Any], once: Once
 ) -> Answer:
-    return await draws.see_who(
-        door.house, actor, params["draw_id"], key=key, request_hash=hashed, now=door.clock()
-    )
+    answer = await draws.note_look(door.house, actor, params["draw_id"], once=once)
+    if answer.status >= 400:
+        return answer
+    # Names are never kept with the answer: they are read again for each reader who may.
+    who = await draws.read_who(door.house, actor, params["draw_id"])
+    said = {**msgspec.json.decode(answer.body), **who._asdict()}
+    return answer._replace(body=msgspec.json.encode(said))
+
+
+def _link_and_code(door: Door, actor: Actor, said: dict[str, Any]) -> dict[str, Any]:
+    link, code = asks.issued(door.house.keys, actor.group_id, UUID(said["id"]), said["issue"])
+    return {**said, "link": link, "code": code}
 
 
 async def _issue_link(
-    door: Door, actor: Actor, _body: NothingBody, params: dict[str, Any], key: str, hashed: bytes
+    door: Door, actor: Actor, _body: NothingBody, params: dict[str, Any], once: Once
 ) -> Answer:
-    draw_id = params["draw_id"]
-    answer = await asks.issue_link(door.house, actor, draw_id, key=key, request_hash=hashed, now=door.clock())
-    # What is kept says only which issue it was; the secrets of it are made again.
-    said = msgspec.json.decode(answer.body)
-    link, code = asks.issued(door.house.keys, actor.group_id, draw_id, said["issue"])
-    body = msgspec.json.encode({**said, "link": link, "code": code})
-    return Answer(answer.status, body, answer.replayed)
+    return await asks.issue_link(door.house, actor, params["draw_id"], once=once)
 
 
-WHO: Final = ServiceWrite(Reader(NothingBody), _see_who, empty=b"{}")
-LINK: Final = ServiceWrite(Reader(NothingBody), _issue_link, empty=b"{}")
+WHO: Final = Act(Reader(NothingBody), _see_who, empty=b"{}")
+LINK: Final = Act(Reader(NothingBody), _issue_link, empty=b"{}", reveal=_link_and_code)
 
 
 def draw_out(view: DrawView) -> DrawOut:

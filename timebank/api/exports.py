@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, get
 from litestar.types import ASGIApp
 
+from timebank.api.mail import MailOut
 from timebank.api.statement import LineOut, TotalOut, line_out, total_out
 from timebank.edge.days import read_day
 from timebank.edge.door import json_reply, signed_in
@@ -101,6 +102,27 @@ class TokenOut(msgspec.Struct, omit_defaults=True):
     revoked_at: datetime | None = None
 
 
+class OwnRecoveryOut(msgspec.Struct):
+    """A way back in that was asked for; `state` is asked, stopped or done."""
+
+    id: UUID
+    state: str
+    asked_at: datetime
+    ended_at: datetime | None
+
+
+class StandInOut(msgspec.Struct, omit_defaults=True, rename={"member": "for"}):
+    """Somebody who stands in for the member, or for whom the member does, by their ids."""
+
+    stand_in: UUID
+    member: UUID
+    scopes: list[str]
+    consent: str
+    since: datetime
+    until: date
+    ended_at: datetime | None = None
+
+
 class OwnDataOut(msgspec.Struct):
     """Everything that the group holds of a member, as of one moment; `format` names its version."""
 
@@ -120,6 +142,11 @@ class OwnDataOut(msgspec.Struct):
     hands: list[HandOut]
     words: list[WordsOut]
     tokens: list[TokenOut]
+    mail: MailOut | None
+    recoveries: list[OwnRecoveryOut]
+    code: str
+    household: UUID | None
+    stand_ins: list[StandInOut]
 
 
 @get(
@@ -228,6 +255,25 @@ def _own_data(data: OwnData) -> OwnDataOut:
         tokens=[
             TokenOut(token.token_id, token.scopes, token.created_at, token.expires_at, token.revoked_at)
             for token in data.tokens
+        ],
+        mail=MailOut(data.mail.address, data.mail.confirmed) if data.mail else None,
+        recoveries=[
+            OwnRecoveryOut(each.recovery_id, each.state, each.asked_at, each.ended_at)
+            for each in data.recoveries
+        ],
+        code=data.code,
+        household=data.household,
+        stand_ins=[
+            StandInOut(
+                stand_in=tie.stand_in,
+                member=tie.member_id,
+                scopes=list(tie.scopes),
+                consent=tie.consent,
+                since=tie.since,
+                until=tie.until,
+                ended_at=tie.ended_at,
+            )
+            for tie in data.stand_ins
         ],
     )
 

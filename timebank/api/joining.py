@@ -16,10 +16,10 @@ from msgspec import Meta
 from timebank.api.members import Duty, Nickname, NothingBody
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, read_stranger, signed_in
+from timebank.edge.limits import slow_down
 from timebank.edge.openapi import acts, for_strangers, gives_file, reads
 from timebank.edge.published import PublishedReply
 from timebank.edge.qr import qr_svg
-from timebank.edge.strangers import slow_down
 from timebank.errors import UnknownInvitation
 from timebank.services import joining as service
 from timebank.services.joining import DAYS_MAX, USES_MAX, invitation_secret, request_secret
@@ -343,6 +343,7 @@ _ASK: Final = Reader(RequestBody)
 async def ask_to_join(request: Request[Any, Any, Any]) -> ASGIApp:
     """Ask to join."""
     door, group_id = await _stranger(request)
+    await slow_down(request, group_id, "join")
     key, body = await read_stranger(request, _ASK)
     request_id = await service.ask_to_join(
         door.house, group_id, key=key, nickname=body.nickname, words=body.words, now=door.clock()
@@ -470,7 +471,7 @@ async def _stranger(request: Request[Any, Any, Any]) -> tuple[Door, UUID]:
     """Return the door and the group of somebody without an account, who may have to wait."""
     door: Door = request.app.state.door
     group_id = await door.keeper.group_id(request.path_params["slug"])
-    await slow_down(request, group_id, "joining")
+    await slow_down(request, group_id, "invitation")
     return door, group_id
 
 

@@ -6,14 +6,16 @@ from datetime import date
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, post
+from litestar import Request, get, post
 from litestar.types import ASGIApp
 
 from timebank.edge.bodies import Reader
-from timebank.edge.door import Door, ServiceWrite
-from timebank.edge.openapi import writes
+from timebank.edge.door import Act, Door, json_reply, signed_in
+from timebank.edge.openapi import reads, writes
 from timebank.rules.people import Actor
+from timebank.services.acts import Once
 from timebank.services.policies import agree_policy
+from timebank.services.reminders import list_reminders
 from timebank.services.writer import Answer
 
 
@@ -24,22 +26,29 @@ class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     agreed_on: date | None = None
 
 
-async def _agree(
-    door: Door, actor: Actor, body: PolicyBody, params: dict[str, Any], key: str, hashed: bytes
-) -> Answer:
+async def _agree(door: Door, actor: Actor, body: PolicyBody, params: dict[str, Any], once: Once) -> Answer:
     return await agree_policy(
-        door.house,
-        actor,
-        params["pot"],
-        body.terms,
-        agreed_on=body.agreed_on,
-        key=key,
-        request_hash=hashed,
-        now=door.clock(),
+        door.house, actor, params["pot"], body.terms, agreed_on=body.agreed_on, once=once
     )
 
 
-POLICIES: Final = ServiceWrite(Reader(PolicyBody), _agree)
+class ReminderOut(msgspec.Struct, frozen=True):
+    """One thing to talk about: `rule` is `surplus`, `stewards.months` or `stewards.people`."""
+
+    pot: str
+    rule: str
+    limit: int
+    found: int
+    text: str
+
+
+class RemindersOut(msgspec.Struct, frozen=True):
+    """What the group agreed and no program can keep for it."""
+
+    reminders: tuple[ReminderOut, ...]
+
+
+POLICIES: Final = Act(Reader(PolicyBody), _agree)
 
 
 @post(
@@ -55,4 +64,19 @@ async def agree_on_policy(request: Request[Any, Any, Any]) -> ASGIApp:
     return await POLICIES.answer(request)
 
 
-ROUTES: Final = (agree_on_policy,)
+@get(
+    "/groups/{slug:str}/reminders",
+    operation_class=reads(
+        RemindersOut,
+        summary="What stewards should talk about",
+        description="To stewards: a pot above its surplus, stewards for longer than agreed, too few or too many of them.",
+    ),
+)
+async def get_reminders(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Return what stewards should talk about."""
+    door, actor = await signed_in(request)
+    found = await list_reminders(door.house, actor, now=door.clock())
+    return json_reply(RemindersOut(tuple(ReminderOut(*each) for each in found)))
+
+
+ROUTES: Final = (agree_on_policy, get_reminders)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -17,6 +19,7 @@ from timebank.edge.bodies import Reader
 from timebank.edge.door import json_reply, read_json, session_of, signed_in
 from timebank.edge.openapi import changes, reads
 from timebank.edge.sessions import place_of
+from timebank.errors import UnknownMember, UnknownPage
 from timebank.services import cards, passkeys, totp, ways_in
 
 PasskeyName = Annotated[str, Meta(max_length=200, description="What its owner calls it, 1 to 40 characters.")]
@@ -80,6 +83,15 @@ class NewTotpOut(msgspec.Struct):
     nonce: str
     secret: str
     address: str
+
+
+@contextmanager
+def named_in_address() -> Iterator[None]:
+    """Answer 404 for a member who is not there: the address names them, and no body does."""
+    try:
+        yield
+    except UnknownMember:
+        raise UnknownPage from None
 
 
 PASSKEY: Final = Reader(PasskeyBody)
@@ -231,7 +243,8 @@ async def make_card(request: Request[Any, Any, Any], member_id: FromPath[UUID]) 
     """Make a card for a member."""
     door, actor = await signed_in(request)
     actor.require_scope("write")
-    made = await cards.make_card_for(door.house, actor, member_id, now=door.clock())
+    with named_in_address():
+        made = await cards.make_card_for(door.house, actor, member_id, now=door.clock())
     return json_reply(MadeCardOut(made.card_id, made.code, made.expires_at))
 
 
@@ -248,7 +261,8 @@ async def list_cards(request: Request[Any, Any, Any], member_id: FromPath[UUID])
     """Return a member's cards."""
     door, actor = await signed_in(request)
     actor.require_scope("read")
-    rows = await cards.list_cards(door.house, actor, member_id, now=door.clock())
+    with named_in_address():
+        rows = await cards.list_cards(door.house, actor, member_id, now=door.clock())
     return json_reply(CardsOut([CardOut(row.card_id, row.made_at, row.expires_at) for row in rows]))
 
 

@@ -38,6 +38,7 @@ COMMANDS: Final = (
     "member",
     "token",
     "card",
+    "recover",
     "doctor",
     "bench",
 )

@@ -50,6 +50,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _user()
     yield _home(settings)
     yield _disk(settings)
+    yield _mail(settings)
     if settings.embedded:
         programs = _programs(settings)
         yield programs
@@ -86,6 +87,18 @@ def _disk(settings: Settings) -> Finding:
         place = place.parent
     free = shutil.disk_usage(place).free
     return Finding("disk", free >= _FREE_BYTES_MIN, f"{free / 1e9:.1f} GB free where the home is")
+
+
+def _mail(settings: Settings) -> Finding:
+    if settings.smtp is None:
+        return Finding("mail", True, "none is sent, and nothing that needs it is offered")
+    # Imported late: the overview of commands needs none of it.
+    from timebank.services.smtp import try_out
+
+    where = f"{settings.smtp.host} port {settings.smtp.port}"
+    if trouble := try_out(settings.smtp, settings.mail_from):
+        return Finding("mail", False, f"{where} takes none from us: {trouble}; look at TIMEBANK_SMTP_URL")
+    return Finding("mail", True, f"{where} lets us in; what it does with mail, only a mail can tell")
 
 
 def _programs(settings: Settings) -> Finding:

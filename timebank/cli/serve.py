@@ -96,7 +96,7 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
         await upgrade(dsn, embedded=settings.embedded)
         if prepare is not None:
             await prepare(address)
-        app = build_app(settings, dsn)
+        app = build_app(settings, dsn, address=address)
         settle_memory()
         await serve_app(app, settings, listener, ready=lambda: _say(settings, port, address))
 

@@ -18,8 +18,6 @@ from timebank.errors import Refusal
 from timebank.services.acts import Once
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from litestar import Request
 
     from timebank.edge.actor import Doorkeeper
@@ -34,21 +32,12 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
-#: (house, group, what is tried, who tries, now=...): counts, and raises when there were too many tries.
-Limit = Callable[..., Awaitable[None]]
-
-
-async def unlimited(house: House, group_id: UUID, what: str, who: bytes, *, now: datetime) -> None:
-    """Count nothing and refuse nobody."""
-
-
 @dataclass(frozen=True, slots=True)
 class Door:
     """What handlers work with; one per application, in ``app.state.door``.
 
     Attributes:
         origin: What people type to get here, without a slash at the end; empty if the operator did not say.
-        limit: Counts a try and refuses when there were too many; see ``unlimited``.
     """
 
     house: House
@@ -56,7 +45,6 @@ class Door:
     keeper: Doorkeeper
     clock: Callable[[], datetime]
     origin: str = ""
-    limit: Limit = unlimited
 
 
 class Asked:

@@ -337,6 +337,39 @@ def asks_for(answer: type, *, summary: str, description: str) -> type[Operation]
     )
 
 
+def sets(
+    answer: type,
+    *,
+    summary: str,
+    description: str,
+    body: type | None = None,
+    body_required: bool = True,
+) -> type[Operation]:
+    """Describe a route that changes something at once, beside the book; done again it changes nothing more.
+
+    Args:
+        answer: Struct of the answer: what is so by now.
+        body: Struct of the body; None for a route that takes none and is no POST.
+    """
+    if body is None:
+        parameters, request_body = [], None
+    else:
+        parameters = [_key(_SAME_STATE)]
+        request_body = RequestBody(
+            content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=body_required
+        )
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=parameters,
+        request_body=request_body,
+        responses={
+            "200": _answer("What is so by now.", _reference(answer)),
+            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
+        },
+    )
+
+
 def _accepted(answer: type, *more: str) -> dict[str, OpenAPIResponse]:
     return {
         "202": _answer("Taken in; look again for what comes of it.", _reference(answer)),
@@ -402,6 +435,7 @@ _GIVEN_OUT: Final = (
 _SAME_THING: Final = (
     "The same key finds the same import as it is by then; with other files or options it is refused with 422."
 )
+_SAME_STATE: Final = "Nothing is kept under it: what is so already stays so, whatever the key."
 
 
 _CSRF: Final = Parameter(

@@ -27,6 +27,7 @@ from timebank.errors import (
     Refusal,
     ServerFault,
     TooLarge,
+    TooManyTries,
     Unknown,
     UnknownAccount,
     UnknownCategory,
@@ -74,6 +75,7 @@ _STATUS: Final[tuple[tuple[type[Refusal], int], ...]] = (
     (NotAllowed, 403),
     (Conflict, 409),
     (CodesWait, 429),
+    (TooManyTries, 429),
     (Busy, 503),
     (Refusal, 500),
 )

@@ -253,12 +253,6 @@ def origin_of(request: Request[Any, Any, Any]) -> str:
     return door.origin or f"{request.scope['scheme']}://{host_of(request)}"
 
 
-def address_of(request: Request[Any, Any, Any]) -> bytes:
-    """Return the address that a request came from, for counting tries and nothing else."""
-    client = request.scope.get("client")
-    return (client[0] if client else "").encode()
-
-
 def _lang(request: Request[Any, Any, Any]) -> str:
     lang = request.query_params.get("lang", "")
     return f"&lang={lang}" if re.fullmatch(r"[A-Za-z-]{2,10}", lang) else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from timebank.edge.sessions import address_of, find_visitor, place_of
+from timebank.edge.limits import slow_down
+from timebank.edge.sessions import find_visitor, place_of
 from timebank.services import cards, passkeys, proofs
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ async def begin(
 
     Raises:
         SignInFailed: It signs nobody in.
-        Refusal: Whatever ``Door.limit`` raises after too many tries.
+        TooManyTries: They must wait first.
     """
     door: Door = request.app.state.door
     now = door.clock()
-    await door.limit(door.house, group_id, "sign_in", address_of(request), now=now)
+    await slow_down(request, group_id, "sign_in")
     before = await find_visitor(request)
     replaces = None if before is None else before.session_id
     if card is not None:
@@ -56,9 +57,9 @@ async def prove_once_more(
 
     Raises:
         ProofFailed, CodesWait, NotSignedIn: See proofs.prove.
-        Refusal: Whatever ``Door.limit`` raises after too many tries.
+        TooManyTries: They must wait first.
     """
     door: Door = request.app.state.door
     now = door.clock()
-    await door.limit(door.house, visitor.actor.group_id, "prove", visitor.actor.member_id.bytes, now=now)
+    await slow_down(request, visitor.actor.group_id, "prove", account=visitor.actor.member_id.bytes)
     return await proofs.prove(door.house, visitor, secret, proof, place_of(request, ""), now=now)

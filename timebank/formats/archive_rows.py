@@ -243,6 +243,7 @@ class ArchivedGroup:
         origin: Name of its book in proofs.
         records: How many records of the book are behind the archive: all up to this one.
         checkpoint: The signed note of the live book at that record.
+        households: Members of each household, by their numbers in the archive.
         lines: Number of the line on which each thing is said first.
     """
 
@@ -259,6 +260,14 @@ class ArchivedGroup:
     records: int
     taken_at: datetime
     checkpoint: str
+    rounding_minutes: int
+    rounding_up: bool
+    confirm_days: int
+    words: str
+    member_list: bool
+    joining: str
+    categories_retired: tuple[str, ...]
+    households: tuple[tuple[int, ...], ...]
     lines: Mapping[str, int]
 
 
@@ -273,19 +282,40 @@ _SINGLE: Final[Mapping[str, tuple[Callable[[Any], str], Callable[[str], Any]]]] 
     "records": (str, _COUNT),
     "taken_at": (moment, _moment),
     "checkpoint": (str, str),
+    "rounding_minutes": (str, _NUMBER),
+    "rounding_up": (_write_flag, _flag),
+    "confirm_days": (str, _NUMBER),
+    "words": (str, str),
+    "member_list": (_write_flag, _flag),
+    "joining": (str, str),
 }
-_SEVERAL: Final[Mapping[str, str]] = {
-    "language": "languages",
-    "category": "categories",
-    "currency": "currencies",
+#: What archives of before these could be set do not say.
+_SINCE_THEN: Final[Mapping[str, Any]] = {
+    "rounding_minutes": 1,
+    "rounding_up": False,
+    "confirm_days": 7,
+    "words": "pot",
+    "member_list": False,
+    "joining": "invitation",
+}
+_SEVERAL: Final[Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]]] = {
+    "language": ("languages", str, str),
+    "category": ("categories", str, str),
+    "currency": ("currencies", str, str),
+    "category_retired": ("categories_retired", str, str),
+    "household": (
+        "households",
+        lambda members: " ".join(map(_write_member, members)),
+        lambda cell: tuple(map(_member, cell.split(" "))),
+    ),
 }
 
 
 def group_lines(group: ArchivedGroup) -> list[GroupLine]:
     """Return what a group says about itself, line by line."""
     lines = [GroupLine(name, write(getattr(group, name))) for name, (write, _) in _SINGLE.items()]
-    for name, field in _SEVERAL.items():
-        lines += [GroupLine(name, value) for value in getattr(group, field)]
+    for name, (field, write, _) in _SEVERAL.items():
+        lines += [GroupLine(name, write(value)) for value in getattr(group, field)]
     return lines
 
 
@@ -296,25 +326,25 @@ def read_group(lines: Iterable[GroupLine]) -> ArchivedGroup:
         BadLine: A line is unknown, or is there twice, or cannot be read.
         FileUnreadable: One is missing.
     """
-    values: dict[str, Any] = {field: [] for field in _SEVERAL.values()}
+    values: dict[str, Any] = {field: [] for field, _, _ in _SEVERAL.values()}
     first: dict[str, int] = {}
     for name, value, line in lines:
-        if name in _SEVERAL:
-            values[_SEVERAL[name]].append(value)
-        elif name not in _SINGLE:
+        if name not in _SEVERAL and name not in _SINGLE:
             raise BadLine(line, FieldInvalid(field="name", why=NOT_KNOWN), name)
-        elif name in first:
+        if name in _SINGLE and name in first:
             raise BadLine(line, FieldInvalid(field="name", why=TWICE), name)
-        else:
-            try:
+        try:
+            if name in _SEVERAL:
+                values[_SEVERAL[name][0]].append(_SEVERAL[name][2](value))
+            else:
                 values[name] = _SINGLE[name][1](value)
-            except (FieldInvalid, DayUnreadable) as refusal:
-                raise BadLine(line, refusal, value) from None
+        except (FieldInvalid, DayUnreadable) as refusal:
+            raise BadLine(line, refusal, value) from None
         first.setdefault(name, line)
-    if missing := _SINGLE.keys() - first.keys():
+    if missing := _SINGLE.keys() - first.keys() - _SINCE_THEN.keys():
         raise BadLine(0, FileUnreadable(why=LINES_MISSING), ", ".join(sorted(missing)))
-    several: dict[str, Any] = {field: tuple(values.pop(field)) for field in _SEVERAL.values()}
-    return ArchivedGroup(**values, **several, lines=first)
+    several: dict[str, Any] = {field: tuple(values.pop(field)) for field, _, _ in _SEVERAL.values()}
+    return ArchivedGroup(**{**_SINCE_THEN, **values}, **several, lines=first)
 
 
 class BadLine(Exception):

@@ -24,7 +24,7 @@ from timebank.errors import (
 from timebank.ledger import posting
 from timebank.ledger.entries import Draft, EntryKind, Transfer
 from timebank.ledger.units import AMOUNT_MAX
-from timebank.rules import draws
+from timebank.rules import draw_steps
 from timebank.rules.commands import LogHours, Share, ShareHours
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.people import Actor
@@ -135,7 +135,7 @@ def log_hours(command: LogHours, actor: Actor, state: State) -> Done | Refusal:
     if command.note:
         state.notes.append(Note(hours_id, "note", actor.member_id, salt, command.note))
     if draw is not None:
-        draws.give(draw, minutes, draws.Act.FULFIL, state)
+        draw_steps.give(draw, minutes, draw_steps.Act.FULFIL, state)
     body = {
         "id": str(hours_id),
         "entry": str(hours_id),
@@ -215,7 +215,7 @@ def share_hours(command: ShareHours, actor: Actor, state: State) -> Done | Refus
             )
         )
     if draw is not None:
-        draws.give(draw, sum(said), draws.Act.FULFIL, state)
+        draw_steps.give(draw, sum(said), draw_steps.Act.FULFIL, state)
     if command.note:
         state.notes.append(Note(drafts[0].entry_id, "note", actor.member_id, salt, command.note))
     body = {
@@ -472,7 +472,7 @@ def _open_draw(draw_id: UUID, giver_id: UUID, state: State) -> Draw:
     draw = state.draws.get(draw_id)
     if draw is None or state.setup.pots_by_id[draw.pot_id].unit != MINUTES:
         raise UnknownDraw
-    draws.settle(draw, state)
+    draw_steps.settle(draw, state)
     if draw.state != "promised":
         raise DrawNotOpen(state=draw.state)
     hand = state.hands.get(draw_id, {}).get(giver_id)

@@ -88,6 +88,7 @@ class NewGroup:
         words: What people call the pot: pot, pool, hat or kitty.
         member_list: Whether members see a list of each other.
         joining: ``invitation``, or ``request`` if people may also ask to join.
+        categories_retired: What help could be for before; only a group that was moved has some.
     """
 
     slug: str
@@ -107,6 +108,7 @@ class NewGroup:
     words: str = "pot"
     member_list: bool = False
     joining: str = "invitation"
+    categories_retired: tuple[str, ...] = ()
 
 
 class PlannedAccount(NamedTuple):
@@ -166,6 +168,11 @@ def check_group(
         raise DateInFuture(effective_on=group.began_on.isoformat(), today=today.isoformat())
     categories = tuple(plain_text(c, field="categories", length_max=CATEGORY_MAX) for c in group.categories)
     _check_list(categories, field="categories")
+    retired = tuple(
+        plain_text(c, field="categories_retired", length_max=CATEGORY_MAX) for c in group.categories_retired
+    )
+    if len({*categories, *retired}) != len(categories) + len(retired):
+        raise FieldInvalid(field="categories_retired", why=TWICE)
     if group.preset not in PRESETS:
         raise FieldInvalid(field="preset", why=NOT_KNOWN)
     _check_list(group.currencies, field="currencies", least=0)
@@ -179,7 +186,7 @@ def check_group(
     for place in group.held_places:
         _check_held_place(place, group.currencies)
     _check_ways(group)
-    return replace(group, slug=slug, name=name, categories=categories)
+    return replace(group, slug=slug, name=name, categories=categories, categories_retired=retired)
 
 
 def accounts_of_group(group: NewGroup) -> list[PlannedAccount]:

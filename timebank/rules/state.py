@@ -394,6 +394,7 @@ class State:
         past: By person and by household, earlier draws of those who ask, by id.
         contacts: Blind indexes by which somebody without an account asked before and still waits.
         queues: By pot, asks that wait for it, longest first; they are in ``draws``, too.
+        long_queues: Pots for which more wait than ``queues`` has.
         papers_gone: Draws whose contact and payout are wiped.
         written: Entries and other records in order of seq.
     """
@@ -411,6 +412,7 @@ class State:
     past: dict[UUID, dict[UUID, Past]] = field(default_factory=dict)
     contacts: set[bytes] = field(default_factory=set)
     queues: dict[UUID, list[UUID]] = field(default_factory=dict)
+    long_queues: frozenset[UUID] = frozenset()
 
     written: list[Entry | OtherRecord] = field(default_factory=list)
     new_hours: list[HoursRow] = field(default_factory=list)

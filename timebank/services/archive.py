@@ -123,7 +123,7 @@ async def write_archive(
         seen = await list_first_seen(tx, group_id, through_seq=cut.group.seq)
         rank = {number: place for place, number in enumerate(seen)}
     people = _people(house, group_id, cut, rank)
-    group = _group(cut, now)
+    group = _group(cut, people, now)
     readme = _README.format(
         name=group.name, slug=group.slug, records=group.records, taken_at=now.isoformat(timespec="seconds")
     )
@@ -148,8 +148,11 @@ async def write_archive(
     return entries
 
 
-def _group(cut: Cut, now: datetime) -> ArchivedGroup:
+def _group(cut: Cut, people: _People, now: datetime) -> ArchivedGroup:
     group = cut.group
+    tied: dict[UUID, list[int]] = {}
+    for member_id, household_id in cut.households:
+        tied.setdefault(household_id, []).append(people.numbers[member_id])
     return ArchivedGroup(
         slug=group.slug,
         name=group.name,
@@ -170,6 +173,14 @@ def _group(cut: Cut, now: datetime) -> ArchivedGroup:
         records=group.seq,
         taken_at=now,
         checkpoint=group.checkpoint,
+        rounding_minutes=group.rounding_minutes,
+        rounding_up=group.rounding_up,
+        confirm_days=group.confirm_days,
+        words=group.words,
+        member_list=group.member_list,
+        joining=group.joining,
+        categories_retired=tuple(group.categories_retired),
+        households=tuple(sorted(tuple(sorted(members)) for members in tied.values())),
         lines={},
     )
 
@@ -221,7 +232,12 @@ def _people(house: House, group_id: UUID, cut: Cut, rank: Mapping[int, int]) -> 
 
 
 def _roles(cut: Cut, people: _People) -> list[RoleLine]:
-    lines = [RoleLine(people.numbers[r.member_id], r.role, r.since, r.until) for r in cut.roles]
+    # Standing in follows from a consent between two people, and that stays where it was given.
+    lines = [
+        RoleLine(people.numbers[r.member_id], r.role, r.since, r.until)
+        for r in cut.roles
+        if r.role != "stand_in"
+    ]
     return sorted(lines, key=lambda line: line[:3])
 
 

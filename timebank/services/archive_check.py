@@ -67,6 +67,7 @@ _STEP: Final = 500
 _LINE_OF: Final[Mapping[str, str]] = {
     "languages": "language",
     "categories": "category",
+    "categories_retired": "category_retired",
     "currencies": "currency",
 }
 
@@ -140,6 +141,13 @@ def _check_group(archive: Archive, *, now: datetime) -> NewGroup:
         pots=tuple(pots),
         held_places=tuple(NewHeldPlace(place.code, place.kind, place.unit) for place in archive.places),
         time_bank=told.time_bank,
+        rounding_minutes=told.rounding_minutes,
+        rounding_up=told.rounding_up,
+        confirm_days=told.confirm_days,
+        words=told.words,
+        member_list=told.member_list,
+        joining=told.joining,
+        categories_retired=told.categories_retired,
     )
     try:
         group = checked_group(group, today=today)
@@ -221,6 +229,7 @@ def _check_people(archive: Archive) -> None:
         if (member.state == "erased") != (not member.nickname):
             why = NOBODY_IS_ERASED if member.nickname else EMPTY
             wrong(MEMBERS, member.line, "nickname", FieldInvalid(field="nickname", why=why))
+    _check_households(archive)
     seen: set[tuple[int, str, datetime]] = set()
     for role in archive.roles:
         if role.member > len(archive.members):
@@ -230,6 +239,16 @@ def _check_people(archive: Archive) -> None:
         if role[:3] in seen:
             wrong(ROLES, role.line, "role", FieldInvalid(field="role", why=TWICE))
         seen.add(role[:3])
+
+
+def _check_households(archive: Archive) -> None:
+    here = {line.member for line in archive.members if line.state != "erased"}
+    tied = [member for household in archive.group.households for member in household]
+    at = archive.group.lines.get("household", 0)
+    if not here.issuperset(tied):
+        wrong(GROUP, at, "household", UnknownMember(), f"m{min(set(tied) - here)}")
+    if len(set(tied)) != len(tied):
+        wrong(GROUP, at, "household", FieldInvalid(field="household", why=TWICE))
 
 
 def _check_accounts(archive: Archive) -> set[Key]:

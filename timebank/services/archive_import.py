@@ -69,7 +69,7 @@ from timebank.store.draws import insert_draws, upsert_hands
 from timebank.store.engine import STORE_ERRORS, is_our_fault
 from timebank.store.groups import NewAccount, PolicyRow, find_frame
 from timebank.store.hours import insert_unposted, insert_waiting
-from timebank.store.members import MemberRow, insert_members
+from timebank.store.members import MemberRow, insert_members, set_household
 
 if TYPE_CHECKING:
     from timebank.rules.state import SetUp
@@ -387,6 +387,9 @@ async def _let_in(
         opened = [OpenedAccount(account.account_id, account.kind, account.unit) for account in people.nobodys]
         records.append(("joined", 0, {"accounts": opened_accounts(opened)}))
         records.append(("erasure", 0, {"accounts": sorted(account.number for account in opened)}))
+    for household in checked.archive.group.households:
+        tied = [people.ids[member] for member in household]
+        await set_household(batch.tx, batch.group_id, tied, house.new_id())
     roles = checked.archive.roles
     await store.insert_past_roles(
         batch.tx,

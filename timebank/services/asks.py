@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from timebank.errors import NotIssued, UnknownDraw
-from timebank.rules.draws import STEPS, waits_for
+from timebank.rules.draw_steps import STEPS, waits_for
 from timebank.rules.people import Actor, holder_of_link
+from timebank.services.acts import Acted, Once
 from timebank.services.draws import open_words
-from timebank.services.once import once
-from timebank.services.writer import answer_id
 from timebank.store import asks as store
 from timebank.store.boxes import blind_index
 from timebank.store.ids import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from timebank.rules.state import Draw, Pot
     from timebank.services.house import House
     from timebank.services.writer import Answer
+    from timebank.store.engine import Tx
     from timebank.store.keys import KeyStore
 
 #: 16 random bytes and 16 that only this host can make of them, in base64url without padding.
@@ -163,43 +162,39 @@ async def read_status(house: House, holder: Holder) -> AskStatus:
     )
 
 
-async def issue_link(
-    house: House, actor: Actor, draw_id: UUID, *, key: str, request_hash: bytes, now: datetime
-) -> Answer:
-    """Give a steward a new link and a short code of an ask without an account; older ones lead nowhere then.
+async def issue_link(house: House, actor: Actor, draw_id: UUID, *, once: Once) -> Answer:
+    """Make a new link and short code of an ask without an account, for a steward; older ones lead nowhere then.
 
-    That it was given is written down like a look.
+    That it was given is written down like a look. The answer has the number of the issue; the secrets
+    are derived from it again (``issued``) and are nowhere, not even in what is kept under the key.
 
     Raises:
         NeedsRole, StepUpNeeded
-        UnknownDraw: It is not there, or it is a member's, who needs no link.
     """
     actor.require_role("steward")
     actor.require_fresh()
     group_id = actor.group_id
 
-    async with house.database.tx(group_id) as tx:
+    async def issue(tx: Tx) -> Acted:
+        number = await store.next_issue(tx, group_id, draw_id)
+        if number is None:
+            # It is not there, or it is a member's, who needs no link.
+            raise UnknownDraw
+        link, code = issued(house.keys, group_id, draw_id, number)
+        await store.replace_link(
+            tx,
+            group_id,
+            draw_id,
+            issue=number,
+            link_hash=sha256(link.encode()).digest(),
+            code_index=_code_index(house.keys, group_id, code),
+            now=once.now,
+        )
+        look_id = once.answer_id(actor)
+        await store.insert_look(tx, group_id, look_id, draw_id, actor.member_id, "link", now=once.now)
+        return Acted(200, {"id": str(draw_id), "issue": number}, [])
 
-        async def issue() -> tuple[int, dict[str, object]]:
-            number = await store.next_issue(tx, group_id, draw_id)
-            if number is None:
-                raise UnknownDraw
-            link, code = issued(house.keys, group_id, draw_id, number)
-            await store.replace_link(
-                tx,
-                group_id,
-                draw_id,
-                issue=number,
-                link_hash=sha256(link.encode()).digest(),
-                code_index=_code_index(house.keys, group_id, code),
-                now=now,
-            )
-            look_id = answer_id(actor.account, key)
-            await store.insert_look(tx, group_id, look_id, draw_id, actor.member_id, "link", now=now)
-            # Derived again for each answer: the secret itself is nowhere, not even in what is kept here.
-            return 200, {"id": str(draw_id), "issue": number}
-
-        return await once(tx, actor, key=key, request_hash=request_hash, now=now, do=issue)
+    return await once.run(house, actor, issue)
 
 
 def contact_index(keys: KeyStore, group_id: UUID, contact: str) -> bytes:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from timebank.errors import CardForDuty, SignInFailed, UnknownCard, UnknownMember
 from timebank.rules.sessions import STRONG_DUTIES
 from timebank.services import sessions
+from timebank.services.recovery import require_way_back
 from timebank.services.ways_in import note_ways_in
 from timebank.store import cards as store
+from timebank.store import groups as groups_store
 from timebank.store import members as members_store
 from timebank.store.cards import CardRow
 
@@ -61,12 +63,16 @@ async def make_card(
     Args:
         made_by: Member who made it; None for the host, or when joining.
         recovers: Whether who uses it may set up another passkey or app although they had one. Only
-            for those whom the host knows.
+            for those whom the host knows; with a duty, after the wait of a recovery.
 
     Raises:
         UnknownMember: Nobody active has this id.
+        RecoveryWaits: Others with a duty must be able to stop it first.
     """
     async with house.database.tx(group_id) as tx:
+        if recovers:
+            await groups_store.bump_setup_version(tx, group_id)
+            await require_way_back(tx, group_id, member_id, now=now)
         return await make_card_in(tx, house, group_id, member_id, made_by=made_by, now=now, recovers=recovers)
 
 
@@ -129,10 +135,13 @@ async def list_cards(house: House, actor: Actor, member_id: UUID, *, now: dateti
 
     Raises:
         NeedsRole: They are somebody else's, and who asks is no steward.
+        UnknownMember: Nobody has this id.
     """
     if member_id != actor.member_id:
         actor.require_role("steward")
     async with house.database.read(actor.group_id) as tx:
+        if await members_store.find_member(tx, actor.group_id, member_id) is None:
+            raise UnknownMember
         return await store.list_cards(tx, actor.group_id, member_id, now=now)
 
 

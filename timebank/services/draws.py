@@ -17,11 +17,11 @@ from timebank.errors import (
     SteppedAside,
     UnknownDraw,
 )
-from timebank.rules.draws import OPEN, STEPS, CapUsed, cap_use, waits_for
+from timebank.rules.asks import CapUsed, cap_use
+from timebank.rules.draw_steps import OPEN, STEPS, waits_for
 from timebank.rules.set_up import NOT_KNOWN
 from timebank.rules.state import Draw, Hand, Past, Pot
-from timebank.services.once import once
-from timebank.services.writer import answer_id
+from timebank.services.acts import Acted, Once
 from timebank.store import asks as store
 from timebank.store import members as members_store
 from timebank.store.boxes import BoxBrokenError, open_box
@@ -75,6 +75,13 @@ class DrawView:
     warnings: tuple[str, ...]
     limits: tuple[CapUsed, ...] = ()
     said: Mapping[str, str] | None = None
+
+
+class Who(NamedTuple):
+    """Whose draw it is: their nickname, None for somebody without an account or erased, and who asked for them."""
+
+    nickname: str | None
+    asked_by: list[str | None]
 
 
 class Look(NamedTuple):
@@ -150,36 +157,42 @@ async def read_draw(house: House, actor: Actor, draw_id: UUID, *, now: datetime)
     return replace(view, limits=limits, said=said)
 
 
-async def see_who(
-    house: House, actor: Actor, draw_id: UUID, *, key: str, request_hash: bytes, now: datetime
-) -> Answer:
-    """Tell a steward whose draw it is; that they looked is written down, and shown to that person.
+async def note_look(house: House, actor: Actor, draw_id: UUID, *, once: Once) -> Answer:
+    """Write down that a steward looks at whose draw it is; that person is shown it. Names are not in the answer.
+
+    Raises:
+        NeedsRole
+    """
+    actor.require_role("steward")
+
+    async def look(tx: Tx) -> Acted:
+        await _find(tx, actor, draw_id)
+        look_id = once.answer_id(actor)
+        await store.insert_look(tx, actor.group_id, look_id, draw_id, actor.member_id, "who", now=once.now)
+        return Acted(200, {"id": str(draw_id)}, [])
+
+    return await once.run(house, actor, look)
+
+
+async def read_who(house: House, actor: Actor, draw_id: UUID) -> Who:
+    """Return whose draw it is, to a steward whose look was written down.
 
     Raises:
         NeedsRole, UnknownDraw
     """
     actor.require_role("steward")
-    group_id = actor.group_id
-
-    async with house.database.tx(group_id) as tx:
-
-        async def look() -> tuple[int, dict[str, object]]:
-            _, hands = await _find(tx, actor, draw_id)
-            look_id = answer_id(actor.account, key)
-            await store.insert_look(tx, group_id, look_id, draw_id, actor.member_id, "who", now=now)
-            names = {
-                member_id: await _nickname(house, tx, group_id, member_id)
-                for member_id, hand in hands.items()
-                if hand.asked
-            }
-            theirs = next((member_id for member_id, hand in hands.items() if hand.theirs), None)
-            return 200, {
-                "id": str(draw_id),
-                "nickname": None if theirs is None else names[theirs],
-                "asked_by": [name for member_id, name in names.items() if member_id != theirs],
-            }
-
-        return await once(tx, actor, key=key, request_hash=request_hash, now=now, do=look)
+    async with house.database.read(actor.group_id) as tx:
+        _, hands = await _find(tx, actor, draw_id)
+        names = {
+            member_id: await _nickname(house, tx, actor.group_id, member_id)
+            for member_id, hand in hands.items()
+            if hand.asked
+        }
+    theirs = next((member_id for member_id, hand in hands.items() if hand.theirs), None)
+    return Who(
+        None if theirs is None else names[theirs],
+        [name for member_id, name in names.items() if member_id != theirs],
+    )
 
 
 async def list_looks(house: House, actor: Actor, draw_id: UUID) -> list[Look]:

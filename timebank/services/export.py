@@ -92,10 +92,12 @@ async def open_journal_for(
     Raises:
         NeedsScope: The token was not made for reading.
         NeedsRole: They are neither auditor nor steward nor treasurer.
+        StepUpNeeded: Their last proof is too long ago.
         FieldInvalid: See ``open_journal``.
     """
     actor.require_scope("read")
     actor.require_role(*sorted(SEQ_DUTIES))
+    actor.require_fresh()
     return await open_journal(database, actor.group_id, file_format, first=first, last=last, period=period)
 
 

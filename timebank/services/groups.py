@@ -81,6 +81,7 @@ async def create_group(
         words=group.words,
         member_list=group.member_list,
         joining=group.joining,
+        categories_retired=group.categories_retired,
     )
     plan = set_up.accounts_of_group(group)
     numbers = _draw_numbers(plan, house.new_number)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from timebank.services.post import Post
     from timebank.store.engine import Tx
 
 
@@ -36,6 +37,7 @@ class House:
         new_id: Gives fresh random ids; a demo gives seeded ones.
         new_number: Gives fresh random account numbers, 1 to 2^53 - 1.
         random: Gives so many fresh random bytes.
+        post: What mail is sent with; None where no mail is sent, and so none may be offered.
     """
 
     database: Database
@@ -44,6 +46,7 @@ class House:
     new_id: Callable[[], UUID] = uuid4
     new_number: Callable[[], int] = _new_number
     random: Callable[[int], bytes] = os.urandom
+    post: Post | None = None
 
     async def append_records(
         self, tx: Tx, group_id: UUID, records: Sequence[tuple[str, int, dict[str, Any]]], *, now: datetime
@@ -69,11 +72,14 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(home: Path, dsn: Dsn, *, check: bool = True) -> AsyncIterator[House]:
+async def open_house(
+    home: Path, dsn: Dsn, *, check: bool = True, post: Post | None = None
+) -> AsyncIterator[House]:
     """Open everything that services work with, and close it again in the end.
 
     Args:
         check: Refuse a database that is not safe; False only where another process of ours asked just before.
+        post: What mail is sent with, if any is.
 
     Raises:
         Unsafe: See Database.open.
@@ -83,7 +89,7 @@ async def open_house(home: Path, dsn: Dsn, *, check: bool = True) -> AsyncIterat
         with KeyStore(home) as keys:
             checkpoints = Checkpoints(keys, home)
             try:
-                yield House(database, keys, checkpoints)
+                yield House(database, keys, checkpoints, post=post)
             finally:
                 await checkpoints.close()
     finally:

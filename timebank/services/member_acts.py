@@ -134,6 +134,19 @@ async def list_members(
     )
 
 
+async def list_for_host(house: House, group_id: UUID, *, now: datetime) -> list[Listed]:
+    """Return everybody in a group, for whoever keeps the machine; codes are made for those without one."""
+    listed: list[Listed] = []
+    after: tuple[date, UUID] | None = None
+    while True:
+        async with house.database.read(group_id) as tx:
+            rows = await store.list_members(tx, group_id, Listing(), now=now, after=after, limit=PAGE_MAX)
+        if not rows:
+            return listed
+        after = rows[-1].joined_on, rows[-1].member_id
+        listed += [_listed(house, group_id, row) for row in await _with_codes(house, group_id, rows, now=now)]
+
+
 async def find_by_name(house: House, actor: Actor, *, name: str = "", code: str = "") -> tuple[UUID, str]:
     """Return id and nickname of the active member who has exactly this nickname, or this code.
 

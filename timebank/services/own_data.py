@@ -13,12 +13,16 @@ from timebank.errors import FieldInvalid
 from timebank.formats.statement_csv import StatementLine, StatementSum, write_statement
 from timebank.ledger.units import MINUTES
 from timebank.services.export import ENDS_BEFORE
+from timebank.services.mail import MailAddress, find_address
 from timebank.services.statement import Line, Total, list_own_lines, list_own_totals
 from timebank.store import members as members_store
 from timebank.store import own_data as store
+from timebank.store import stand_ins as stand_ins_store
 from timebank.store import statement as statement_store
 from timebank.store import tokens as tokens_store
 from timebank.store.boxes import BoxBrokenError, open_box
+from timebank.store.members import Listing
+from timebank.store.recoveries import RecoveryRow, list_recoveries_of
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from timebank.services.house import House
     from timebank.store.engine import Tx
     from timebank.store.own_data import DutyRow, HandRow, OwnGroup
+    from timebank.store.stand_ins import StandInRow
     from timebank.store.statement import TotalRow
     from timebank.store.tokens import TokenRow
 
@@ -93,6 +98,11 @@ class OwnData:
         lines: As in their statement, newest first, without their asks.
         hands: What they had to do with asks, their own and those of others.
         tokens: Without the secrets, which are not kept.
+        mail: Their address and whether it is confirmed; None for none.
+        recoveries: Ways back in that were asked for, newest first.
+        code: Short code by which others find them; empty if they have none.
+        household: Random id that stewards tied them to.
+        stand_ins: Who stands in for them, and for whom they do, then and now.
     """
 
     group: OwnGroup
@@ -109,6 +119,11 @@ class OwnData:
     hands: tuple[HandRow, ...]
     words: tuple[Words, ...]
     tokens: tuple[TokenRow, ...]
+    mail: MailAddress | None
+    recoveries: tuple[RecoveryRow, ...]
+    code: str
+    household: UUID | None
+    stand_ins: tuple[StandInRow, ...]
 
 
 async def read_own_statement(
@@ -182,6 +197,12 @@ async def read_own_data(house: House, actor: Actor, *, now: datetime) -> OwnData
         hands = await store.list_hands(tx, actor.group_id, actor.member_id)
         words = await _open_words(tx, house, actor)
         tokens = await tokens_store.list_tokens(tx, actor.group_id, actor.member_id)
+        mail = await find_address(tx, house, actor.group_id, actor.member_id)
+        recoveries = await list_recoveries_of(tx, actor.group_id, actor.member_id)
+        (listed,) = await members_store.list_members(
+            tx, actor.group_id, Listing(member_id=actor.member_id), now=now, after=None, limit=1
+        )
+        stand_ins = await stand_ins_store.list_stand_ins(tx, actor.group_id, member_id=actor.member_id)
     told = {(about_id, what): said for about_id, what, said in words}
     return OwnData(
         group=group,
@@ -203,6 +224,11 @@ async def read_own_data(house: House, actor: Actor, *, now: datetime) -> OwnData
         hands=tuple(hands),
         words=tuple(words),
         tokens=tuple(tokens),
+        mail=mail,
+        recoveries=tuple(recoveries),
+        code=members_store.open_code(house.keys, actor.group_id, actor.member_id, listed.code_box),
+        household=listed.household_id,
+        stand_ins=tuple(stand_ins),
     )
 
 

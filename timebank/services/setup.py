@@ -13,7 +13,7 @@ import shlex
 import time
 import unicodedata
 import zoneinfo
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -31,10 +31,13 @@ from timebank.ledger.units import MINUTES
 from timebank.rules.names import EMPTY, NICKNAME_MAX, code, plain_text
 from timebank.rules.policies import Terms
 from timebank.rules.set_up import (
+    CONFIRM_DAYS_MAX,
     NAME_MAX,
+    NOT_DAYS,
     NOT_KNOWN,
     SLUG_MAX,
     TOO_SHORT,
+    WORDS,
     NewGroup,
     NewHeldPlace,
     NewPot,
@@ -61,6 +64,16 @@ PRESET: Final = "open"
 #: Whom the example lends a token of: what they do there, and what they are called there.
 EXAMPLE_PEOPLE: Final = {"member": "Ada", "steward": "Bo", "treasurer": "Ed"}
 HOURS_AT_ONCE: Final = 120
+CONFIRM_DAYS: Final = 7
+#: How hours can be rounded: to so many minutes, and whether always up. Later any step can be set.
+ROUNDINGS: Final[Mapping[str, tuple[int, bool]]] = {
+    "1": (1, False),
+    "5": (5, False),
+    "15": (15, False),
+    "15-up": (15, True),
+    "30": (30, False),
+    "30-up": (30, True),
+}
 
 #: A page that is reloaded, or a button that is pressed twice, shows the same token for so long.
 SHOWN_AGAIN_SECONDS: Final = 600.0
@@ -119,6 +132,9 @@ class FirstGroup:
         currency: ISO 4217 code; empty for a group without money.
         languages: Language tags, the first is the default.
         nickname: Of the first member.
+        rounding: One of ``ROUNDINGS``; empty for none.
+        confirm_days: Days of silence that are a yes; empty for a week.
+        words: What people call the pot; empty for that.
     """
 
     name: str
@@ -127,6 +143,9 @@ class FirstGroup:
     currency: str
     languages: tuple[str, ...]
     nickname: str
+    rounding: str = ""
+    confirm_days: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +197,21 @@ def check_first_group(
         lambda: plain_text(wanted.nickname, field="nickname", length_max=NICKNAME_MAX),
         wanted.nickname,
     )
-    return FirstGroup(name, slug, zone, currency, wanted.languages, nickname), faults
+    checked("rounding", lambda: _one_of(wanted.rounding, ROUNDINGS, "rounding"), "")
+    checked("confirm_days", lambda: _confirm_days(wanted.confirm_days), "")
+    checked("words", lambda: _one_of(wanted.words, WORDS, "words"), "")
+    first = FirstGroup(
+        name,
+        slug,
+        zone,
+        currency,
+        wanted.languages,
+        nickname,
+        wanted.rounding,
+        wanted.confirm_days,
+        wanted.words,
+    )
+    return first, faults
 
 
 def group_with_defaults(first: FirstGroup, *, now: datetime) -> NewGroup:
@@ -196,6 +229,7 @@ def group_with_defaults(first: FirstGroup, *, now: datetime) -> NewGroup:
             NewHeldPlace("cash-1", "cash", first.currency),
             NewHeldPlace("bank-1", "bank", first.currency),
         )
+    rounding_minutes, rounding_up = ROUNDINGS[first.rounding or "1"]
     return NewGroup(
         slug=first.slug,
         name=first.name,
@@ -207,6 +241,10 @@ def group_with_defaults(first: FirstGroup, *, now: datetime) -> NewGroup:
         currencies=(first.currency,) if first.currency else (),
         pots=tuple(pots),
         held_places=places,
+        rounding_minutes=rounding_minutes,
+        rounding_up=rounding_up,
+        confirm_days=int(first.confirm_days or CONFIRM_DAYS),
+        words=first.words or WORDS[0],
     )
 
 
@@ -309,6 +347,19 @@ def _currency(text: str) -> str:
     if named and (not re.fullmatch("[A-Z]{3}", named, re.ASCII) or named not in list_currencies()):
         raise FieldInvalid(field="currency", why=NOT_KNOWN)
     return named
+
+
+def _one_of(text: str, known: Iterable[str], field: str) -> str:
+    if text and text not in set(known):
+        raise FieldInvalid(field=field, why=NOT_KNOWN)
+    return text
+
+
+def _confirm_days(text: str) -> str:
+    is_number = text.isascii() and text.isdigit() and len(text) <= 2
+    if text and not (is_number and 1 <= int(text) <= CONFIRM_DAYS_MAX):
+        raise FieldInvalid(field="confirm_days", why=NOT_DAYS)
+    return text
 
 
 async def _published(house: House, group_id: UUID) -> PublicGroup:

@@ -37,7 +37,7 @@ from timebank.errors import (
 )
 from timebank.ledger.books import Books
 from timebank.ledger.entries import KnownEntry
-from timebank.rules import draws as draw_rules
+from timebank.rules import asks, draws
 from timebank.rules.commands import (
     AnswerDraw,
     ApproveDraw,
@@ -97,6 +97,7 @@ from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import (
+    QUEUE_SEEN,
     delete_papers,
     find_contacts,
     find_draws,
@@ -491,6 +492,7 @@ class Writer:
             past=_past_by_whom(past, setup),
             contacts=contacts,
             queues=queues,
+            long_queues=frozenset(pot for pot, queue in queues.items() if len(queue) >= QUEUE_SEEN),
         )
         return head, state
 
@@ -889,22 +891,22 @@ _RULES: dict[type, Callable[[Any, Actor, State], Done | Refusal]] = {
     SignProposal: sign,
     WithdrawProposal: withdraw_proposal,
     ExpireProposal: expire_proposal,
-    AskDraw: draw_rules.ask,
-    ApproveDraw: draw_rules.approve,
-    DeclineDraw: draw_rules.decline,
-    ObjectDraw: draw_rules.object_to,
-    QuestionDraw: draw_rules.question,
-    AnswerDraw: draw_rules.answer,
-    StepAside: draw_rules.step_aside,
-    CancelDraw: draw_rules.cancel,
-    ChangeDraw: draw_rules.change,
-    HandOver: draw_rules.hand_over,
-    UndoDrawEntry: draw_rules.undo,
-    ReturnMoney: draw_rules.money_returned,
-    ReleaseDraw: draw_rules.release,
-    DrawArrived: draw_rules.arrived,
-    DrawDue: draw_rules.due,
-    QueueDue: draw_rules.queue_due,
+    AskDraw: asks.ask,
+    ApproveDraw: draws.approve,
+    DeclineDraw: draws.decline,
+    ObjectDraw: draws.object_to,
+    QuestionDraw: draws.question,
+    AnswerDraw: asks.answer,
+    StepAside: draws.step_aside,
+    CancelDraw: asks.cancel,
+    ChangeDraw: asks.change,
+    HandOver: draws.hand_over,
+    UndoDrawEntry: draws.undo,
+    ReturnMoney: draws.money_returned,
+    ReleaseDraw: draws.release,
+    DrawArrived: asks.arrived,
+    DrawDue: draws.due,
+    QueueDue: draws.queue_due,
     CorrectEntry: correct_entry,
 }
 

@@ -48,6 +48,13 @@ class GroupRow(NamedTuple):
     time_bank: bool
     seq: int
     checkpoint: str
+    rounding_minutes: int
+    rounding_up: bool
+    confirm_days: int
+    words: str
+    member_list: bool
+    joining: str
+    categories_retired: list[str]
 
 
 class Turnover(NamedTuple):
@@ -87,6 +94,7 @@ class Cut:
         pots: (number, code, unit, floor, pot_id), by unit and number.
         hours: Ids and first letters of states, in the order of the book; ``unpack`` reads it.
         hands: (draw, member, hand).
+        households: (member, household) of everybody who is tied to one.
     """
 
     group: GroupRow
@@ -99,11 +107,13 @@ class Cut:
     draws: list[Draw]
     hands: list[tuple[UUID, UUID, Hand]]
     hours: bytes
+    households: list[tuple[UUID, UUID]]
 
 
 _GROUP: Final = """
     SELECT g.slug, g.name, g.origin, g.began_on, g.time_zone, g.languages, g.preset, g.categories,
-           g.time_bank, h.seq, h.checkpoint
+           g.time_bank, h.seq, h.checkpoint, g.rounding_minutes, g.rounding_up, g.confirm_days, g.words,
+           g.member_list, g.joining, g.categories_retired
       FROM timebank.groups AS g
       JOIN timebank.book_heads AS h ON h.group_id = g.group_id
      WHERE g.group_id = $1
@@ -147,6 +157,12 @@ _MEMBERS: Final = """
     SELECT member_id, state, nickname_box, nickname_index, accounts_box, joined_on
       FROM people.members
      WHERE group_id = $1
+"""
+_HOUSEHOLDS: Final = """
+    SELECT member_id, household_id
+      FROM people.members
+     WHERE group_id = $1
+       AND household_id IS NOT NULL
 """
 _ROLES: Final = """
     SELECT member_id, role, since, until
@@ -199,6 +215,7 @@ async def take_cut(tx: Tx, group_id: UUID) -> Cut:
         draws=[Draw(*row) for row in await connection.fetch(_DRAWS, group_id)],
         hands=[(row[0], row[1], Hand(*row[2:])) for row in await connection.fetch(_HANDS, group_id)],
         hours=await connection.fetchval(_HOURS, group_id) or b"",
+        households=[(row[0], row[1]) for row in await connection.fetch(_HOUSEHOLDS, group_id)],
     )
 
 

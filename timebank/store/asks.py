@@ -283,3 +283,34 @@ async def list_pots_to_queue(tx: Tx, group_id: UUID) -> list[UUID]:
         {"group_id": group_id},
     )
     return list(rows.scalars())
+
+
+async def list_pot_balances(tx: Tx, group_id: UUID) -> dict[UUID, int]:
+    """Return what is available in each pot now, by id."""
+    rows = await tx.execute(
+        text("""
+            SELECT o.pot_id, a.credits - a.debits
+              FROM timebank.pots AS o
+              JOIN timebank.accounts AS a ON a.group_id = o.group_id AND a.account_id = o.pot_account
+             WHERE o.group_id = :group_id
+        """),
+        {"group_id": group_id},
+    )
+    return {pot_id: int(available) for pot_id, available in rows}
+
+
+async def list_stewards_since(tx: Tx, group_id: UUID, *, now: datetime) -> list[datetime]:
+    """Return since when each of those is steward who is it now; not who they are."""
+    rows = await tx.execute(
+        text("""
+            SELECT min(since)
+              FROM people.member_roles
+             WHERE group_id = :group_id
+               AND role = 'steward'
+               AND since <= :now
+               AND (until IS NULL OR until > :now)
+          GROUP BY member_id
+        """),
+        {"group_id": group_id, "now": now},
+    )
+    return list(rows.scalars())

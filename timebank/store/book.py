@@ -556,16 +556,3 @@ def later(now: datetime, previous: datetime) -> datetime:
     if now > previous:
         return now.astimezone(UTC)
     return previous.astimezone(UTC) + datetime.resolution
-
-
-async def insert_answer(connection: Raw, group_id: UUID, answer: AnswerRow, *, now: datetime) -> None:
-    """Keep the answer to a request that was no command, beside what it wrote."""
-    await connection.execute(
-        """
-        INSERT INTO timebank.answers (group_id, answer_id, request_hash, status, body, answered_at)
-        VALUES ($1, $2, $3, $4, $5, $6)
-        """,
-        group_id,
-        *answer,
-        now,
-    )

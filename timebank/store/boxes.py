@@ -58,13 +58,13 @@ def open_box(key: bytes, box: bytes, *, group_id: UUID, table: str, row: UUID, c
         raise BoxBrokenError(f"{table}.{column}") from None
 
 
-def blind_index(key: bytes, value: str) -> bytes:
-    """Return 32 bytes by which a nickname is found again without being stored.
+def blind_index(key: bytes, value: str, *, what: str = "nickname") -> bytes:
+    """Return 32 bytes by which a nickname, or something else, is found again without being stored.
 
     Spellings that look or sound the same to a person have the same index: case, Unicode form and
     the number of spaces do not count.
     """
-    return hmac.new(key, b"timebank/nickname/1\0" + folded(value).encode(), sha256).digest()
+    return hmac.new(key, b"timebank/%b/1\0" % what.encode() + folded(value).encode(), sha256).digest()
 
 
 def blind_reference(key: bytes, reference: str) -> bytes:

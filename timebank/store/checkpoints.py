@@ -13,7 +13,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from timebank.ledger.notes import checkpoint_body, key_id, sign_note
-from timebank.store.keys import give_to_owner_of_home
+from timebank.store.private_files import give_to_owner_of_home
 
 if TYPE_CHECKING:
     from timebank.store.keys import KeyStore

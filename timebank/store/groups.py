@@ -41,6 +41,7 @@ class GroupRow(NamedTuple):
     words: str = "pot"
     member_list: bool = False
     joining: str = "invitation"
+    categories_retired: Sequence[str] = ()
 
 
 class NewAccount(NamedTuple):
@@ -112,9 +113,9 @@ async def insert_group(tx: Tx, group: GroupRow) -> None:
             VALUES (:group_id, :slug, :name, :origin, :book_id, :began_on, :time_zone,
                     CAST(:languages AS text[]), :preset, CAST(:categories AS text[]), :time_bank, :created_at,
                     :rounding_minutes, :rounding_up, :confirm_days, :words,
-                    :member_list, :joining, '{}', '')
+                    :member_list, :joining, CAST(:categories_retired AS text[]), '')
         """),
-        group._asdict(),
+        {**group._asdict(), "categories_retired": list(group.categories_retired)},
     )
     await tx.execute(
         text("""
@@ -296,6 +297,29 @@ async def find_frame(tx: Tx, group_id: UUID) -> GroupFrame:
     if row is None:
         raise UnknownGroup
     return GroupFrame(*row)
+
+
+class GroupNames(NamedTuple):
+    """What a group is called."""
+
+    slug: str
+    name: str
+
+
+async def find_names(tx: Tx, group_id: UUID) -> GroupNames:
+    """Return what a group is called.
+
+    Raises:
+        UnknownGroup: There is no such group.
+    """
+    row = (
+        await tx.execute(
+            text("SELECT slug, name FROM timebank.groups WHERE group_id = :group_id"), {"group_id": group_id}
+        )
+    ).one_or_none()
+    if row is None:
+        raise UnknownGroup
+    return GroupNames(*row)
 
 
 async def find_checkpoint(tx: Tx, group_id: UUID) -> tuple[int, str]:

@@ -198,9 +198,15 @@ async def move_beginning(connection: Raw, group_id: UUID, began_on: date) -> Non
 
 
 async def add_categories(connection: Raw, group_id: UUID, categories: Sequence[str]) -> None:
-    """Let the group keep more categories, after those it has."""
+    """Let the group keep more categories, after those it has; one that was retired comes back."""
     await connection.execute(
-        "UPDATE timebank.groups SET categories = categories || $2::text[] WHERE group_id = $1",
+        """
+            UPDATE timebank.groups
+               SET categories = categories || $2::text[],
+                   categories_retired = ARRAY(SELECT c FROM unnest(categories_retired) AS c
+                                               WHERE c <> ALL($2::text[]))
+             WHERE group_id = $1
+        """,
         group_id,
         list(categories),
     )

@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 from uuid import UUID
 
+from timebank.store.day_keys import DayKeys
+from timebank.store.private_files import give_to_owner_of_home
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -92,6 +95,7 @@ class KeyStore:
             PermissionError: If others may read the directory or the file.
         """
         self.path = home / "keys" / "keys.sqlite"
+        self.days = DayKeys(home)
         self._cache_size = cache_size
         self._lock = threading.RLock()
         self._cache: OrderedDict[tuple[UUID, UUID], bytes] = OrderedDict()
@@ -331,12 +335,3 @@ def _make_private(path: Path) -> None:
     for place in (folder, path):
         if place.stat().st_mode & 0o077:
             raise PermissionError(f"{place} can be read by others; run: chmod go= {place}")
-
-
-def give_to_owner_of_home(folder: Path, path: Path) -> None:
-    """When root makes the store in somebody's home, it is theirs: the server runs as them."""
-    if os.geteuid() != 0:
-        return
-    home = folder.parent.stat()
-    for place in (folder, path):
-        os.chown(place, home.st_uid, home.st_gid)

@@ -440,6 +440,20 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
     )
     await end_tokens(tx, group_id, member_id, now=now)
+    for table in ("people.mail_links", "people.mail", "people.outbox"):
+        await tx.execute(
+            text(f"DELETE FROM {table} WHERE group_id = :group_id AND member_id = :member_id"), names
+        )
+    await tx.execute(
+        text("""
+            UPDATE people.tokens
+               SET revoked_at = :now
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+               AND revoked_at IS NULL
+        """),
+        {**names, "now": now},
+    )
     await tx.execute(
         text("""
             UPDATE people.member_roles

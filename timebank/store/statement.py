@@ -157,7 +157,10 @@ async def list_passed(
 async def list_received(
     tx: Tx, group_id: UUID, account: int, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[ReceivedRow]:
-    """Return help that reached the member with this account, newest first; see list_passed."""
+    """Return help that reached the member with this account, newest first; see list_passed.
+
+    Hours between two people are among what passed through the member's accounts, once they are posted.
+    """
     rows = await tx.execute(
         text("""
             SELECT hours_id, logged_at, state, minutes, effective_on, category
@@ -166,6 +169,11 @@ async def list_received(
                AND receiver_account = :account
                AND logged_at <= CAST(:at AS timestamptz)
                AND (logged_at, hours_id) < (CAST(:at AS timestamptz), CAST(:hours_id AS uuid))
+               AND seq IS NOT NULL
+               AND NOT EXISTS (SELECT FROM timebank.entries AS e
+                                WHERE e.group_id = hours.group_id
+                                  AND e.entry_id = hours.hours_id
+                                  AND e.kind = 'help_exchanged')
           ORDER BY logged_at DESC, hours_id DESC
              LIMIT :limit
         """),

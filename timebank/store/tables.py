@@ -660,6 +660,87 @@ _table(
     """,
     _group(),
 )
+# ---------------------------------------------------------------- the post
+
+_table(
+    "people.tries",
+    "group_id try_key",
+    """
+    group_id uuid
+    try_key bytea
+    tried integer
+    healed_at open_at timestamptz
+    day date
+    """,
+    _group(),
+    _index("tries_by_day", "group_id day"),
+)
+_table(
+    "people.mail",
+    "group_id member_id",
+    """
+    group_id member_id uuid
+    address_box address_index bytea
+    confirmed_at timestamptz?
+    """,
+    _refers("group_id member_id", "people.members"),
+    _index("mail_by_address", "group_id address_index"),
+)
+_table(
+    "people.outbox",
+    "group_id mail_id",
+    """
+    group_id mail_id member_id uuid
+    box bytea
+    state text
+    tries integer
+    created_at next_try_at useless_at timestamptz
+    ended_at timestamptz?
+    """,
+    _refers("group_id member_id", "people.members"),
+    _index("outbox_waiting", "group_id next_try_at"),
+)
+_table(
+    "people.mail_links",
+    "group_id link_hash",
+    """
+    group_id uuid
+    link_hash bytea
+    member_id uuid
+    what text
+    bound_to bytea
+    created_at expires_at timestamptz
+    used_at timestamptz?
+    """,
+    _refers("group_id member_id", "people.members"),
+    _index("mail_links_by_end", "group_id expires_at"),
+    _index("mail_links_of_member", "group_id member_id"),
+)
+_table(
+    "people.mail_asks",
+    "group_id ask_id",
+    """
+    group_id ask_id uuid
+    nickname_index address_index browser_hash bytea
+    language text
+    created_at timestamptz
+    """,
+    _group(),
+)
+_table(
+    "people.recoveries",
+    "group_id recovery_id",
+    """
+    group_id recovery_id member_id uuid
+    state text
+    asked_at due_at timestamptz
+    ended_at timestamptz?
+    stopped_by uuid?
+    """,
+    _refers("group_id member_id", "people.members"),
+    _index("recoveries_one_at_a_time", "group_id member_id", unique=True),
+    _index("recoveries_by_day", "group_id asked_at"),
+)
 
 # ---------------------------------------------------------------- what is published
 

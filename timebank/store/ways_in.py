@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def has_way_in(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> bool:
-    """Return whether a member can get in now, or is in: by token, passkey, card or session."""
+    """Return whether a member can get in now, or is in: by token, passkey, card, session or mail."""
     # Another kind of way in adds its line here.
     found = await tx.execute(
         text("""
@@ -28,6 +28,12 @@ async def has_way_in(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) 
                               AND c.used_at IS NULL AND c.expires_at > :now)
                 OR EXISTS (SELECT FROM people.sessions AS s
                             WHERE s.group_id = :group_id AND s.member_id = :member_id)
+                OR EXISTS (SELECT FROM people.mail AS a
+                            WHERE a.group_id = :group_id AND a.member_id = :member_id
+                              AND a.confirmed_at IS NOT NULL
+                              AND NOT EXISTS (SELECT FROM people.member_roles AS r
+                                               WHERE r.group_id = a.group_id AND r.member_id = a.member_id
+                                                 AND r.since <= :now AND (r.until IS NULL OR r.until > :now)))
         """),
         {"group_id": group_id, "member_id": member_id, "now": now},
     )

@@ -37,7 +37,7 @@ class Me:
         sign_out: Where the form that signs out goes.
         ways_in: The page with one's own ways in.
         duties_wait: Whether there are duties that wait for a proof.
-        prove: Where that proof is given.
+        prove: Where that proof is given, or set up where there is none yet.
     """
 
     csrf: str
@@ -74,12 +74,13 @@ class Inside:
     @property
     def me(self) -> Me:
         """What templates need to know of the reader."""
+        can_prove = self.visitor.has_passkey or self.visitor.has_totp
         return Me(
             csrf=self.visitor.csrf,
             sign_out=self.path("/sign-out"),
             ways_in=self.path("/me/ways-in"),
             duties_wait=bool(self.visitor.duties_wait),
-            prove=self.path("/prove"),
+            prove=self.path("/prove" if can_prove else "/me/ways-in"),
         )
 
     def path(self, below: str) -> str:

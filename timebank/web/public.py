@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.edge.published import FOR_EVER, PublishedReply
-from timebank.errors import N_, Refusal, ServerFault, Unknown, UnknownGroup, UnknownPage
+from timebank.errors import N_, Refusal, ServerFault, TooManyTries, Unknown, UnknownGroup, UnknownPage
 from timebank.i18n import Language, choose_language, language, language_codes
 from timebank.services.published import read_public_book, read_public_group
 from timebank.web.book_page import LanguageLink, book_page
@@ -128,6 +128,8 @@ def error_page(refusal: Refusal, status: int, accept_language: str | None) -> Pu
     )
     body = render("error.html", page, chosen)
     headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
+    if isinstance(refusal, TooManyTries):
+        headers["retry-after"] = str(refusal.params["seconds"])
     return PublishedReply(body, _HTML, cache="no-store", headers=headers, status=status)
 
 

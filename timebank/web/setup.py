@@ -25,8 +25,10 @@ from timebank.errors import (
 from timebank.i18n import Language, choose_language, language, language_codes
 from timebank.ledger.units import MINUTES, Unit
 from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_A_CODE, NOT_TEXT, TOO_LONG
-from timebank.rules.set_up import NAME_MAX, NOT_KNOWN, SLUG_MAX, TOO_SHORT
+from timebank.rules.set_up import NAME_MAX, NOT_DAYS, NOT_KNOWN, SLUG_MAX, TOO_SHORT, WORDS
 from timebank.services.setup import (
+    CONFIRM_DAYS,
+    ROUNDINGS,
     FirstGroup,
     check_first_group,
     currency_of,
@@ -39,7 +41,7 @@ from timebank.web.forms import Answer, field_text, read_form
 from timebank.web.pages import render
 from timebank.web.policy_words import rules_in_words
 from timebank.web.private import PrivatePage
-from timebank.web.words import category_in_words
+from timebank.web.words import category_in_words, pot_in_words
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -63,10 +65,25 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("languages", NOT_KNOWN): N_("Choose the languages of your group"),
     ("nickname", EMPTY): N_("Write a nickname for yourself"),
     ("nickname", TOO_LONG): N_("Write a shorter nickname, %(count)s characters at most"),
+    ("rounding", NOT_KNOWN): N_("Choose how hours are rounded from the list"),
+    ("confirm_days", NOT_DAYS): N_("Write a number of days from 1 to 90"),
+    ("words", NOT_KNOWN): N_("Choose a word from the list"),
     ("nickname", NOT_TEXT): N_("Write the nickname in plain letters, without line breaks or invisible signs"),
 }
 _COUNTS: Final = {"name": NAME_MAX, "slug": SLUG_MAX, "nickname": NICKNAME_MAX}
-_FIELDS: Final = ("name", "slug", "time_zone", "currency", "languages", "nickname")
+_FIELDS: Final = (
+    *("name", "slug", "time_zone", "currency", "languages", "nickname"),
+    *("rounding", "confirm_days", "words"),
+)
+
+_ROUNDINGS: Final = {
+    "1": N_("Not at all: minutes count as they are"),
+    "5": N_("To the nearest 5 minutes"),
+    "15": N_("To the nearest quarter of an hour"),
+    "15-up": N_("Up to the next quarter of an hour"),
+    "30": N_("To the nearest half hour"),
+    "30-up": N_("Up to the next half hour"),
+}
 
 _OFTEN: Final[tuple[str, ...]] = (
     "Europe/Madrid", "Europe/London", "Europe/Dublin", "Europe/Paris", "Europe/Berlin", "Europe/Rome",
@@ -144,6 +161,11 @@ class SetUpPage:
     currency: Answer
     language_choice: Answer
     nickname: Answer
+    rounding: Answer
+    confirm_days: Answer
+    words: Answer
+    rounding_choices: tuple[Choice, ...]
+    words_choices: tuple[Choice, ...]
     time_zones: tuple[Choices, ...]
     language_choices: tuple[Choice, ...]
     currencies: tuple[str, ...]
@@ -309,6 +331,9 @@ def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
         currency=field_text(fields, "currency"),
         languages=tuple(dict.fromkeys(field_text(fields, "languages").split())),
         nickname=field_text(fields, "nickname"),
+        rounding=field_text(fields, "rounding"),
+        confirm_days=field_text(fields, "confirm_days"),
+        words=field_text(fields, "words"),
     )
 
 
@@ -361,6 +386,16 @@ def _form_page(
         currency=Answer(written.currency, said.get("currency", "")),
         language_choice=Answer(" ".join(written.languages), said.get("languages", "")),
         nickname=Answer(written.nickname, said.get("nickname", "")),
+        rounding=Answer(written.rounding, said.get("rounding", "")),
+        confirm_days=Answer(written.confirm_days or str(CONFIRM_DAYS), said.get("confirm_days", "")),
+        words=Answer(written.words, said.get("words", "")),
+        rounding_choices=tuple(
+            Choice(each, chosen.say(_ROUNDINGS[each]), each == (written.rounding or "1"))
+            for each in ROUNDINGS
+        ),
+        words_choices=tuple(
+            Choice(each, pot_in_words(each, chosen), each == (written.words or WORDS[0])) for each in WORDS
+        ),
         time_zones=_time_zones(written.time_zone, chosen),
         language_choices=_language_choices(written.languages, chosen),
         currencies=_CURRENCIES,

@@ -26,11 +26,12 @@ from timebank.edge.sessions import (
     set_cookie,
 )
 from timebank.edge.sign_in import begin, prove_once_more
-from timebank.errors import N_, CodesWait, ProofFailed, Refusal, SignInFailed
+from timebank.errors import N_, CodesWait, ProofFailed, Refusal, SignInFailed, TooManyTries
 from timebank.services import sessions
 from timebank.services.proofs import Proof, is_card_enough
 from timebank.web.forms import Answer, field_text, field_whole, form_of, read_form
 from timebank.web.inside import Inside, group_and_language, inside
+from timebank.web.mail_links import is_offered
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage, go_to
 
@@ -127,7 +128,7 @@ async def sign_in_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> 
     then = own_path(slug, request.query_params.get("next", f"/g/{slug}/me"))
     if await find_visitor(request) is not None:
         return go_to(then)
-    return _sign_in_page(group, chosen, query, then)
+    return _sign_in_page(request, group, chosen, query, then)
 
 
 @post("/g/{slug:str}/sign-in", include_in_schema=False)
@@ -149,11 +150,11 @@ async def sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIA
             passkey=passkey,
             key=field_text(fields, "key"),
         )
-    except (SignInFailed, NoAnswer, CodesWait) as refusal:
+    except (SignInFailed, NoAnswer, CodesWait, TooManyTries) as refusal:
         fault = _advice(refusal, chosen)
         status = status_of(refusal) if isinstance(refusal, Refusal) else 422
         return _sign_in_page(
-            group, chosen, query, then, fields=fields, status=status,
+            request, group, chosen, query, then, fields=fields, status=status,
             card_fault="" if by_passkey else fault, passkey_fault=fault if by_passkey else "",
         )  # fmt: skip
     return go_to(then, cookies=set_cookie(request, slug, made.secret))
@@ -281,6 +282,7 @@ def _advice(refusal: Refusal | NoAnswer, chosen: Language) -> str:
 
 
 def _sign_in_page(
+    request: Request[Any, Any, Any],
     group: PublicGroup,
     chosen: Language,
     query: str,
@@ -305,7 +307,7 @@ def _sign_in_page(
         ),
         card=Answer(field_text(fields or {}, "card"), card_fault),
         passkey_fault=passkey_fault,
-        mail_action="",
+        mail_action=f"/g/{group.slug}/sign-in/mail{query}" if is_offered(request) else "",
         join_href=f"/g/{slug}/join{query}",
         ask_href=f"/g/{slug}/ask{query}",
     )

@@ -46,6 +46,7 @@ ENTERED_BY: Final = N_("Entered for you by %(name)s.")
 _KINDS: Final = {"fulfil": N_("Help for an ask"), "hours": N_("Help that reached you")}
 _ASK_STATES: Final = {
     "asked": N_("waiting for a yes"),
+    "looked_at": N_("being looked at"),
     "promised": N_("promised"),
     "handed_over": N_("handed over"),
     "arrived": N_("arrived"),

@@ -379,7 +379,7 @@ def _advice(refusal: Refusal | NoAnswer, here: Inside) -> str:
 
 def _app_page(here: Inside, offered: NewTotp, *, fault: str = "", status: int = 200) -> PrivatePage:
     drawing = segno.make(offered.address, error="m").svg_inline(
-        scale=5, dark="#000", light="#fff", svgclass="qr", lineclass=None
+        omitsize=True, dark="#000", light="#fff", svgclass="qr", lineclass=None
     )
     page = AppPage(
         name=here.group.name,

@@ -38,6 +38,8 @@ NUMBERED_PLACES: Final = {
     "bank": N_("bank %(number)s"),
     "platform": N_("platform %(number)s"),
 }
+# What a group calls what it shares; the code always says pot.
+POT_WORDS: Final = {"pot": N_("pot"), "pool": N_("pool"), "hat": N_("hat"), "kitty": N_("kitty")}
 # Categories that presets bring along; what a group wrote itself stands as it was written.
 CATEGORIES: Final = {
     "care": N_("care"),
@@ -67,6 +69,11 @@ def kind_in_words(kind: str, unit: Unit, language: Language) -> str:
     """Return what a kind of entry is called on the leaf of a unit; a kind without words stands as its code."""
     message = (TIME_KINDS if unit.kind == "time" else MONEY_KINDS).get(kind)
     return language.say(message) if message else kind
+
+
+def pot_in_words(words: str, language: Language) -> str:
+    """Return what a group calls its pot."""
+    return language.say(POT_WORDS[words])
 
 
 def category_in_words(category: str, language: Language) -> str:

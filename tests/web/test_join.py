@@ -1,0 +1,59 @@
+"""The page of an invitation: one field lets somebody in, pressed twice it is one person."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import httpx
+
+from tests.cast import Stage, cast, house, stage
+from tests.web.test_setup import fault
+
+__all__ = ["cast", "house", "stage"]
+
+
+def key_of(page: httpx.Response) -> str:
+    found = re.search(r'name="key" value="([^"]+)"', page.text)
+    assert found is not None, page.text
+    return unescape(found[1])
+
+
+async def test_an_invitation_is_a_page_with_one_field_that_lets_somebody_in_once(stage: Stage) -> None:
+    made = (await stage.post("bo", "/invitations", {"uses": 2})).json()
+    address = f"/g/riverside{made['path']}"
+    page = await stage.http.get(address)
+    assert page.status_code == 200
+    assert page.headers["cache-control"] == "no-store"
+    assert "Riverside" in page.text
+    form = {"nickname": "Rosa", "key": key_of(page)}
+
+    taken = await stage.http.post(address, data={**form, "nickname": "ada"})
+    empty = await stage.http.post(address, data={**form, "nickname": " "})
+    foreign = await stage.http.post(address, data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    forged = await stage.http.post(address, data={**form, "key": "mine"})
+    assert [answer.status_code for answer in (taken, empty, foreign, forged)] == [422, 422, 403, 422]
+    assert fault(taken, "nickname")
+    assert fault(empty, "nickname")
+
+    joined = await stage.http.post(address, data=form)
+    again = await stage.http.post(address, data=form)
+
+    assert joined.status_code == again.status_code == 200
+    card = re.search(r'<code class="secret" dir="ltr">([^<]+)</code>', joined.text)
+    assert card is not None
+    own = await stage.get(None, "/me", headers={"Authorization": f"Bearer {card[1]}"})
+    assert own.json()["nickname"] == "Rosa"
+    listed = (await stage.get("bo", "/invitations")).json()["invitations"]
+    assert [one["uses"] for one in listed] == [1]
+
+
+async def test_a_page_of_no_invitation_is_not_there(stage: Stage) -> None:
+    never = await stage.http.get(f"/g/riverside/join/{'x' * 32}")
+    made = (await stage.post("bo", "/invitations", {})).json()
+    await stage.post("bo", f"/invitations/{made['id']}/revoke", None)
+
+    over = await stage.http.get(f"/g/riverside{made['path']}")
+
+    assert (never.status_code, over.status_code) == (404, 404)
+    assert over.content == never.content
