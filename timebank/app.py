@@ -28,14 +28,21 @@ from timebank.services.postman import open_postman
 from timebank.services.setup import open_desk
 from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
+from timebank.web.ask import ASK_PAGES
+from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
+from timebank.web.ask_status import ASK_STATUS_PAGES
+from timebank.web.home import HOME_PAGES
 from timebank.web.imports import IMPORT_PAGES
 from timebank.web.join import JOIN_PAGES
+from timebank.web.log import LOG_PAGES
 from timebank.web.mail_links import MAIL_PAGES
+from timebank.web.pay import PAY_PAGES
 from timebank.web.private import go_to
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.setup import SET_UP_PAGES
 from timebank.web.sign_in import SIGN_IN_PAGES, ProofAsked, asks_for_proof
 from timebank.web.statement import STATEMENT_PAGES
+from timebank.web.today import TODAY_PAGES
 from timebank.web.ways_in import WAYS_IN_PAGES
 
 
@@ -84,6 +91,13 @@ def build_app(
             *SET_UP_PAGES,
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,
+            *HOME_PAGES,
+            *LOG_PAGES,
+            *ASK_PAGES,
+            *ASK_STATUS_PAGES,
+            *ASK_BY_LINK_PAGES,
+            *TODAY_PAGES,
+            *PAY_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
             *MAIL_PAGES,

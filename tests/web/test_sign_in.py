@@ -84,7 +84,7 @@ async def test_a_card_signs_in_with_a_cookie_that_only_this_host_reads(stage: St
     assert page.status_code == 200
     assert page.headers["cache-control"] == "no-store"
     assert "with a card" in text_of(page)
-    assert (await stage.http.get(SIGN_IN)).headers["location"] == f"/g/{SLUG}", "who is in goes on"
+    assert (await stage.http.get(SIGN_IN)).headers["location"] == f"/g/{SLUG}/me", "who is in goes on"
 
 
 async def test_behind_tls_the_cookie_is_bound_to_the_host(stage: Stage) -> None:

@@ -125,7 +125,7 @@ class ProvePage:
 async def sign_in_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show the ways in; whoever is in already goes on."""
     group, chosen, query = await group_and_language(request, slug)
-    then = own_path(slug, request.query_params.get("next", ""))
+    then = own_path(slug, request.query_params.get("next", f"/g/{slug}/me"))
     if await find_visitor(request) is not None:
         return go_to(then)
     return _sign_in_page(request, group, chosen, query, then)

@@ -1,0 +1,112 @@
+"""The own page: what waits, the pair of hours, and ways that fit the duties."""
+
+from __future__ import annotations
+
+import re
+
+from tests.cast import Stage, cast, house, stage, today
+from tests.web.member import forms_of, signed_in, text_of
+
+__all__ = ["cast", "house", "stage", "today"]
+
+
+async def test_an_empty_page_says_so_and_shows_the_doors(stage: Stage) -> None:
+    ada = await signed_in(stage, "ada")
+
+    page = await ada.get("/me")
+
+    said = text_of(page)
+    assert page.status_code == 200
+    assert page.headers["cache-control"] == "no-store"
+    assert "Hello, Ada" in said
+    assert "Nothing waits for you." in said
+    assert "hours given 0 h hours received 0 h" in said
+    assert "Nobody has to prove need" in said
+    for href in ("/log", "/ask", "/statement", "/me/ways-in"):
+        assert f'href="/g/riverside{href}"' in page.text
+    assert "<script" not in page.text
+    assert (await stage.http.get("/g/riverside/me")).status_code == 303
+
+
+async def test_pages_of_duties_are_for_those_who_carry_them(stage: Stage) -> None:
+    links = {}
+    for name in ("ada", "bo", "ed"):
+        page = await (await signed_in(stage, name)).get("/me")
+        links[name] = sorted(set(re.findall(r'href="/g/riverside/(today|pay)"', page.text)))
+    waiting = await (await signed_in(stage, "bo", strong=False)).get("/me")
+
+    assert links == {"ada": [], "bo": ["today"], "ed": ["pay"]}
+    assert "Your duties wait" in text_of(waiting)
+    assert "/today" not in waiting.text
+
+
+async def test_given_and_received_stand_side_by_side_and_never_as_a_sum(stage: Stage, today: str) -> None:
+    body = {"minutes": 90, "effective_on": today, "category": "repairs"}
+    await stage.post("ada", "/hours", body)
+    await stage.post("flo", "/hours", {**body, "minutes": 30, "receiver": str(stage.cast.ids["ada"])})
+
+    page = await (await signed_in(stage, "ada")).get("/me")
+
+    assert "hours given 1 h 30 min hours received 30 min" in text_of(page)
+    assert not re.search(r"[-−]\d", text_of(page))
+
+
+async def test_the_other_side_says_yes_once(stage: Stage, today: str) -> None:
+    ada = await signed_in(stage, "ada")
+    body = {"minutes": 30, "effective_on": today, "category": "repairs"}
+    await stage.post("flo", "/hours", {**body, "receiver": str(stage.cast.ids["ada"])})
+    page = await ada.get("/me")
+    assert "Flo helped you, 30 min" in text_of(page)
+
+    answer = await ada.follow(await ada.send(page, say="yes"))
+
+    assert "Nothing waits for you." in text_of(answer)
+    assert (await ada.send(page, say="yes")).status_code == 303
+    form = forms_of(page)[0]
+    late = await ada.post(form.action, {**form.hidden, "key": "B" * 22, "say": "yes"})
+    assert late.status_code == 409
+
+
+async def test_not_quite_goes_to_the_one_who_logged_and_comes_to_an_end(stage: Stage, today: str) -> None:
+    ada, flo = await signed_in(stage, "ada"), await signed_in(stage, "flo")
+    body = {"minutes": 60, "effective_on": today, "category": "repairs"}
+    await stage.post("flo", "/hours", {**body, "receiver": str(stage.cast.ids["ada"])})
+    page = await ada.get("/me")
+    form = forms_of(page)[1]
+
+    wrong = await ada.post(form.action, {**form.hidden, "say": "not-quite", "time": "a while", "why": "Kept"})
+    assert wrong.status_code == 422
+    assert text_of(wrong).count("Write how long it was, for example 1:30") == 2
+    assert '<details class="more" open>' in wrong.text
+    assert 'value="Kept"' in wrong.text
+    long = await ada.post(form.action, {**form.hidden, "say": "not-quite", "time": "1", "why": "a\x07"})
+    assert long.status_code == 422
+
+    sent = await ada.post(
+        form.action, {**form.hidden, "say": "not-quite", "time": "45m", "why": "We had tea"}
+    )
+    assert sent.status_code == 303
+    asked = await flo.get("/me")
+    assert "The other one says it was 45 min instead. We had tea" in text_of(asked)
+    await flo.follow(await flo.send(asked, say="agree"))
+    assert "hours received 45 min" in text_of(await ada.get("/me"))
+
+
+async def test_hours_of_others_and_forms_of_nobody_change_nothing(stage: Stage, today: str) -> None:
+    ada, bystander, cy = [await signed_in(stage, name) for name in ("ada", "ed", "cy")]
+    body = {"minutes": 60, "effective_on": today, "category": "repairs"}
+    await stage.post("flo", "/hours", {**body, "receiver": str(stage.cast.ids["ada"])})
+    form = forms_of(await ada.get("/me"))[0]
+    place = form.action.removeprefix("/g/riverside")
+    nowhere = f"{place[:-36]}00000000-0000-4000-8000-000000000000"
+
+    for somebody in (bystander, cy):
+        own = forms_of(await somebody.get("/log"))[0].hidden
+        answers = []
+        for number, path in enumerate((place, nowhere)):
+            fields = {**own, "key": f"{number}" * 22, "say": "yes"}
+            answers.append(await somebody.post(f"/g/{somebody.slug}{path}", fields))
+        assert [answer.status_code for answer in answers] == [404, 404]
+    assert (await ada.post(form.action, {**form.hidden, "csrf": "x", "say": "yes"})).status_code == 403
+    assert (await ada.post(form.action, {**form.hidden, "say": "perhaps"})).status_code == 400
+    assert "Flo helped you" in text_of(await ada.get("/me"))

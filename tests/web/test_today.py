@@ -1,0 +1,224 @@
+"""Deciding on a page: facts without names, an answer that nobody chose beforehand, and roles that hold now."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import httpx
+
+from tests.cast import Stage, cast, house, stage, today
+from tests.database import Dsn
+from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
+from timebank.services.members import revoke_role
+
+__all__ = ["cast", "house", "stage", "today"]
+
+
+async def asked(stage: Stage, name: str = "ada", **fields: object) -> str:
+    body = {"pot": "money", "category": "repairs", "amount": 1250, "currency": "EUR", **fields}
+    answer = await stage.post(name, "/draws", body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def filled(stage: Stage, today: str) -> None:
+    body = {"pot": "money", "amount": 10_000, "currency": "EUR", "held": "cash-box", "effective_on": today}
+    assert (await stage.post("ed", "/money", body)).status_code == 201
+
+
+async def state_of(stage: Stage, draw: str, name: str = "ada") -> str:
+    return str((await stage.get(name, f"/draws/{draw}")).json()["state"])
+
+
+async def answer(steward: Member, draw: str, **fields: str) -> httpx.Response:
+    return await steward.send(await steward.get("/today"), draw, **fields)
+
+
+async def test_an_empty_day_says_so(stage: Stage) -> None:
+    page = await (await signed_in(stage, "bo")).get("/today")
+
+    said = text_of(page)
+    assert "nothing waits" in said
+    assert "No ask waits." in said
+    assert "No hours wait for a yes." in said
+    assert page.headers["cache-control"] == "no-store"
+
+
+async def test_asks_stand_oldest_first_with_facts_and_without_names(stage: Stage, today: str) -> None:
+    await filled(stage, today)
+    await asked(stage, "ada", contact="Ring 07 at Ada's")
+    await asked(stage, "flo", amount=4000)
+
+    page = await (await signed_in(stage, "bo")).get("/today")
+
+    said = text_of(page)
+    assert said.index("A neighbour asks for €12.50") < said.index("A neighbour asks for €40.00")
+    assert "1 yes needed. Nobody has said yes so far." in said
+    assert "2 yeses needed." in said
+    assert "Fits. The pot after a yes: €87.50 available, €12.50 promised." in said
+    assert "By version 1 of the rules." in said
+    assert not re.search(r"\b(Ada|Flo|Ring 07)\b", said)
+    assert not re.search(r'type="radio"[^>]* checked', page.text), "nothing is chosen beforehand"
+
+
+async def test_a_yes_promises_once_and_part_of_it_when_a_part_is_said(stage: Stage, today: str) -> None:
+    await filled(stage, today)
+    whole, part = await asked(stage), await asked(stage, "flo", amount=2000)
+    bo = await signed_in(stage, "bo")
+    page = await bo.get("/today")
+
+    for _ in range(2):
+        assert (await bo.send(page, whole, say="yes")).status_code == 303
+    assert (await answer(bo, part, say="part", part="5")).status_code == 303
+
+    assert await state_of(stage, whole) == await state_of(stage, part, "flo") == "promised"
+    assert (await stage.get("flo", f"/draws/{part}")).json()["promised"] == 500
+    assert "No ask waits." in text_of(await bo.get("/today"))
+
+
+async def test_two_yeses_come_from_two_people(stage: Stage, today: str) -> None:
+    await filled(stage, today)
+    draw = await asked(stage, amount=4000)
+    bo, di = await signed_in(stage, "bo"), await signed_in(stage, "di")
+
+    await answer(bo, draw, say="yes")
+
+    page = await bo.get("/today")
+    assert "1 more yes needed. 1 steward has said yes." in text_of(page)
+    assert 'value="yes"' not in page.text
+    forged = await bo.send(page, draw, say="yes")
+    assert forged.status_code == 409
+    await answer(di, draw, say="yes")
+    assert await state_of(stage, draw) == "promised"
+
+
+async def test_not_now_and_a_question_need_words_and_reach_whoever_asked(stage: Stage) -> None:
+    later, question = await asked(stage), await asked(stage, amount=100)
+    bo, ada = await signed_in(stage, "bo"), await signed_in(stage, "ada")
+
+    for say, draw, advice in (
+        ("later", later, "Write the reason"),
+        ("question", question, "Write the question"),
+    ):
+        wrong = await answer(bo, draw, say=say, words="  ")
+        assert wrong.status_code == 422
+        assert text_of(wrong).count(advice) == 2
+        assert f'href="#words-{draw}"' in wrong.text
+        assert f'value="{say}"' in wrong.text
+        assert (await answer(bo, draw, say=say, words="Ask again in May")).status_code == 303
+        status = await ada.get(f"/asks/{draw}")
+        assert "Ask again in May" in text_of(status)
+        assert "Bo" not in text_of(status)
+    assert await state_of(stage, later) == "not_now"
+    assert await state_of(stage, question) == "looked_at"
+
+
+async def test_answers_that_are_none_are_said_so_in_place(stage: Stage) -> None:
+    draw = await asked(stage)
+    bo = await signed_in(stage, "bo")
+
+    for fields, field, advice in (
+        ({}, "say", "Choose an answer"),
+        ({"say": "part", "part": ""}, "part", "Write how much of it"),
+        ({"say": "part", "part": "x"}, "part", "Write how much of it"),
+        ({"say": "question", "words": "a\x07"}, "words", "at most 300 characters"),
+    ):
+        wrong = await answer(bo, draw, **fields)
+        assert wrong.status_code == 422
+        assert text_of(wrong).count(advice) == 2, fields
+        assert f'href="#{field}-{draw}"' in wrong.text
+        assert f'id="{field}-{draw}"' in wrong.text
+    too_much = await answer(bo, draw, say="part", part="99")
+    assert too_much.status_code == 422
+    assert (await answer(bo, draw, say="maybe")).status_code == 400
+    assert await state_of(stage, draw) == "asked"
+
+
+async def test_an_own_ask_and_one_stepped_aside_from_are_for_others(stage: Stage) -> None:
+    own, other = await asked(stage, "bo"), await asked(stage)
+    bo = await signed_in(stage, "bo")
+    page = await bo.get("/today")
+    assert "You asked this, for yourself or for somebody: others decide." in text_of(page)
+    assert [form.action for form in forms_of(page) if own in form.action] == []
+
+    await answer(bo, other, say="aside")
+
+    page = await bo.get("/today")
+    assert "You stepped aside: others decide." in text_of(page)
+    form = forms_of(await bo.get("/log"))[0].hidden
+    for draw in (own, other):
+        forged = await bo.post(f"/g/riverside/today/{draw}", {**form, "key": draw[:22], "say": "yes"})
+        assert forged.status_code in {403, 409}
+    assert await state_of(stage, other) == "asked"
+
+
+async def test_who_asks_is_told_to_a_steward_who_says_so_and_whoever_asked_reads_that(stage: Stage) -> None:
+    draw = await asked(stage)
+    bo, ada = await signed_in(stage, "bo"), await signed_in(stage, "ada")
+    assert "Ada" not in text_of(await bo.get("/today"))
+
+    told = await bo.send(await bo.get("/today"), "/who")
+
+    assert "It is Ada. That you looked is written down" in text_of(told)
+    assert "Ada" not in text_of(await bo.get("/today")), "once"
+    assert "Bo looked who asked" in text_of(await ada.get(f"/asks/{draw}"))
+
+
+async def test_the_day_is_for_stewards_who_proved_it_and_are_stewards_still(stage: Stage) -> None:
+    draw = await asked(stage)
+    cast = stage.cast
+    ada, cy = await signed_in(stage, "ada"), await signed_in(stage, "cy")
+    weak, bo = await signed_in(stage, "bo", strong=False), await signed_in(stage, "bo")
+    page = await bo.get("/today")
+    form = next(form for form in forms_of(page) if form.action.endswith(draw))
+
+    assert (await ada.get("/today")).status_code == 403
+    assert "/prove?next=" in (await weak.get("/today")).headers["location"]
+    own = forms_of(await cy.get("/log"))[0].hidden
+    assert (await cy.post(f"/g/hillside/today/{draw}", {**own, "say": "yes"})).status_code == 404
+    mine = forms_of(await ada.get("/log"))[0].hidden
+    assert (await ada.post(form.action, {**mine, "say": "yes"})).status_code == 403
+    assert (await bo.post(form.action, {**form.hidden, "csrf": "x", "say": "yes"})).status_code == 403
+
+    await revoke_role(cast.house, cast.group_id, cast.ids["bo"], "steward", now=datetime.now(UTC))
+    old = await bo.post(form.action, {**form.hidden, "say": "yes"})
+    assert old.status_code in {303, 403}, "the old form of a steward of yesterday"
+    assert await state_of(stage, draw) == "asked"
+
+
+async def test_a_yes_takes_a_fresh_proof(stage: Stage, today: str, fresh_dsn: Dsn) -> None:
+    await filled(stage, today)
+    draw = await asked(stage)
+    bo = await signed_in(stage, "bo")
+    await grow_old(fresh_dsn)
+
+    asked_again = await answer(bo, draw, say="part", part="5", words="")
+
+    assert asked_again.status_code == 403
+    assert "Prove that it is you" in text_of(asked_again)
+    assert await state_of(stage, draw) == "asked"
+    assert (await answer(bo, draw, say="aside")).status_code == 303, "that takes none"
+
+
+async def test_hours_that_two_do_not_agree_on_are_settled_by_a_third(stage: Stage, today: str) -> None:
+    body = {
+        "minutes": 60,
+        "effective_on": today,
+        "category": "repairs",
+        "receiver": str(stage.cast.ids["ada"]),
+    }
+    hours = (await stage.post("flo", "/hours", body)).json()["id"]
+    await stage.post("ada", f"/hours/{hours}/question", {"minutes": 30, "reason": "It was short"})
+    bo = await signed_in(stage, "bo")
+    page = await bo.get("/today")
+    assert "Flo helped Ada, 1 h" in text_of(page)
+    assert "One of them says it was 30 min. It was short" in text_of(page)
+
+    wrong = await bo.send(page, hours, time="a bit")
+    assert wrong.status_code == 422
+    assert text_of(wrong).count("Write how long it was, for example 1:30") == 2
+    assert (await bo.send(page, hours, time="45m")).status_code == 303
+
+    assert "No hours wait for a yes." in text_of(await bo.get("/today"))
+    assert "hours received 45 min" in text_of(await (await signed_in(stage, "ada")).get("/me"))

@@ -1,0 +1,110 @@
+"""What the public will see of something before it is written: posted as the rules would, seen as a close does."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from timebank.ledger import posting
+from timebank.ledger.entries import EntryKind
+from timebank.rules.publication import PotAccount, PublicAccounts, PublicLine, public_facet
+from timebank.rules.state import MINUTES, Pot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from timebank.ledger.entries import Transfer
+    from timebank.rules.state import SetUp
+
+#: Stands for whoever it will be: the public knows no accounts but those of pots.
+_SOMEBODY: Final = 0
+
+
+def hours_line(
+    setup: SetUp, *, preset: str, minutes: int, effective_on: date, category: str, answered: bool
+) -> PublicLine:
+    """Return the public line of help that goes through the first pot of hours.
+
+    Args:
+        answered: Whether it reached somebody, so that the pot answers.
+
+    Raises:
+        UnknownPot: The group has no pot of hours.
+        PresetNotYet: The group's preset cannot be published yet.
+    """
+    pot = setup.pot("", MINUTES)
+    if answered:
+        transfers = posting.help_answered(_SOMEBODY, pot.pot_account, pot.shared_account, minutes)
+    else:
+        transfers = posting.help_given(_SOMEBODY, pot.pot_account, minutes)
+    kind = EntryKind.HELP_ANSWERED if answered else EntryKind.HELP_GIVEN
+    return _line(setup, preset, kind, category, effective_on, transfers)
+
+
+def exchange_line(
+    setup: SetUp, *, preset: str, minutes: int, effective_on: date, category: str
+) -> PublicLine:
+    """Return the public line of hours between two people; it touches no pot.
+
+    Raises:
+        PresetNotYet: The group's preset cannot be published yet.
+    """
+    transfers = posting.help_exchanged(_SOMEBODY, _SOMEBODY, minutes)
+    return _line(setup, preset, EntryKind.HELP_EXCHANGED, category, effective_on, transfers)
+
+
+def ask_line(
+    setup: SetUp, pot: Pot, *, preset: str, amount: int, effective_on: date, category: str
+) -> PublicLine:
+    """Return the public line of an ask once it is met in full: handed over, or given by somebody.
+
+    Raises:
+        PresetNotYet: The group's preset cannot be published yet.
+    """
+    if pot.unit == MINUTES:
+        kind = EntryKind.FULFIL
+        transfers = posting.fulfil(
+            _SOMEBODY,
+            pot.pot_account,
+            pot.promised_account,
+            pot.shared_account,
+            amount,
+            left=amount,
+            beyond_shared=False,
+        )
+    else:
+        kind = EntryKind.HAND_OVER
+        transfers = posting.hand_over(
+            pot.unit, pot.promised_account, pot.shared_account, _SOMEBODY, _SOMEBODY, amount
+        )
+    return _line(setup, preset, kind, category, effective_on, transfers)
+
+
+def _line(
+    setup: SetUp,
+    preset: str,
+    kind: EntryKind,
+    category: str,
+    effective_on: date,
+    transfers: tuple[Transfer, ...],
+) -> PublicLine:
+    return public_facet(
+        preset=preset,
+        kind=kind,
+        category=category,
+        effective_on=effective_on,
+        transfers=transfers,
+        accounts=PublicAccounts(pots=_pots(setup), givers=frozenset({_SOMEBODY})),
+    )
+
+
+def _pots(setup: SetUp) -> Mapping[int, PotAccount]:
+    return {
+        number: known
+        for pot in setup.pots.values()
+        for number, known in (
+            (pot.pot_account, PotAccount(pot.code, "available")),
+            (pot.promised_account, PotAccount(pot.code, "promised")),
+            (pot.shared_account, PotAccount(pot.code, "shared")),
+        )
+    }

@@ -1,0 +1,281 @@
+"""The own page: what waits for its reader, the two doors, and hours given and received side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from babel.numbers import get_currency_precision
+from litestar import Request, post, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from timebank.errors import N_, FieldInvalid, MalformedBody, Refusal
+from timebank.ledger.units import HOURS, MINUTES, Unit
+from timebank.rules.commands import ConfirmHours, QuestionHours, SettleHours
+from timebank.rules.names import free_text
+from timebank.rules.written import read_minutes
+from timebank.services.overview import read_home
+from timebank.web.forms import NOT_A_FORM, Answer, field_text
+from timebank.web.inside import Inside, inside, received
+from timebank.web.rooms import ASK, HOME, LOG, PAY, TODAY, Way, ways
+from timebank.web.sending import new_key, send
+from timebank.web.words import Amounts, category_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from litestar.handlers import HTTPRouteHandler
+
+    from timebank.i18n import Language
+    from timebank.rules.commands import Command
+    from timebank.services.hours import Hours
+    from timebank.services.overview import Home
+    from timebank.store.statement import AskedRow
+    from timebank.web.private import PrivatePage
+
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+
+REASON_MAX: Final = 500
+
+#: (mark, what it is called) of an ask in each of its states.
+ASK_STATES: Final[Mapping[str, tuple[str, str]]] = {
+    "asked": ("hollow", N_("received, waiting for a yes")),
+    "looked_at": ("hollow", N_("being looked at")),
+    "promised": ("hatched", N_("yes, on its way to you")),
+    "handed_over": ("hatched", N_("handed over: has it arrived?")),
+    "arrived": ("solid", N_("arrived")),
+    "released": ("solid", N_("given back to the pot")),
+    "not_now": ("hollow", N_("not now")),
+    "expired": ("hollow", N_("over: nobody took it up in time")),
+    "cancelled": ("hollow", N_("taken back")),
+}
+
+
+class Figure(NamedTuple):
+    """An amount as large figures with small units, and as programs read it."""
+
+    pieces: tuple[tuple[str, bool], ...]
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingHours:
+    """Hours about which it is the reader's turn.
+
+    Attributes:
+        key: Of the form that says yes; ``other_key`` of the one that says otherwise.
+        what: What somebody says happened.
+        age: When, what about, and what silence does.
+        proposal: What the other one says it was instead; empty where the reader may say it.
+        is_open: Whether the part with "not quite" stands open, because something in it is wrong.
+    """
+
+    id: str
+    action: str
+    key: str
+    other_key: str
+    what: str
+    age: str
+    proposal: str
+    reason: str
+    is_open: bool
+    time: Answer
+    why: Answer
+
+
+class AskLine(NamedTuple):
+    """One of the reader's asks."""
+
+    href: str
+    mark: str
+    words: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """The own page.
+
+    Attributes:
+        faults: (field, what to do about it).
+        waiting_aside: What silence does, in one sentence; empty in groups where it does nothing.
+        duties: Pages of duties that the reader carries.
+    """
+
+    name: str
+    href: str
+    ways: tuple[Way, ...]
+    nickname: str
+    log_href: str
+    ask_href: str
+    statement_href: str
+    ways_in_href: str
+    duties: tuple[Way, ...]
+    faults: tuple[tuple[str, str], ...]
+    waiting: tuple[WaitingHours, ...]
+    waiting_aside: str
+    given: Figure
+    received: Figure
+    asks: tuple[AskLine, ...]
+
+
+class _Refused(NamedTuple):
+    """An answer to hours that was not taken: whose, which field, why, and what stood in the fields."""
+
+    hours_id: UUID
+    field: str
+    fault: str
+    time: str
+    why: str
+
+
+@route("/g/{slug:str}/me", http_method=_READ, include_in_schema=False)
+async def home_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Show the own page."""
+    return await _page(await inside(request, slug))
+
+
+@post("/g/{slug:str}/me/hours/{hours_id:uuid}", include_in_schema=False)
+async def answer_hours(
+    request: Request[Any, Any, Any], slug: FromPath[str], hours_id: FromPath[UUID]
+) -> ASGIApp:
+    """Say yes to hours, or "not quite" with what it should be."""
+    here, fields = await received(request, slug)
+    time, why = field_text(fields, "time").strip(), field_text(fields, "why")
+
+    async def refused(field: str, fault: str, status: int) -> PrivatePage:
+        return await _page(here, _Refused(hours_id, field, fault, time, why), status=status)
+
+    command: Command
+    match field_text(fields, "say"):
+        case "yes":
+            command = ConfirmHours(hours_id)
+        case "agree":
+            command = SettleHours(hours_id)
+        case "not-quite":
+            try:
+                command = QuestionHours(
+                    hours_id, read_minutes(time), free_text(why, field="why", length_max=REASON_MAX)
+                )
+            except FieldInvalid:
+                return await refused("why", here.chosen.say(N_("Write it again, and shorter")), 422)
+            except Refusal:
+                advice = here.chosen.say(N_("Write how long it was, for example 1:30"))
+                return await refused("time", advice, 422)
+        case _:
+            raise MalformedBody(why=NOT_A_FORM)
+    sent = await send(here, fields, command)
+    if sent.is_refused:
+        if sent.status == 404:
+            # What is not theirs to see looks like what is not there.
+            return await refused("", sent.sentence, 404)
+        return await refused("time" if sent.code == "amount_out_of_range" else "", sent.sentence, sent.status)
+    return here.go(HOME)
+
+
+HOME_PAGES: Final[list[HTTPRouteHandler]] = [home_page, answer_hours]
+
+
+async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 200) -> PrivatePage:
+    home = await read_home(here.door.house, here.actor)
+    chosen = here.chosen
+    hours = Amounts(HOURS, chosen)
+    rooms = ways(here, HOME)
+    duties = {here.path(TODAY), here.path(PAY)}
+    page = HomePage(
+        name=here.group.name,
+        href=here.href,
+        ways=rooms,
+        nickname=home.nickname,
+        log_href=here.path(LOG),
+        ask_href=here.path(ASK),
+        statement_href=here.path("/statement"),
+        ways_in_href=here.path("/me/ways-in"),
+        duties=tuple(way for way in rooms if way.href in duties),
+        faults=((_anchor(refused), refused.fault),) if refused else (),
+        waiting=tuple(_waiting(here, home, each, refused) for each in home.waiting),
+        waiting_aside=_aside(home, chosen),
+        given=Figure(hours.figure(home.given), hours.machine(home.given)),
+        received=Figure(hours.figure(home.received), hours.machine(home.received)),
+        asks=tuple(_ask(here, home, each) for each in home.asks),
+    )
+    return here.page("home.html", page, status=status)
+
+
+def _anchor(refused: _Refused) -> str:
+    return f"{refused.field}-{refused.hours_id}" if refused.field else "waits"
+
+
+def _aside(home: Home, chosen: Language) -> str:
+    if not home.rules.time_bank:
+        return ""
+    return chosen.say_many(
+        "No answer within %(count)s day counts as a yes.",
+        "No answer within %(count)s days counts as a yes.",
+        home.rules.confirm_days,
+    )
+
+
+def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -> WaitingHours:
+    chosen, me = here.chosen, here.actor.member_id
+    mine = refused if refused and refused.hours_id == hours.id else None
+    age = [chosen.weekday(hours.effective_on), category_in_words(hours.category, chosen)]
+    if not hours.posted and hours.state == "logged":
+        on = hours.logged_at.astimezone(ZoneInfo(home.rules.time_zone)).date()
+        until = on + timedelta(days=home.rules.confirm_days)
+        age.append(chosen.say(N_("counts as a yes on %(day)s"), day=chosen.weekday(until)))
+    asked_me = hours.proposed is not None
+    return WaitingHours(
+        id=str(hours.id),
+        action=here.path(f"{HOME}/hours/{hours.id}"),
+        key=new_key(),
+        other_key=new_key(),
+        what=_what(hours, home.nicknames, me, chosen),
+        age=" · ".join(age),
+        proposal=chosen.say(
+            N_("The other one says it was %(time)s instead."), time=chosen.hours(hours.proposed or 0)
+        )
+        if asked_me
+        else "",
+        reason=hours.why,
+        is_open=bool(mine and mine.field),
+        time=Answer(mine.time if mine else "", mine.fault if mine and mine.field == "time" else ""),
+        why=Answer(mine.why if mine else "", mine.fault if mine and mine.field == "why" else ""),
+    )
+
+
+def _what(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> str:
+    nobody = chosen.say(N_("A neighbour"))
+    time = chosen.hours(hours.minutes)
+    if hours.receiver == me:
+        giver = nicknames.get(hours.giver, nobody) if hours.giver else nobody
+        return chosen.say(N_("%(name)s helped you, %(time)s"), name=giver, time=time)
+    if hours.receiver is None:
+        return chosen.say(N_("You helped the whole group, %(time)s"), time=time)
+    receiver = nicknames.get(hours.receiver, nobody)
+    return chosen.say(N_("You helped %(name)s, %(time)s"), name=receiver, time=time)
+
+
+def _ask(here: Inside, home: Home, ask: AskedRow) -> AskLine:
+    mark, state = ASK_STATES.get(ask.state, ("hollow", ask.state))
+    on = ask.at.astimezone(ZoneInfo(home.rules.time_zone)).date()
+    return AskLine(
+        href=here.path(f"/asks/{ask.draw_id}"),
+        mark=mark,
+        words=here.chosen.say(
+            N_("%(amount)s: %(state)s"),
+            amount=amounts_of(ask.unit, here.chosen).words(ask.asked),
+            state=here.chosen.say(state),
+        ),
+        day=here.chosen.say(N_("asked on %(day)s"), day=here.chosen.weekday(on)),
+    )
+
+
+def amounts_of(unit: str, chosen: Language) -> Amounts:
+    """Return how amounts of a unit are written: minutes, or a currency."""
+    return Amounts(HOURS if unit == MINUTES else Unit(unit, "money", get_currency_precision(unit)), chosen)

@@ -1,0 +1,286 @@
+"""What a treasurer hands over: promised money only, with how to reach and pay whoever asked, and where from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from babel.numbers import get_currency_precision
+from litestar import Request, post, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from timebank.edge.days import read_day
+from timebank.errors import N_, FieldInvalid, Refusal
+from timebank.ledger.units import MINUTES
+from timebank.rules.commands import HandOver
+from timebank.rules.written import read_amount
+from timebank.services.draws import Papers, list_draws, read_draw, read_papers
+from timebank.services.overview import today_of
+from timebank.web.ask import policy_words
+from timebank.web.forms import Answer, field_text
+from timebank.web.home import amounts_of
+from timebank.web.inside import Inside, inside, received
+from timebank.web.private import go_to
+from timebank.web.rooms import PAY, Way, ways
+from timebank.web.sending import new_key, send
+from timebank.web.sign_in import prove_location
+from timebank.web.words import category_in_words, place_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from litestar.handlers import HTTPRouteHandler
+
+    from timebank.i18n import Language
+    from timebank.rules.state import SetUp
+    from timebank.services.draws import DrawView
+    from timebank.web.private import PrivatePage
+    from timebank.web.sending import Sent
+
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+_PAGE: Final = 200
+
+_FIELD_OF: Final = {
+    "more_than_promised": "amount",
+    "amount_out_of_range": "amount",
+    "unknown_held_place": "held",
+    "below_floor": "held",
+    "date_in_future": "day",
+    "date_before_begin": "day",
+}
+
+
+class Held(NamedTuple):
+    """A place that money can be taken from."""
+
+    code: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Promised money that waits to be handed over.
+
+    Attributes:
+        about: Kind, and the day by which it is needed.
+        why_not: Why somebody else hands it over; empty if the reader may.
+        papers: How to reach and pay whoever asked, once the reader looked.
+        receipts: Whether a receipt can be looked at.
+    """
+
+    id: str
+    short: str
+    title: str
+    age: str
+    about: str
+    why_not: str
+    papers_action: str
+    papers: Papers | None
+    action: str
+    key: str
+    places: tuple[Held, ...]
+    held_fault: str
+    amount: Answer
+    day: Answer
+    receipts: bool
+    receipt_fault: str
+    form_fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayPage:
+    """What waits to be handed over; ``is_done`` after something just was."""
+
+    name: str
+    href: str
+    ways: tuple[Way, ...]
+    is_done: bool
+    today: str
+    faults: tuple[tuple[str, str], ...]
+    promises: tuple[Promise, ...]
+
+
+class _Shown(NamedTuple):
+    """What of one promise is shown besides: faults by field with what stood there, or the papers."""
+
+    draw_id: UUID
+    faults: Mapping[str, str]
+    fields: Mapping[str, list[str]]
+    papers: Papers | None = None
+
+
+@route("/g/{slug:str}/pay", http_method=_READ, include_in_schema=False)
+async def pay_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Show what waits to be handed over."""
+    here = await inside(request, slug)
+    if "treasurer" in here.visitor.duties_wait:
+        return go_to(prove_location(here, PAY))
+    return await _page(here, is_done=request.query_params.get("done") == "1")
+
+
+@post("/g/{slug:str}/pay/{draw_id:uuid}/papers", include_in_schema=False)
+async def show_papers(
+    request: Request[Any, Any, Any], slug: FromPath[str], draw_id: FromPath[UUID]
+) -> ASGIApp:
+    """Show how to reach and pay whoever asked; that is written down, and shown to that person."""
+    here, _ = await received(request, slug)
+    papers = await read_papers(here.door.house, here.actor, draw_id, now=here.door.clock())
+    return await _page(here, _Shown(draw_id, {}, {}, papers))
+
+
+@post("/g/{slug:str}/pay/{draw_id:uuid}", include_in_schema=False)
+async def hand_it_over(
+    request: Request[Any, Any, Any], slug: FromPath[str], draw_id: FromPath[UUID]
+) -> ASGIApp:
+    """Write down that promised money was handed over."""
+    here, fields = await received(request, slug)
+    here.actor.require_role("treasurer")
+    view = await read_draw(here.door.house, here.actor, draw_id, now=here.door.clock())
+    rules, today = await today_of(here.door.house, here.actor.group_id, now=here.door.clock())
+    command, faults = _read(view, rules, today, fields, here.chosen)
+    if command is None:
+        return await _page(here, _Shown(draw_id, faults, fields), status=422)
+    here.actor.require_fresh()
+    sent = await send(here, fields, command)
+    if sent.is_refused:
+        told = _refused(sent, view, here.chosen)
+        return await _page(here, _Shown(draw_id, told, fields), status=sent.status)
+    return go_to(here.path(PAY) + ("&" if here.query else "?") + "done=1")
+
+
+PAY_PAGES: Final[list[HTTPRouteHandler]] = [pay_page, show_papers, hand_it_over]
+
+
+def _read(
+    view: DrawView, rules: SetUp, today: date, fields: Mapping[str, list[str]], chosen: Language
+) -> tuple[HandOver | None, dict[str, str]]:
+    faults, unit = dict[str, str](), view.pot.unit
+    held = field_text(fields, "held")
+    place = rules.held.get(held)
+    if place is None or place.unit != unit:
+        faults["held"] = chosen.say(N_("Choose where the money is taken from"))
+    amount = 0
+    try:
+        digits = 0 if unit == MINUTES else get_currency_precision(unit)
+        amount = read_amount(field_text(fields, "amount"), digits=digits, symbols=(unit,))
+    except Refusal:
+        faults["amount"] = chosen.say(N_("Write an amount, for example 12.50"))
+    day = None
+    try:
+        day = read_day(field_text(fields, "day").strip(), field="day")
+    except FieldInvalid:
+        faults["day"] = chosen.say(N_("Choose a day"))
+    if day is not None and day > today:
+        faults["day"] = chosen.say(N_("Choose today or an earlier day"))
+    if faults:
+        return None, faults
+    receipt = field_text(fields, "receipt") == "yes"
+    return HandOver(view.draw.draw_id, held, amount, day, unit, receipt), {}
+
+
+def _refused(sent: Sent, view: DrawView, chosen: Language) -> dict[str, str]:
+    if sent.code != "policy_refuses":
+        return {_FIELD_OF.get(sent.code, "form"): sent.sentence}
+    field = {"rhythm": "day", "receipts": "receipt"}.get(str(sent.body.get("rule", "")), "form")
+    return {field: policy_words(sent.body, amounts_of(view.pot.unit, chosen))}
+
+
+async def _page(
+    here: Inside, shown: _Shown | None = None, *, is_done: bool = False, status: int = 200
+) -> PrivatePage:
+    here.actor.require_role("treasurer")
+    rules, today = await today_of(here.door.house, here.actor.group_id, now=here.door.clock())
+    waiting = [view for view in await _promised(here) if view.pot.unit != MINUTES]
+    page = PayPage(
+        name=here.group.name,
+        href=here.href,
+        ways=ways(here, PAY),
+        is_done=is_done,
+        today=today.isoformat(),
+        faults=tuple((f"{field}-{shown.draw_id}", text) for field, text in shown.faults.items())
+        if shown
+        else (),
+        promises=tuple(_promise(here, view, rules, today, shown) for view in waiting),
+    )
+    return here.page("pay.html", page, status=status)
+
+
+async def _promised(here: Inside) -> list[DrawView]:
+    """Return what is promised and not handed over yet, oldest first."""
+    found: list[DrawView] = []
+    after: UUID | None = None
+    while True:
+        page, after = await list_draws(
+            here.door.house, here.actor, states=("promised",), after=after, limit=_PAGE
+        )
+        found += page
+        if after is None:
+            return found[::-1]
+
+
+def _promise(here: Inside, view: DrawView, rules: SetUp, today: date, shown: _Shown | None) -> Promise:
+    draw, chosen = view.draw, here.chosen
+    mine = shown if shown and shown.draw_id == draw.draw_id else None
+    fields, faults = (mine.fields, mine.faults) if mine else ({}, {})
+    amounts = amounts_of(view.pot.unit, chosen)
+    terms = rules.terms_of(draw)
+    about = [category_in_words(draw.category, chosen)]
+    if draw.needed_by is not None:
+        about.append(chosen.say(N_("by %(day)s"), day=chosen.weekday(draw.needed_by)))
+    if terms.rhythm is not None and draw.promised_on is not None:
+        first = terms.rhythm.next_day(draw.promised_on)
+        about.append(chosen.say(N_("to be handed over from %(day)s on"), day=chosen.weekday(first)))
+    days = (today - (draw.promised_on or draw.asked_at.astimezone(ZoneInfo(rules.time_zone)).date())).days
+    return Promise(
+        id=str(draw.draw_id),
+        short=str(draw.draw_id)[:4].upper(),
+        title=chosen.say(N_("%(amount)s to a neighbour"), amount=amounts.words(draw.left)),
+        age=chosen.say_many("promised %(count)s day ago", "promised %(count)s days ago", days)
+        if days
+        else chosen.say(N_("promised today")),
+        about=" · ".join(about),
+        why_not=_why_not(view, chosen, two_people=terms.two_people),
+        papers_action=here.path(f"{PAY}/{draw.draw_id}/papers"),
+        papers=mine.papers if mine else None,
+        action=here.path(f"{PAY}/{draw.draw_id}"),
+        key=new_key(),
+        places=_places(view, rules, field_text(fields, "held"), chosen),
+        held_fault=faults.get("held", ""),
+        amount=Answer(
+            field_text(fields, "amount") if fields else amounts.digits(draw.left), faults.get("amount", "")
+        ),
+        day=Answer(field_text(fields, "day") if fields else today.isoformat(), faults.get("day", "")),
+        receipts=terms.receipts != "never",
+        receipt_fault=faults.get("receipt", ""),
+        form_fault=faults.get("form", ""),
+    )
+
+
+def _why_not(view: DrawView, chosen: Language, *, two_people: bool) -> str:
+    part = view.my_part
+    if view.mine or "asked" in part:
+        return chosen.say(N_("You asked this: somebody else hands it over."))
+    if "stepped_aside" in part:
+        return chosen.say(N_("You stepped aside: somebody else hands it over."))
+    if "approved" in part and not two_people:
+        return chosen.say(N_("You said yes to this: somebody else hands it over."))
+    return ""
+
+
+def _places(view: DrawView, rules: SetUp, pressed: str, chosen: Language) -> tuple[Held, ...]:
+    places = [place for place in rules.held.values() if place.unit == view.pot.unit]
+    kinds = [place.kind for place in places]
+    return tuple(
+        Held(
+            place.code,
+            place_in_words(place.kind, place.number, alone=kinds.count(place.kind) == 1, language=chosen),
+            place.code == pressed,
+        )
+        for place in sorted(places, key=lambda place: (place.kind, place.number))
+    )

@@ -1,0 +1,46 @@
+"""The ways between the pages of somebody who is signed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from timebank.errors import N_
+
+if TYPE_CHECKING:
+    from timebank.web.inside import Inside
+
+HOME: Final = "/me"
+LOG: Final = "/log"
+ASK: Final = "/ask"
+TODAY: Final = "/today"
+PAY: Final = "/pay"
+
+_ROOMS: Final = (
+    (HOME, N_("Your page"), ""),
+    (LOG, N_("Log help"), ""),
+    (ASK, N_("Ask"), ""),
+    (TODAY, N_("Today"), "steward"),
+    (PAY, N_("Hand over"), "treasurer"),
+    ("", N_("The book"), ""),
+)
+
+
+class Way(NamedTuple):
+    """A link to one of the pages."""
+
+    href: str
+    label: str
+    is_here: bool
+
+
+def ways(here: Inside, current: str) -> tuple[Way, ...]:
+    """Return the pages that the reader has, in the order of the head.
+
+    Args:
+        current: Which of them this page is; empty for none.
+    """
+    return tuple(
+        Way(here.path(below), here.chosen.say(label), bool(current) and below == current)
+        for below, label, role in _ROOMS
+        if not role or role in here.actor.roles
+    )

@@ -1,0 +1,90 @@
+"""Sending what a form says through the write door, once however often the button is pressed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from timebank.edge.problems import renderer, status_of
+from timebank.errors import N_, KeyInvalid, KeyReused
+from timebank.web.forms import field_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from timebank.rules.commands import Command
+    from timebank.web.inside import Inside
+
+#: Hidden in every form that writes to a book.
+KEY_FIELD: Final = "key"
+SENT_BEFORE: Final = N_("This form was sent before. Look at your statement first, and then send it again.")
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a command.
+
+    Attributes:
+        status: As HTTP says it; below 400 the book has it.
+        code: Name of the refusal; empty if there is none.
+        sentence: The refusal in words, in the language of the page that was shown when it was first given.
+        body: What the answer says.
+    """
+
+    status: int
+    code: str
+    sentence: str
+    body: Mapping[str, Any]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing was written."""
+        return bool(self.code)
+
+
+def new_key() -> str:
+    """Return the key of a form that was not sent yet; whoever sees it again after a refusal gets another."""
+    return secrets.token_urlsafe(16)
+
+
+def key_of(fields: Mapping[str, list[str]]) -> str:
+    """Return the key that came with a form.
+
+    Raises:
+        KeyInvalid: It is none that a page of ours has.
+    """
+    key = field_text(fields, KEY_FIELD)
+    if not _KEY.fullmatch(key):
+        raise KeyInvalid
+    return key
+
+
+async def send(here: Inside, fields: Mapping[str, list[str]], command: Command) -> Sent:
+    """Send a command as the reader; the same form sent again gets the same answer, and writes nothing.
+
+    Raises:
+        KeyInvalid: The form has no key of ours.
+        Busy, ServerFault: See Writer.submit.
+    """
+    said = msgspec.json.encode((type(command).__name__, command))
+    try:
+        answer = await here.door.writer.submit(
+            here.actor.group_id,
+            [command],
+            actor=here.actor,
+            key=f"page-{key_of(fields)}",
+            request_hash=sha256(said).digest(),
+            render=renderer(here.chosen),
+        )
+    except KeyReused as refusal:
+        return Sent(status_of(refusal), refusal.code, here.chosen.say(SENT_BEFORE), {})
+    body = msgspec.json.decode(answer.body)
+    if answer.status < 400:
+        return Sent(answer.status, "", "", body)
+    return Sent(answer.status, body["code"], body["detail"], body["params"])
