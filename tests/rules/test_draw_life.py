@@ -31,7 +31,7 @@ from timebank.rules.commands import (
     UndoDrawEntry,
 )
 from timebank.rules.draw_steps import ENDED, OPEN, STEPS
-from timebank.rules.policies import Rhythm, Terms
+from timebank.rules.policies import Cap, Rhythm, Terms
 
 #: Places of one graph that are looked at.
 PLACES = 300
@@ -497,3 +497,70 @@ def test_a_new_version_of_the_rules_is_for_what_is_asked_from_then_on() -> None:
     after = UUID(life.do("ada", AskDraw("pot", 400, "EUR", "company"))["id"])
     assert life.do("bo", ApproveDraw(before))["state"] == "promised"
     assert life.do("bo", ApproveDraw(after))["approvals_needed"] == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "make", "code"),
+    [
+        ("flo", lambda d: ChangeDraw(d, 5), "unknown_draw"),
+        ("flo", lambda d: AnswerDraw(d, "x"), "unknown_draw"),
+        ("bo", lambda d: ChangeDraw(d, 5), "not_asker"),
+        ("ada", lambda d: ChangeDraw(d, 5, "minutes"), "unit_mismatch"),
+        ("ada", lambda d: ChangeDraw(d, 2001), "policy_refuses"),
+        ("ada", lambda d: ChangeDraw(d, 0), "amount_out_of_range"),
+        ("ada", lambda d: ChangeDraw(d, 1600), "policy_refuses"),
+        ("ada", lambda d: AskDraw("pot", 10, "EUR", "nothing we do"), "unknown_category"),
+        ("ada", lambda d: AskDraw("pot", 0, "EUR", "company"), "amount_out_of_range"),
+        ("bo", lambda d: ApproveDraw(d, 5, "minutes"), "unit_mismatch"),
+        ("bo", lambda d: ApproveDraw(d, 1001), "amount_out_of_range"),
+        ("ada", lambda d: DeclineDraw(d), "needs_role"),
+        ("ada", lambda d: QuestionDraw(d, "x"), "needs_role"),
+        ("ada", lambda d: StepAside(d), "needs_role"),
+        ("bo", lambda d: ObjectDraw(d), "policy_refuses"),
+        ("gus", lambda d: QuestionDraw(d, "x"), "stepped_aside"),
+    ],
+)
+def test_what_is_not_somebody_s_to_do_or_not_by_the_rules_is_refused(who: str, make: Any, code: str) -> None:
+    life = a_life(Terms(per_request_max=2000, caps=(Cap("person", "month", most=1500),)))
+    life.fund(5000)
+    draw = UUID(life.ask("ada", 1000)["id"])
+    life.do("gus", StepAside(draw))
+    before = life.trace()
+
+    assert life.do(who, make(draw))["code"] == code
+    assert life.trace() == before
+
+
+@pytest.mark.parametrize(
+    ("who", "make"),
+    [
+        ("ada", lambda d: ChangeDraw(d, 5)),
+        ("ada", lambda d: CancelDraw(d)),
+        ("bo", lambda d: DeclineDraw(d)),
+        ("bo", lambda d: QuestionDraw(d, "x")),
+        ("bo", lambda d: StepAside(d)),
+        ("bo", lambda d: ObjectDraw(d)),
+    ],
+)
+def test_an_ask_whose_day_is_over_is_over_for_whoever_touches_it(who: str, make: Any) -> None:
+    life = a_life(Terms(consent_hours=5))
+    draw = UUID(life.ask("ada", 600, needed_by=life.state.today)["id"])
+    life.go_on(days=1)
+
+    assert life.do(who, make(draw)) == {"code": "draw_not_open", "state": "expired"}
+
+
+def test_the_first_yes_settles_the_amount_and_what_is_cancelled_goes_to_the_next() -> None:
+    life = a_life(Terms(approvals=((0, 2),), scarcity="queue"))
+    life.fund(500)
+    first, second = (UUID(life.ask(who, 500)["id"]) for who in ("ada", "flo"))
+    life.do("bo", ApproveDraw(first, 400))
+    assert life.do("di", ApproveDraw(first, 300))["rule"] == "same_amount"
+    life.do("di", ApproveDraw(first))
+    for steward in ("bo", "di"):
+        life.do(steward, ApproveDraw(second))
+    assert life.do("gus", ApproveDraw(second)) == {"code": "draw_not_open", "state": "agreed"}
+
+    life.do("ada", CancelDraw(first))
+
+    assert life.state.draws[second].state == "promised"
