@@ -203,6 +203,13 @@ async def take_card(
     )
 
 
+async def sweep_ways_in(house: House, group_id: UUID, *, now: datetime) -> None:
+    """Forget the sessions and cards of a group that are over."""
+    async with house.database.tx(group_id) as tx:
+        await sessions.sweep_sessions(tx, group_id, now=now)
+        await sweep_cards(tx, group_id, now=now)
+
+
 async def sweep_cards(tx: Tx, group_id: UUID, *, now: datetime) -> None:
     """Delete what expired or was used, and note who has no way in any more by that."""
     for member_id in await store.delete_old_cards(tx, group_id, now=now, used_before=now - _KEPT_FOR):

@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from timebank.errors import Refusal, StoreAway
 from timebank.rules.commands import Command, DrawDue, QueueDue
 from timebank.rules.people import group_itself
+from timebank.services.cards import sweep_ways_in
+from timebank.services.hours import due_hours
+from timebank.services.joining import expire_requests
+from timebank.services.settings import let_time_zone_begin
+from timebank.services.treasury import due_proposals
 from timebank.store import asks
 from timebank.store.engine import STORE_ERRORS
 from timebank.store.groups import find_frame, try_sweep_lock
@@ -28,7 +33,6 @@ from timebank.store.jobs import list_groups
 if TYPE_CHECKING:
     from timebank.services.house import House
     from timebank.services.writer import Writer
-    from timebank.store.engine import Tx
 
 log = logging.getLogger(__name__)
 
@@ -43,32 +47,54 @@ class Due(NamedTuple):
 
     Attributes:
         name: For the log.
-        find: Returns the commands that are due in a group, at most about ``AT_ONCE``, inside its wall.
+        find: Returns the commands that are due in a group by ``now``, at most about ``AT_ONCE``.
     """
 
     name: str
-    find: Callable[[Tx, UUID, datetime], Awaitable[Sequence[Command]]]
+    find: FindDue
 
 
-async def due_draws(tx: Tx, group_id: UUID, now: datetime) -> Sequence[Command]:
+class FindDue(Protocol):
+    """Finds what is due in one group."""
+
+    async def __call__(self, house: House, group_id: UUID, *, now: datetime) -> Sequence[Command]:
+        """Return its commands."""
+        ...
+
+
+class Chore(Protocol):
+    """Does what is due in one group and is no command of the book."""
+
+    async def __call__(self, house: House, group_id: UUID, *, now: datetime) -> object:
+        """Do it; nothing to do costs a look."""
+        ...
+
+
+async def due_draws(house: House, group_id: UUID, *, now: datetime) -> Sequence[Command]:
     """Windows that ended, promises that expired, days after which help is no help, papers to be wiped."""
-    frame = await find_frame(tx, group_id)
-    today = now.astimezone(ZoneInfo(frame.time_zone)).date()
-    return [
-        DrawDue(draw_id) for draw_id in await asks.list_due(tx, group_id, now=now, today=today, limit=AT_ONCE)
-    ]
+    async with house.database.read(group_id) as tx:
+        frame = await find_frame(tx, group_id)
+        today = now.astimezone(ZoneInfo(frame.time_zone)).date()
+        found = await asks.list_due(tx, group_id, now=now, today=today, limit=AT_ONCE)
+    return [DrawDue(draw_id) for draw_id in found]
 
 
-async def due_queues(tx: Tx, group_id: UUID, _now: datetime) -> Sequence[Command]:
+async def due_queues(house: House, group_id: UUID, *, now: datetime) -> Sequence[Command]:  # noqa: ARG001
     """Pots that have enough by now for whoever waits for them longest."""
-    return [QueueDue(pot_id) for pot_id in await asks.list_pots_to_queue(tx, group_id)]
+    async with house.database.read(group_id) as tx:
+        return [QueueDue(pot_id) for pot_id in await asks.list_pots_to_queue(tx, group_id)]
 
 
-#: Everything that time decides. Add a line for what else does.
+#: Everything that time decides about the book. Add a line for what else does.
 DUE: Final[tuple[Due, ...]] = (
     Due("draws", due_draws),
     Due("queues", due_queues),
+    Due("hours", due_hours),
+    Due("proposals", due_proposals),
 )
+
+#: Everything that time does beside the book.
+CHORES: Final[tuple[Chore, ...]] = (let_time_zone_begin, expire_requests, sweep_ways_in)
 
 
 async def sweep(house: House, writer: Writer, *, now: datetime) -> int:
@@ -96,11 +122,13 @@ async def sweep_group(house: House, writer: Writer, group_id: UUID, *, now: date
             return 0
         sent = 0
         for due in DUE:
-            commands = await due.find(tx, group_id, now)
+            commands = await due.find(house, group_id, now=now)
             if commands:
                 log.info("%d due: %s", len(commands), due.name)
                 await _send(house, writer, group_id, commands)
                 sent += len(commands)
+        for chore in CHORES:
+            await chore(house, group_id, now=now)
         return sent
 
 

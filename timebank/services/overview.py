@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from timebank.errors import UnknownHours
 from timebank.ledger.units import MINUTES
-from timebank.rules.draws import cap_use
+from timebank.rules.asks import cap_use
 from timebank.services.hours import Wanted, list_hours
 from timebank.services.statement import list_own_totals
 from timebank.store import overview as store
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
 
-    from timebank.rules.draws import CapUsed
+    from timebank.rules.asks import CapUsed
     from timebank.rules.people import Actor
     from timebank.rules.state import SetUp
     from timebank.services.hours import Hours

@@ -257,6 +257,7 @@ def _signed_in(keys: KeyStore, group_id: UUID, row: Signed | None, *, now: datet
             roles=stands.roles,
             scopes=SESSION_SCOPES,
             fresh=stands.fresh,
+            stands_in=row.stands_in,
         ),
         session_id=row.session_id,
         way=row.way,

@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 from timebank.errors import StoreAway
 from timebank.store.engine import STORE_ERRORS, enter_group
+from timebank.store.stand_ins import NO_TIES, find_ties
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -46,6 +47,7 @@ class Signed(NamedTuple):
     accounts_box: bytes
     has_passkey: bool
     has_totp: bool
+    stands_in: Mapping[UUID, frozenset[str]] = NO_TIES
 
 
 async def insert_session(tx: Tx, group_id: UUID, session: SessionRow) -> None:
@@ -207,6 +209,8 @@ async def find_signed(
                 await connection.execute(enter_group(group_id))
                 try:
                     rows = await connection.fetch(_FIND_SIGNED, group_id, list(session_hashes), now)
+                    acting = [row["member_id"] for row in rows if "stand_in" in row["roles"]]
+                    ties = await find_ties(connection, group_id, acting, now=now) if acting else {}
                 finally:
                     await connection.execute("COMMIT")
             except asyncpg.InternalClientError:
@@ -215,4 +219,4 @@ async def find_signed(
                 raise
     except STORE_ERRORS as error:
         raise StoreAway from error
-    return {row[0]: Signed(*row[1:]) for row in rows}
+    return {row[0]: Signed(*row[1:])._replace(stands_in=ties.get(row["member_id"], NO_TIES)) for row in rows}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date, datetime
-    from uuid import UUID
 
     from timebank.store.engine import Raw, Tx
+
+#: What somebody has who stands in for nobody.
+NO_TIES: Final[Mapping[UUID, frozenset[str]]] = {}
 
 
 class StandInRow(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -11,15 +11,13 @@ from sqlalchemy import text
 
 from timebank.errors import StoreAway
 from timebank.store.engine import STORE_ERRORS, enter_group
-from timebank.store.stand_ins import find_ties
+from timebank.store.stand_ins import NO_TIES, find_ties
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from timebank.store.engine import Pool, Tx
-
-NO_TIES: Final[Mapping[UUID, frozenset[str]]] = {}
 
 
 class TokenRow(NamedTuple):

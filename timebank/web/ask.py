@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from timebank.i18n import Language
-    from timebank.rules.draws import CapUsed
+    from timebank.rules.asks import CapUsed
     from timebank.rules.publication import PublicGroup
     from timebank.rules.state import Pot
     from timebank.web.inside import Inside

@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from timebank.errors import N_, FieldInvalid, MalformedBody, UnknownDraw
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import AnswerDraw, CancelDraw, DrawArrived
-from timebank.rules.draws import STEPS
+from timebank.rules.draw_steps import STEPS
 from timebank.rules.names import free_text
 from timebank.services.draws import Look, list_looks, read_draw
 from timebank.services.overview import read_rules

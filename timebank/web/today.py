@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
 from babel.numbers import get_currency_precision
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from timebank.edge.problems import renderer
 from timebank.errors import N_, FieldInvalid, MalformedBody, Refusal
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import (
@@ -27,7 +27,8 @@ from timebank.rules.commands import (
 )
 from timebank.rules.names import free_text
 from timebank.rules.written import read_amount, read_minutes
-from timebank.services.draws import list_draws, read_draw, see_who
+from timebank.services.acts import Once
+from timebank.services.draws import list_draws, note_look, read_draw, read_who
 from timebank.services.live import read_live
 from timebank.services.overview import read_rules, read_waiting_hours
 from timebank.web.ask import WORDS_MAX, policy_words
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from timebank.i18n import Language
+    from timebank.rules.asks import CapUsed
     from timebank.rules.commands import Command
-    from timebank.rules.draws import CapUsed
     from timebank.rules.state import Pot, SetUp
     from timebank.services.draws import DrawView
     from timebank.services.hours import Hours
@@ -211,16 +212,15 @@ async def decide(request: Request[Any, Any, Any], slug: FromPath[str], draw_id: 
 async def show_who(request: Request[Any, Any, Any], slug: FromPath[str], draw_id: FromPath[UUID]) -> ASGIApp:
     """Tell whose ask it is; that is written down, and shown to that person."""
     here, fields = await received(request, slug)
-    answer = await see_who(
-        here.door.house,
-        here.actor,
-        draw_id,
+    once = Once(
         key=f"page-{key_of(fields)}",
         request_hash=sha256(b"who" + draw_id.bytes).digest(),
         now=here.door.clock(),
+        render=renderer(here.chosen),
     )
-    told = msgspec.json.decode(answer.body)
-    name = told["nickname"] or here.chosen.say(N_("somebody without an account, or who has left"))
+    await note_look(here.door.house, here.actor, draw_id, once=once)
+    told = await read_who(here.door.house, here.actor, draw_id)
+    name = told.nickname or here.chosen.say(N_("somebody without an account, or who has left"))
     return await _page(here, who=(draw_id, name))
 
 
