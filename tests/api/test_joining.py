@@ -9,7 +9,8 @@ import httpx
 
 from tests.api.test_members import SOME_ID, count, fingerprint
 from tests.cast import OTHER_SLUG, Stage
-from timebank.services.members import revoke_role
+from timebank.services.cards import sign_in
+from timebank.services.members import find_member, revoke_role
 
 NEVER = "x" * 32
 
@@ -37,8 +38,9 @@ def at(stage: Stage, when: datetime) -> None:
 
 
 async def me(stage: Stage, card: str) -> httpx.Response:
-    """Read oneself with what joining gave; a token until there are cards."""
-    return await stage.get(None, "/me", headers={"Authorization": f"Bearer {card}"})
+    """Sign in with the card that joining gave, and read oneself."""
+    made = await sign_in(stage.cast.house, stage.cast.group_id, card, key="once", now=datetime.now(UTC))
+    return await stage.get(None, "/me", headers={"Cookie": f"timebank-riverside={made.secret}"})
 
 
 # ---------------------------------------------------------------- invitations
@@ -144,7 +146,10 @@ async def test_duties_in_an_invitation_are_never_more_than_its_maker_may_give_no
     made = await invited(stage, roles=["treasurer"], uses=3)
 
     joined = await accept(stage, made["secret"], "Rosa")
-    assert (await me(stage, joined.json()["card"])).json()["roles"] == ["treasurer"]
+    # A card alone opens no duty; the duty is theirs all the same.
+    assert (await me(stage, joined.json()["card"])).json()["nickname"] == "Rosa"
+    rosa = await find_member(house, group_id, now=now, nickname="Rosa")
+    assert rosa.roles == ("treasurer",)
 
     await revoke_role(house, group_id, stage.cast.ids["bo"], "steward", now=now)
     assert (await look(stage, made["secret"])).status_code == 404

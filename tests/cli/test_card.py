@@ -13,7 +13,7 @@ from tests.cast import Cast, cast, house, trust_this_server
 from tests.database import Dsn
 from timebank.cli import card
 from timebank.config import Settings
-from timebank.errors import UnknownGroup, UnknownMember
+from timebank.errors import RecoveryWaits, UnknownGroup, UnknownMember
 from timebank.services import cards
 from timebank.services.sessions import Sessions
 
@@ -46,12 +46,19 @@ async def test_a_card_signs_in_by_nickname_or_id(
     command: Any, cast: Cast, more: tuple[str, ...], way: str
 ) -> None:
     now = datetime.now(UTC)
-    for named in ("bo", str(cast.ids["bo"])):
+    for named in ("ada", str(cast.ids["ada"])):
         code = await command("--group", "riverside", "--member", named, *more)
 
         made = await cards.sign_in(cast.house, cast.group_id, code, key="k", now=now)
         found = await Sessions(cast.house, clock=lambda: now).find(cast.group_id, made.secret)
-        assert (found.actor.member_id, found.way) == (cast.ids["bo"], way)
+        assert (found.actor.member_id, found.way) == (cast.ids["ada"], way)
+
+
+async def test_who_has_a_duty_starts_anew_only_after_others_could_stop_it(command: Any, cast: Cast) -> None:
+    with pytest.raises(RecoveryWaits):
+        await command("--group", "riverside", "--member", "bo", "--start-anew")
+
+    assert await command("--group", "riverside", "--member", "bo")
 
 
 async def test_nobody_and_nowhere_are_refused(command: Any) -> None:

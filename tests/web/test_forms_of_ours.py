@@ -124,7 +124,7 @@ async def test_no_page_has_an_effect_when_it_is_only_looked_at(stage: Stage, app
     for _, path in unsafe_pages(app):
         for method in ("GET", "HEAD"):
             answer = await stage.http.request(method, address(path))
-            assert answer.status_code in {200, 303, 403, 404, 405}, (path, answer.status_code)
+            assert answer.status_code in {200, 303, 403, 404, 405, 409}, (path, answer.status_code)
     assert (await stage.http.get("/g/riverside/sign-out")).status_code in {404, 405}
 
     assert await fingerprint(stage) == before

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 import httpx
 
 from tests.cast import Stage, cast, house, stage
 from tests.web.test_setup import fault
+from timebank.services.cards import sign_in
 
 __all__ = ["cast", "house", "stage"]
 
@@ -42,7 +44,8 @@ async def test_an_invitation_is_a_page_with_one_field_that_lets_somebody_in_once
     assert joined.status_code == again.status_code == 200
     card = re.search(r'<code class="secret" dir="ltr">([^<]+)</code>', joined.text)
     assert card is not None
-    own = await stage.get(None, "/me", headers={"Authorization": f"Bearer {card[1]}"})
+    made = await sign_in(stage.cast.house, stage.cast.group_id, card[1], key="once", now=datetime.now(UTC))
+    own = await stage.get(None, "/me", headers={"Cookie": f"timebank-riverside={made.secret}"})
     assert own.json()["nickname"] == "Rosa"
     listed = (await stage.get("bo", "/invitations")).json()["invitations"]
     assert [one["uses"] for one in listed] == [1]

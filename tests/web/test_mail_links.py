@@ -53,7 +53,7 @@ async def test_who_has_no_duty_gets_in_with_a_link_and_one_press(posted: MailSta
     assert shown.headers["referrer-policy"] == "no-referrer"
     assert shown.headers["cache-control"] == "no-store"
     assert (used.status_code, used.headers["location"]) == (303, "/g/riverside")
-    assert "session=made" in used.headers["set-cookie"]
+    assert "timebank-riverside=" in used.headers["set-cookie"]
     assert posted.begun == [(posted.cast.group_id, posted.cast.ids["ada"])]
     assert posted.sink.messages[-1]["Subject"] == "A message for you"
 

@@ -63,7 +63,7 @@ LONG_AGO: Final = timedelta(days=1)
 #: What can be tried. The names are also in the keys of rows, so changing one starts its counts anew.
 PACES: Final[dict[str, Paces]] = {
     "sign_in": Paces(Pace(5, 2, 900, 600), Pace(30, 1, 120, 20), _EVERYBODY),
-    "prove": Paces(Pace(5, 2, 900, 600), Pace(30, 1, 120, 20), _EVERYBODY),
+    "prove": Paces(Pace(12, 2, 900, 600), Pace(30, 1, 120, 20), _EVERYBODY),
     "mail_link": Paces(Pace(3, 30, 3600, 1200), Pace(20, 5, 600, 60), Pace(300, 0.2, 0.2, 0.2)),
     "mail_address": Paces(Pace(5, 60, 3600, 3600), Pace(20, 10, 600, 120), Pace(300, 0.2, 0.2, 0.2)),
     "invitation": Paces(Pace(10, 2, 300, 60), Pace(30, 1, 120, 20), _EVERYBODY),

@@ -11,7 +11,8 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.edge.limits import slow_down
-from timebank.errors import N_, FieldInvalid, NicknameTaken, NotAllowed
+from timebank.edge.sessions import refuse_other_sites
+from timebank.errors import N_, FieldInvalid, NicknameTaken
 from timebank.i18n import choose_language, language_codes
 from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_TEXT, TOO_LONG
 from timebank.services.joining import accept_invitation, look_at_invitation
@@ -76,8 +77,7 @@ async def join_page(request: Request[Any, Any, Any], slug: FromPath[str], secret
 async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]) -> ASGIApp:
     """Let somebody in, or show the form again with what is wrong."""
     door, group_id, chosen = await _arrive(request, slug)
-    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
-        raise NotAllowed
+    refuse_other_sites(door, request.scope["headers"])
     fields = await read_form(request)
     nickname, key = field_text(fields, "nickname"), field_text(fields, "key")
     try:

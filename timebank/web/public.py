@@ -94,6 +94,16 @@ async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
 @route("/g/{slug:str}/{door:str}", http_method=_READ, include_in_schema=False)
 async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: FromPath[str]) -> ASGIApp:
     """Say how to give to a group, ask it, or join it."""
+    return await _door(request, slug, door)
+
+
+@route("/g/{slug:str}/join", http_method=_READ, include_in_schema=False)
+async def join_door(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Say how to join; an address of its own, since invitations are below it."""
+    return await _door(request, slug, "join")
+
+
+async def _door(request: Request[Any, Any, Any], slug: str, door: str) -> ASGIApp:
     wanted = next((known for known in DOORS if known == door), None)
     if wanted is None:
         raise UnknownPage
@@ -112,7 +122,14 @@ async def static_file(path: FromPath[str]) -> ASGIApp:
     return PublishedReply(file.content, file.media_type, cache=FOR_EVER)
 
 
-PUBLIC_PAGES: Final[list[HTTPRouteHandler]] = [start_page, patterns, group_page, door_page, static_file]
+PUBLIC_PAGES: Final[list[HTTPRouteHandler]] = [
+    start_page,
+    patterns,
+    group_page,
+    door_page,
+    join_door,
+    static_file,
+]
 
 
 def error_page(refusal: Refusal, status: int, accept_language: str | None) -> PublishedReply:
