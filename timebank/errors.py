@@ -907,7 +907,6 @@ class ReferenceKnown(Conflict):
 
     code = "reference_known"
     message = N_(
-        "The same reference and amount came in there before, as %(entry)s. Say so if it is really another one."
         "As much came in there under this reference before, as %(entry)s. Say so if it is really another one."
     )
 

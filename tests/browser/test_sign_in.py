@@ -176,7 +176,7 @@ def test_without_a_script_a_card_and_a_code_lead_to_every_duty(browser: Browser,
     page.click("text=Print a card")
     assert re.fullmatch("([A-Z2-9]{4}-){3}[A-Z2-9]{4}", page.inner_text("code.secret"))
     page.goto(f"{stand.address}/sign-in")
-    assert page.url == stand.address, "who is signed in goes on"
+    assert page.url == f"{stand.address}/me", "who is signed in goes on"
     page.goto(f"{stand.address}/me/ways-in")
     page.click("header >> text=Sign out")
     page.goto(f"{stand.address}/me/ways-in")
