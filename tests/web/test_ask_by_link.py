@@ -122,3 +122,13 @@ async def test_addresses_that_were_not_given_out_and_those_of_another_group_lead
 async def test_the_door_offers_it_where_the_rules_do(open_stage: Stage) -> None:
     assert 'href="/g/riverside/a"' in (await open_stage.http.get("/g/riverside/ask")).text
     assert 'href="/g/hillside/a"' not in (await open_stage.http.get("/g/hillside/ask")).text
+
+
+async def test_asking_again_and_again_is_slowed_down(open_stage: Stage) -> None:
+    codes = []
+    for _ in range(12):
+        place, page = await start(open_stage)
+        codes.append((await send(open_stage, place, page, **SAMPLE)).status_code)
+
+    assert codes[:3] == [303, 303, 303]
+    assert codes[-1] == 429

@@ -7,7 +7,7 @@ import pytest
 from tests.rules.policies.cases import POLICIES
 from timebank.i18n import language
 from timebank.ledger.units import HOURS, Unit
-from timebank.web.policy_words import rules_in_words
+from timebank.web.policy_words import rule_numbers, rules_in_words
 
 EN, ES = language("en"), language("es")
 EURO = Unit("EUR", "money", 2)
@@ -122,3 +122,31 @@ def test_the_rules_of_a_pot_with_everything():
         "Nobody is steward for more than 3 months in a row.",
         "There should be 3 stewards.",
     ]
+
+
+def test_numbers_are_those_under_which_the_rules_stand():
+    terms = {
+        "who": "anyone",
+        "per_request_max": 5000,
+        "caps": [
+            {"per": "household", "period": "month", "sum": 5000},
+            {"per": "person", "period": "year", "count": 2},
+        ],
+        "approvals": [{"above": 0, "count": 1}],
+        "consent_hours": 48,
+    }
+    begins = {
+        "who": "Anyone with the link",
+        "per_request_max": "Up to €50.00 for one ask",
+        "caps[0]": "One household: up to €50.00",
+        "caps[1]": "One person: up to 2 asks",
+        "approvals": "To every ask",
+        "consent_hours": "After the last yes",
+        "own": "Nobody decides about",
+    }
+
+    for some in (terms, {name: terms[name] for name in ("approvals", "caps")}, {}):
+        rules, numbers = plain(rules_in_words(some, EURO, EN)), rule_numbers(some)
+        for name, number in numbers.items():
+            begin = "Any member may ask" if name == "who" and "who" not in some else begins[name]
+            assert rules[number - 1].startswith(begin) or (name == "approvals" and not some), name

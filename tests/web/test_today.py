@@ -54,7 +54,9 @@ async def test_asks_stand_oldest_first_with_facts_and_without_names(stage: Stage
 
     said = text_of(page)
     assert said.index("A neighbour asks for €12.50") < said.index("A neighbour asks for €40.00")
-    assert "1 yes needed. Nobody has said yes so far." in said
+    assert "Fits. A member asks. Rule 1" in said
+    assert "1 yes needed. Nobody has said yes so far. Rule 2" in said
+    assert "Fits. You are not the one who asks. Rule 3" in said
     assert "2 yeses needed." in said
     assert "Fits. The pot after a yes: €87.50 available, €12.50 promised." in said
     assert "By version 1 of the rules." in said

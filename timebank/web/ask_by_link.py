@@ -13,6 +13,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from timebank.edge.limits import slow_down
 from timebank.edge.problems import renderer, status_of
 from timebank.edge.sessions import refuse_other_sites
 from timebank.errors import N_, FieldInvalid, KeyReused, UnknownDraw
@@ -93,7 +94,7 @@ async def send_by_link(
     place = await _outside(request, slug, secret)
     refuse_other_sites(place.door, request.scope["headers"])
     fields = await read_form(request)
-    return await (_step(place, fields) if "act" in fields else _ask(place, fields))
+    return await (_step(place, fields) if "act" in fields else _ask(request, place, fields))
 
 
 ASK_BY_LINK_PAGES: Final[list[HTTPRouteHandler]] = [new_link, link_page, send_by_link]
@@ -116,11 +117,14 @@ async def _rules(place: Outside) -> AskRules:
     return await read_ask_rules(place.door.house, None, place.group_id, now=place.door.clock())
 
 
-async def _ask(place: Outside, fields: Mapping[str, list[str]]) -> PrivatePage:
+async def _ask(
+    request: Request[Any, Any, Any], place: Outside, fields: Mapping[str, list[str]]
+) -> PrivatePage:
     rules, asking = await _rules(place), asking_of(fields)
     command, faults = read_asking(place, rules, asking)
     if command is None:
         return _form(place, rules, asking, faults, status=422)
+    await slow_down(request, place.group_id, "ask")
     keys, holder = place.door.house.keys, place.holder
     command = command._replace(
         without_account=True,

@@ -60,6 +60,22 @@ def rules_in_words(terms: Mapping[str, Any], unit: Unit, language: Language) -> 
     )
 
 
+def rule_numbers(terms: Mapping[str, Any]) -> Mapping[str, int]:
+    """Return under which number the rules about asking and deciding stand in ``rules_in_words``, by their name.
+
+    Names are those of the terms, ``caps[0]`` for the first limit, ``who`` and ``own``.
+    """
+    names = ["who"]
+    if terms.get("per_request_max") is not None:
+        names.append("per_request_max")
+    names += [f"caps[{place}]" for place, _ in enumerate(terms.get("caps") or ())]
+    names.append("approvals")
+    if terms.get("consent_hours"):
+        names.append("consent_hours")
+    names.append("own")
+    return {name: number for number, name in enumerate(names, 1)}
+
+
 def amount_in_words(amount: int, unit: Unit, language: Language) -> str:
     """Return an amount of a pot's unit with its unit: ``2 h``, ``€50.00``."""
     return language.hours(amount) if unit.kind == "time" else language.money(amount, unit.code)

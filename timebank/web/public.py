@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 _HTML: Final = "text/html; charset=utf-8"
 
-Door = Literal["give", "ask", "join"]
-DOORS: Final[tuple[Door, ...]] = ("give", "ask", "join")
+Door = Literal["give", "join"]
+DOORS: Final[tuple[Door, ...]] = ("give", "join")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ErrorPage:
 
 @dataclass(frozen=True, slots=True)
 class DoorPage:
-    """What giving, asking or joining takes in a group."""
+    """What giving or joining takes in a group."""
 
     slug: str
     name: str
@@ -93,7 +93,7 @@ async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
 
 @route("/g/{slug:str}/{door:str}", http_method=_READ, include_in_schema=False)
 async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: FromPath[str]) -> ASGIApp:
-    """Say how to give to a group, ask it, or join it."""
+    """Say how to give to a group, or join it."""
     return await _door(request, slug, door)
 
 

@@ -35,6 +35,7 @@ from timebank.web.ask import WORDS_MAX, policy_words
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.policy_words import rule_numbers
 from timebank.web.private import go_to
 from timebank.web.rooms import TODAY, Way, ways
 from timebank.web.sending import key_of, new_key, send
@@ -72,6 +73,10 @@ YES, PART, LATER, QUESTION, ASIDE, OBJECT, NO_OBJECTION = (
     "object",
     "no-objection",
 )
+_WARNINGS: Final[Mapping[str, str]] = {
+    "perhaps_twice": N_("Somebody who can be reached in the same way asks already."),
+    "talk_first": N_("They have reached the limit at which the group talks first."),
+}
 #: Answers that take a fresh proof.
 _NEEDS_PROOF: Final = frozenset({YES, PART})
 #: Answers that say something to whoever asked.
@@ -82,11 +87,12 @@ _NEEDS_WORDS: Final = {
 
 
 class Fact(NamedTuple):
-    """What a rule says about an ask: mark, verdict, and the fact."""
+    """What a rule says about an ask: mark, verdict, the fact, and the number of the rule; empty for none."""
 
     mark: str
     verdict: str
     text: str
+    rule: str = ""
 
 
 class Choice(NamedTuple):
@@ -414,7 +420,7 @@ def _ask(
         else chosen.say(N_("waiting since today")),
         about=" · ".join(about),
         said=_said(view, chosen),
-        facts=_facts(view, amounts, live),
+        facts=_facts(view, rules, amounts, live),
         version=chosen.number(draw.policy_version),
         action=here.path(f"{TODAY}/{draw.draw_id}"),
         key=new_key(),
@@ -478,49 +484,55 @@ def _why_not(view: DrawView, chosen: Language) -> str:
     return chosen.say(N_("You asked this, for yourself or for somebody: others decide."))
 
 
-def _facts(view: DrawView, amounts: Amounts, live: Mapping[str, LivePot]) -> tuple[Fact, ...]:
-    say, draw = amounts.language.say, view.draw
+def _facts(view: DrawView, rules: SetUp, amounts: Amounts, live: Mapping[str, LivePot]) -> tuple[Fact, ...]:
+    say = amounts.language.say
     fits = say(N_("Fits."))
-    facts = []
-    for warning in view.warnings:
-        text = {
-            "perhaps_twice": N_("Somebody who can be reached in the same way asks already."),
-            "talk_first": N_("They have reached the limit at which the group talks first."),
-        }.get(warning)
-        if text:
-            facts.append(Fact("dotted", say(N_("Look here.")), say(text)))
-    if draw.without_account:
-        facts.append(Fact("solid", fits, say(N_("Anybody may ask this pot, also without an account."))))
-    else:
-        facts.append(Fact("solid", fits, say(N_("A member asks."))))
-    facts += [_limit(used, amounts) for used in view.limits]
-    facts.append(_approvals(view, amounts))
+    numbers = rule_numbers(rules.terms_of(view.draw).as_json())
+    rule = {name: amounts.language.number(number) for name, number in numbers.items()}
+    facts = [
+        Fact("dotted", say(N_("Look here.")), say(text)) for text in map(_WARNINGS.get, view.warnings) if text
+    ]
+    asks = N_("Anybody may ask this pot, also without an account.")
+    asks = asks if view.draw.without_account else N_("A member asks.")
+    facts.append(Fact("solid", fits, say(asks), rule["who"]))
+    facts += [
+        _limit(used, amounts)._replace(rule=rule.get(f"caps[{place}]", ""))
+        for place, used in enumerate(view.limits)
+    ]
     facts.append(
-        Fact("solid", fits, say(N_("You are not the one who asks.")))
-        if not view.mine
-        else Fact("hollow", say(N_("Not yours.")), say(N_("Whoever asks never decides.")))
+        _approvals(view, amounts)._replace(
+            rule=rule.get("consent_hours" if view.waits_for in {"window", "objection"} else "approvals", "")
+        )
     )
-    pot = live.get(view.pot.code)
-    amount = draw.agreed or draw.asked
-    if pot is not None and view.waits_for in {"yes", "queue"}:
-        after = pot.available - amount
-        text = say(
-            N_("The pot after a yes: %(available)s available, %(promised)s promised."),
-            available=amounts.words(max(0, after)),
-            promised=amounts.words(pot.promised + amount),
-        )
-        if after < 0 and not amounts.is_time:
-            text = say(
-                N_("The pot has %(available)s: %(missing)s are missing."),
-                available=amounts.words(max(0, pot.available)),
-                missing=amounts.words(min(amount, -after)),
-            )
+    if view.mine:
         facts.append(
-            Fact("dotted", say(N_("Not there yet.")), text)
-            if after < 0 and not amounts.is_time
-            else Fact("solid", fits, text)
+            Fact("hollow", say(N_("Not yours.")), say(N_("Whoever asks never decides.")), rule["own"])
         )
+    else:
+        facts.append(Fact("solid", fits, say(N_("You are not the one who asks.")), rule["own"]))
+    pot = live.get(view.pot.code)
+    if pot is not None and view.waits_for in {"yes", "queue"}:
+        facts.append(_pot_after(view, pot, amounts))
     return tuple(facts)
+
+
+def _pot_after(view: DrawView, pot: LivePot, amounts: Amounts) -> Fact:
+    """Return what a yes would leave in the pot; hours may be asked ahead of giving, money may not."""
+    say, amount = amounts.language.say, view.draw.agreed or view.draw.asked
+    after = pot.available - amount
+    if after < 0 and not amounts.is_time:
+        missing = say(
+            N_("The pot has %(available)s: %(missing)s are missing."),
+            available=amounts.words(max(0, pot.available)),
+            missing=amounts.words(min(amount, -after)),
+        )
+        return Fact("dotted", say(N_("Not there yet.")), missing)
+    left = say(
+        N_("The pot after a yes: %(available)s available, %(promised)s promised."),
+        available=amounts.words(max(0, after)),
+        promised=amounts.words(pot.promised + amount),
+    )
+    return Fact("solid", say(N_("Fits.")), left)
 
 
 def _limit(used: CapUsed, amounts: Amounts) -> Fact:
