@@ -30,7 +30,6 @@ from timebank.errors import (
     UnknownAccount,
     UnknownCategory,
     UnknownHeldPlace,
-    UnknownMember,
     UnknownPage,
     UnknownPot,
     UnsupportedMedia,
@@ -61,12 +60,11 @@ _STATUS: Final[tuple[tuple[type[Refusal], int], ...]] = (
     (TooLarge, 413),
     (UnsupportedMedia, 415),
     (Malformed, 422),
-    # Named in a body that could be read, and so 422 like other wrong values; what an address
-    # names is 404.
+    # Words that the group does not have, in a body that could be read, and so 422 like other wrong
+    # values. An id is 404 wherever it stands: one of another group is an id that never was.
     (UnknownAccount, 422),
     (UnknownCategory, 422),
     (UnknownHeldPlace, 422),
-    (UnknownMember, 422),
     (UnknownPot, 422),
     (Unknown, 404),
     (NotSignedIn, 401),
