@@ -160,9 +160,11 @@ def places_of_ids(app: Litestar) -> list[tuple[Route, str, tuple[Any, ...]]]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
             route = (method.upper(), path)
-            for parameter in operation.get("parameters", ()):
-                if parameter["schema"].get("format") == "uuid":
-                    found.append((route, parameter["in"], (parameter["name"],)))
+            found += [
+                (route, parameter["in"], (parameter["name"],))
+                for parameter in operation.get("parameters", ())
+                if parameter["schema"].get("format") == "uuid"
+            ]
             content = operation.get("requestBody", {}).get("content", {})
             schema = content.get("application/json", {}).get("schema", {})
             found += [(route, "body", at) for at in ids_in(schema, components)]

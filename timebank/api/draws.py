@@ -21,7 +21,7 @@ from timebank.api.fields import (
     Note,
     quantity,
 )
-from timebank.edge.bodies import Reader
+from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
 from timebank.errors import FieldInvalid
@@ -61,10 +61,17 @@ class HandOverBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def _ask(body: DrawBody, _params: dict[str, Any]) -> list[AskDraw]:
-    asked = quantity(body.minutes, body.amount, body.currency)
-    if asked is None:
-        raise FieldInvalid(field="minutes", why=ONE_OR_THE_OTHER)
-    amount, unit = asked
+    faults, amount, unit, contact, payout = Faults(), 0, "", "", ""
+    with faults.at("minutes"):
+        asked = quantity(body.minutes, body.amount, body.currency)
+        if asked is None:
+            raise FieldInvalid(field="minutes", why=ONE_OR_THE_OTHER)
+        amount, unit = asked
+    with faults.at("contact"):
+        contact = free_text(body.contact or "", field="contact", length_max=NOTE_MAX)
+    with faults.at("payout"):
+        payout = free_text(body.payout or "", field="payout", length_max=NOTE_MAX)
+    faults.settle()
     return [
         AskDraw(
             pot=body.pot,
@@ -72,8 +79,8 @@ def _ask(body: DrawBody, _params: dict[str, Any]) -> list[AskDraw]:
             unit=unit,
             category=body.category,
             needed_by=body.needed_by,
-            contact=free_text(body.contact or "", field="contact", length_max=NOTE_MAX),
-            payout=free_text(body.payout or "", field="payout", length_max=NOTE_MAX),
+            contact=contact,
+            payout=payout,
             on_behalf_of=body.on_behalf_of,
         )
     ]

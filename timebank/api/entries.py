@@ -10,7 +10,7 @@ from litestar import Request, post
 from litestar.types import ASGIApp
 
 from timebank.api.fields import NOTE_MAX, Amount, Category, Code, Currency, Minutes, Note, quantity
-from timebank.edge.bodies import Reader
+from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
 from timebank.rules.commands import CorrectEntry, Instead
@@ -36,19 +36,19 @@ class CorrectBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def _commands(body: CorrectBody, params: dict[str, Any]) -> list[CorrectEntry]:
-    instead = None
+    faults, reason, instead = Faults(), "", None
+    with faults.at("reason"):
+        reason = free_text(body.reason, field="reason", length_max=NOTE_MAX)
     if body.instead is not None:
-        said = body.instead
-        amount, unit = quantity(said.minutes, said.amount, said.currency) or (None, "")
-        instead = Instead(amount=amount, unit=unit, effective_on=said.effective_on, category=said.category)
-    return [
-        CorrectEntry(
-            entry=params["entry_id"],
-            reason=free_text(body.reason, field="reason", length_max=NOTE_MAX),
-            instead=instead,
-            held=body.held or "",
-        )
-    ]
+        with faults.at("instead."):
+            instead = _instead(body.instead)
+    faults.settle()
+    return [CorrectEntry(entry=params["entry_id"], reason=reason, instead=instead, held=body.held or "")]
+
+
+def _instead(said: InsteadBody) -> Instead:
+    amount, unit = quantity(said.minutes, said.amount, said.currency) or (None, "")
+    return Instead(amount=amount, unit=unit, effective_on=said.effective_on, category=said.category)
 
 
 CORRECT: Final = Write(Reader(CorrectBody), _commands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -11,9 +12,10 @@ from litestar import Request, post
 from litestar.types import ASGIApp
 
 from timebank.api.fields import NOTE_MAX, Category, Code, Minutes, Note, whole
-from timebank.edge.bodies import BATCH_BODY_MAX, Reader
+from timebank.edge.bodies import BATCH_BODY_MAX, Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
+from timebank.errors import AmountOutOfRange, FieldInvalid
 from timebank.rules.commands import LogHours
 from timebank.rules.names import free_text
 
@@ -51,11 +53,31 @@ def _one(body: HoursBody) -> LogHours:
 
 
 def _single(body: HoursBody, _params: dict[str, Any]) -> list[LogHours]:
-    return [_one(body)]
+    try:
+        return [_one(body)]
+    except (FieldInvalid, AmountOutOfRange):
+        _refuse("", [body])
+        raise
 
 
 def _many(body: HoursBatchBody, _params: dict[str, Any]) -> list[LogHours]:
-    return [_one(item) for item in body.items]
+    try:
+        return [_one(item) for item in body.items]
+    except (FieldInvalid, AmountOutOfRange):
+        _refuse("items[%d].", body.items)
+        raise
+
+
+def _refuse(path: str, items: Sequence[HoursBody]) -> None:
+    """Say everything that is wrong, once something is: whoever writes well does not wait for it."""
+    faults = Faults()
+    for place, item in enumerate(items):
+        at = path % place if path else ""
+        with faults.at(f"{at}minutes"):
+            whole(item.minutes)
+        with faults.at(at or "note"):
+            free_text(item.note or "", field="note", length_max=NOTE_MAX)
+    faults.settle()
 
 
 HOURS: Final = Write(Reader(HoursBody), _single)

@@ -11,7 +11,7 @@ from litestar import Request, post
 from litestar.types import ASGIApp
 
 from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, whole
-from timebank.edge.bodies import Reader
+from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
 from timebank.rules.commands import GiveMoney
@@ -31,15 +31,21 @@ class MoneyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def _commands(body: MoneyBody, _params: dict[str, Any]) -> list[GiveMoney]:
+    faults, reference = Faults(), ""
+    with faults.at("amount"):
+        whole(body.amount)
+    with faults.at("reference"):
+        reference = free_text(body.reference or "", field="reference", length_max=NOTE_MAX)
+    faults.settle()
     return [
         GiveMoney(
             pot=body.pot,
-            amount=whole(body.amount),
+            amount=body.amount,
             currency=body.currency,
             held=body.held,
             giver=body.giver,
             effective_on=body.effective_on,
-            reference=free_text(body.reference or "", field="reference", length_max=NOTE_MAX),
+            reference=reference,
         )
     ]
 

@@ -23,8 +23,20 @@ if TYPE_CHECKING:
 _REF: Final = "#/components/schemas/{name}"
 
 
-class Problem(msgspec.Struct):
-    """Why a request was refused (RFC 9457). `code` never changes; `params` is what the sentence speaks of."""
+class FieldProblem(msgspec.Struct):
+    """What is wrong with one field of a request; `field` is a path such as `items[2].minutes`."""
+
+    field: str
+    code: str
+    detail: str
+    params: dict[str, str | int]
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """Why a request was refused (RFC 9457). `code` never changes; `params` is what the sentence speaks of.
+
+    Where fields of the request are wrong, `errors` has each of them; `code` is that of the first.
+    """
 
     type: str
     title: str
@@ -33,6 +45,7 @@ class Problem(msgspec.Struct):
     code: str
     retryable: bool
     params: dict[str, str | int]
+    errors: list[FieldProblem] = []
 
 
 class QueryField(NamedTuple):

@@ -16,6 +16,7 @@ from timebank.errors import (
     N_,
     Busy,
     Conflict,
+    FieldInvalid,
     ImportUnderWay,
     KeyInvalid,
     KeyMissing,
@@ -124,13 +125,31 @@ def say(refusal: Refusal, language: Language) -> Rendered:
     """Return the status and the problem details of a refusal."""
     status = status_of(refusal)
     params = {name: _shown(value) for name, value in refusal.params.items()}
-    return status, {
+    problem: dict[str, Any] = {
         "type": problem_type(refusal),
         "title": language.say(_TITLES[status]),
         "status": status,
         "detail": sentence(refusal.message, params, language),
         "code": refusal.code,
         "retryable": refusal.retryable,
+        "params": params,
+    }
+    faults = refusal.faults or _own_fault(refusal)
+    if faults:
+        problem["errors"] = [_said_of_field(field, fault, language) for field, fault in faults]
+    return status, problem
+
+
+def _own_fault(refusal: Refusal) -> tuple[tuple[str, Refusal], ...]:
+    return ((str(refusal.params["field"]), refusal),) if isinstance(refusal, FieldInvalid) else ()
+
+
+def _said_of_field(field: str, fault: Refusal, language: Language) -> dict[str, Any]:
+    params = {name: _shown(value) for name, value in fault.params.items()}
+    return {
+        "field": field,
+        "code": fault.code,
+        "detail": sentence(fault.message, params, language),
         "params": params,
     }
 
