@@ -10,6 +10,7 @@ import copy
 import csv
 import itertools
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,6 +24,7 @@ from tests.api.principals import CANARY, PRINCIPALS, World
 from tests.api.sample_requests import GROUP, KINDS, Ask, build, send
 from timebank.edge.openapi import build_document
 from timebank.rules.people import Actor
+from timebank.services.tokens import make_token
 from timebank.store import engine
 from timebank.store.engine import Database
 
@@ -122,6 +124,28 @@ async def test_a_guard_that_is_taken_away_is_noticed(world: World, monkeypatch: 
         for principal, expected in cells.items()
         if expected == "needs_role"
     }
+
+
+async def test_a_token_made_for_reading_writes_nothing_and_one_for_writing_reads_nothing(
+    world: World,
+) -> None:
+    cast, tokens = world.stage.cast, {}
+    for name in ("bo", "ed"):
+        for scope in ("read", "write"):
+            made = await make_token(
+                cast.house, cast.group_id, cast.ids[name], (scope,), now=datetime.now(UTC)
+            )
+            tokens[name, scope] = made.token
+    for (method, path), cells in matrix().items():
+        if not path.startswith("/api/") or cells["anonymous"] != "401":
+            continue
+        name = "bo" if cells["steward"] == "yes" else "ed"
+        ask = await build(world, method, path, name)
+        wrong = "read" if method == "POST" else "write"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(cast.tokens, name, tokens[name, wrong])
+            answer = await send(world, method, path, name, ask)
+        assert outcome(answer) == "needs_scope", (method, path)
 
 
 # ---------------------------------------------------------------- ids of another group

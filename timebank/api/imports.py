@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -18,13 +18,14 @@ from timebank.edge.headers import JSON, REPLAYED, Reply
 from timebank.edge.idempotency import check_key
 from timebank.edge.import_options import read_options
 from timebank.edge.openapi import QueryField, asks_for, reads, takes_files
+from timebank.edge.paging import Listing, one_of
 from timebank.edge.problems import language_of, sentence
 from timebank.edge.uploads import is_multipart, receive_upload
 from timebank.errors import N_, FieldInvalid, ImportNotUndoable, JobNotOpen, MalformedBody
 from timebank.formats.layouts import LAYOUTS
 from timebank.rules.names import EMPTY
 from timebank.services import imports as service
-from timebank.services.imports import UPLOAD_MAX
+from timebank.services.imports import STATES, UPLOAD_MAX
 from timebank.services.jobs import seconds_locked
 
 if TYPE_CHECKING:
@@ -181,10 +182,20 @@ class WholeImportOut(ImportOut, omit_defaults=True):
     report: ReportOut | None = None
 
 
-class ImportsOut(msgspec.Struct):
-    """The group's imports, newest first, at most 50."""
+class ImportsOut(msgspec.Struct, omit_defaults=True):
+    """A page of the group's imports, newest first; `next` is the `after` of the next page."""
 
     imports: list[ImportOut]
+    next: str = ""
+
+
+IMPORTS: Final[Listing[service.ImportPlace]] = Listing(
+    "imports",
+    tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID],
+    usual=50,
+    largest=200,
+    filters=(one_of("state", STATES, "Only imports in this state"),),
+)
 
 
 # ---------------------------------------------------------------- routes
@@ -216,14 +227,22 @@ async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
 @get(
     "/groups/{slug:str}/imports",
     operation_class=reads(
-        ImportsOut, summary="The group's imports", description="For stewards and treasurers."
+        ImportsOut,
+        summary="The group's imports",
+        description="For stewards and treasurers, newest first.",
+        query=IMPORTS.query,
     ),
 )
 async def list_imports(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return the group's imports."""
     door, actor = await signed_in(request)
-    rows = await service.list_imports(door.house, actor)
-    return json_reply(ImportsOut([ImportOut(**_figures(row)) for row in rows]))
+    asked = IMPORTS.read(request.scope["query_string"])
+    page = await service.list_imports(
+        door.house, actor, after=asked.after, limit=asked.limit, state=asked.filters.get("state")
+    )
+    return json_reply(
+        ImportsOut([ImportOut(**_figures(row)) for row in page.rows], next=IMPORTS.next(page.next))
+    )
 
 
 @get(
@@ -237,6 +256,7 @@ async def list_imports(request: Request[Any, Any, Any]) -> ASGIApp:
 async def get_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
     """Return an import with its work and its report."""
     door, actor = await signed_in(request)
+    actor.require_scope("read")
     found = await service.find_import(door.house, actor, import_id)
     if found.job is not None and found.job.is_open:
         # If its worker was lost, whoever looks starts the next one.

@@ -11,13 +11,23 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from timebank.edge.door import json_reply, signed_in
-from timebank.edge.openapi import QueryField, reads
-from timebank.errors import N_, FieldInvalid
+from timebank.edge.openapi import reads
+from timebank.edge.paging import Listing, day, one_of, text
 from timebank.ledger.units import MINUTES
-from timebank.services.statement import PAGE_MAX, Line, Total, read_statement
+from timebank.services.statement import PAGE_MAX, WHATS, Line, Place, Total, Wanted, read_statement
 
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 100")
+STATEMENT: Final[Listing[Place]] = Listing(
+    "statement",
+    Place,
+    usual=50,
+    largest=PAGE_MAX,
+    filters=(
+        one_of("what", WHATS, "Only what was given, received, asked for, or taken back"),
+        text("unit", "Only this unit, such as `minutes` or `EUR`"),
+        day("from", "Only what happened on this day or later; of asks, what is needed by then"),
+        day("to", "Only what happened on this day or before"),
+    ),
+)
 
 
 class TotalOut(msgspec.Struct, omit_defaults=True):
@@ -60,39 +70,29 @@ class StatementOut(msgspec.Struct, omit_defaults=True):
         StatementOut,
         summary="Own rows",
         description="What the actor gave, received and asked for, newest first.",
-        query=(
-            QueryField("after", {"type": "string"}, "`next` of the page before"),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-                "Most rows on a page",
-            ),
-        ),
+        query=STATEMENT.query,
     ),
 )
 async def get_statement(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return a page of the actor's own rows."""
     door, actor = await signed_in(request)
+    asked = STATEMENT.read(request.scope["query_string"])
+    chosen = asked.filters
     statement = await read_statement(
         door.house.database,
         door.house.keys,
         actor,
-        after=request.query_params.get("after", ""),
-        limit=_limit(request.query_params.get("limit", str(PAGE))),
+        after=asked.after,
+        limit=asked.limit,
+        wanted=Wanted(chosen.get("what"), chosen.get("unit"), chosen.get("from"), chosen.get("to")),
     )
     return json_reply(
         StatementOut(
             totals=[total_out(total) for total in statement.totals],
             lines=[line_out(line) for line in statement.lines],
-            next=statement.next,
+            next=STATEMENT.next(statement.next),
         )
     )
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
 
 
 def total_out(total: Total) -> TotalOut:

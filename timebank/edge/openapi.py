@@ -111,6 +111,29 @@ def reads(
     )
 
 
+def shows(
+    answer: type, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+) -> type[Operation]:
+    """Describe a public route: the same for everybody, as of the last close.
+
+    Args:
+        answer: Struct of the answer.
+        query: Query parameters, all optional.
+    """
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=_query_parameters(query),
+        request_body=None,
+        responses={
+            "200": _answer("As of the last close; with an ETag.", _reference(answer)),
+            "304": OpenAPIResponse(description="What If-None-Match names is still so."),
+            **_problems("404", *(("422",) if query else ()), "503"),
+        },
+        security=None,
+    )
+
+
 def gives_file(
     media_type: str, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
 ) -> type[Operation]:
@@ -221,6 +244,7 @@ def _operation(
     parameters: list[Parameter],
     request_body: RequestBody | None,
     responses: dict[str, OpenAPIResponse],
+    security: list[dict[str, list[str]]] | None = _SECURITY,
 ) -> type[Operation]:
     @dataclass
     class Described(Operation):
@@ -232,7 +256,7 @@ def _operation(
             self.parameters = [*own, *parameters]
             self.request_body = request_body
             self.responses = dict(responses)
-            self.security = _SECURITY
+            self.security = security
 
     return Described
 
