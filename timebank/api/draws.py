@@ -24,7 +24,21 @@ from timebank.api.fields import (
 from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
-from timebank.errors import FieldInvalid
+from timebank.errors import (
+    AlreadyApproved,
+    DrawNotOpen,
+    FieldInvalid,
+    MoreThanPromised,
+    NeedsRole,
+    NotYourDraw,
+    PayerApproved,
+    PolicyRefuses,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownHeldPlace,
+    UnknownMember,
+    UnknownPot,
+)
 from timebank.rules.commands import ApproveDraw, AskDraw, HandOver
 from timebank.rules.names import free_text
 
@@ -58,6 +72,43 @@ class HandOverBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     amount: Amount | None = None
     currency: Currency | None = None
     effective_on: date | None = None
+
+
+class DrawOut(msgspec.Struct, omit_defaults=True):
+    """An ask as it stands; `receipt` and `seq` where it was promised at once."""
+
+    id: UUID
+    pot: str
+    state: str
+    receipt: str = ""
+    seq: int = 0
+
+
+class ApprovedOut(msgspec.Struct, omit_defaults=True):
+    """How many said yes, and how many must; `receipt` and `seq` with the last one."""
+
+    id: UUID
+    state: str
+    approvals: int
+    approvals_needed: int
+    receipt: str = ""
+    seq: int = 0
+
+
+class HandedOverOut(msgspec.Struct, omit_defaults=True):
+    """What was handed over, and what of the promise is left."""
+
+    id: UUID
+    entry: UUID
+    state: str
+    amount: int
+    currency: str
+    left: int
+    receipt: str = ""
+    seq: int = 0
+
+
+_DRAW: Final = "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10"
 
 
 def _ask(body: DrawBody, _params: dict[str, Any]) -> list[AskDraw]:
@@ -115,6 +166,16 @@ HAND_OVER: Final = Write(Reader(HandOverBody), _hand_over)
         DrawBody,
         summary="Ask for hours or money from a pot",
         description="Asking never looks at the pot: only at who asks, how much, and the pot's rules.",
+        answer=DrawOut,
+        refusals=(NeedsRole, PolicyRefuses, UnknownCategory, UnknownMember, UnknownPot),
+        example={
+            "pot": "money",
+            "amount": 2500,
+            "currency": "EUR",
+            "category": "repairs",
+            "contact": "Ring twice",
+        },
+        gives={"id": _DRAW, "pot": "money", "state": "asked"},
     ),
 )
 async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -130,6 +191,17 @@ async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who did not ask. The last yes that the rules want promises the amount.",
         status=200,
         body_required=False,
+        answer=ApprovedOut,
+        refusals=(NeedsRole, NotYourDraw, UnknownDraw, AlreadyApproved, DrawNotOpen, PolicyRefuses),
+        example={},
+        gives={
+            "id": _DRAW,
+            "state": "promised",
+            "approvals": 1,
+            "approvals_needed": 1,
+            "receipt": "4WQM-80ZR-T5FA",
+            "seq": 205,
+        },
     ),
 )
 async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -144,6 +216,28 @@ async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Hand promised money over",
         description="By a treasurer who neither asked nor, unless the rules say so, approved.",
         status=200,
+        answer=HandedOverOut,
+        refusals=(
+            NeedsRole,
+            NotYourDraw,
+            PayerApproved,
+            UnknownDraw,
+            UnknownHeldPlace,
+            DrawNotOpen,
+            MoreThanPromised,
+            PolicyRefuses,
+        ),
+        example={"held": "bank"},
+        gives={
+            "id": _DRAW,
+            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "state": "handed_over",
+            "amount": 2500,
+            "currency": "EUR",
+            "left": 0,
+            "receipt": "B2NC-66YD-0HJS",
+            "seq": 206,
+        },
     ),
 )
 async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:

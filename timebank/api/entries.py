@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Request, post
@@ -13,6 +14,17 @@ from timebank.api.fields import NOTE_MAX, Amount, Category, Code, Currency, Minu
 from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
+from timebank.errors import (
+    AlreadyCorrected,
+    CorrectionOfCorrection,
+    EntryBelongsToDraw,
+    NeedsRole,
+    NotAMirror,
+    NotYourEntry,
+    UnknownCategory,
+    UnknownEntry,
+    UnknownHeldPlace,
+)
 from timebank.rules.commands import CorrectEntry, Instead
 from timebank.rules.names import free_text
 
@@ -33,6 +45,16 @@ class CorrectBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reason: Note
     instead: InsteadBody | None = None
     held: Code | None = None
+
+
+class CorrectedOut(msgspec.Struct, omit_defaults=True):
+    """The mirror, what it undoes, and the right entry if one came with it."""
+
+    entry: UUID
+    corrects: UUID
+    instead: UUID | None = None
+    receipt: str = ""
+    seq: int = 0
 
 
 def _commands(body: CorrectBody, params: dict[str, Any]) -> list[CorrectEntry]:
@@ -60,6 +82,26 @@ CORRECT: Final = Write(Reader(CorrectBody), _commands)
         CorrectBody,
         summary="Correct an entry",
         description="Once only, linked to it. With `instead` both are accepted or refused together.",
+        answer=CorrectedOut,
+        refusals=(
+            NeedsRole,
+            NotYourEntry,
+            UnknownEntry,
+            UnknownCategory,
+            UnknownHeldPlace,
+            AlreadyCorrected,
+            CorrectionOfCorrection,
+            EntryBelongsToDraw,
+            NotAMirror,
+        ),
+        example={"reason": "It was an hour and a half", "instead": {"minutes": 90}},
+        gives={
+            "entry": "e4da3b7f-bbce-4345-9777-2b0674a318d5",
+            "corrects": "1679091c-5a88-4faf-9afb-5e6087eb1b2d",
+            "instead": "c9f0f895-fb98-4b91-99f5-1fd0297e236d",
+            "receipt": "V3TX-5R8P-E9GN",
+            "seq": 207,
+        },
     ),
 )
 async def correct_entry(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -16,7 +16,7 @@ from timebank.edge.days import read_day
 from timebank.edge.door import json_reply, signed_in
 from timebank.edge.openapi import QueryField, gives_file, reads
 from timebank.edge.streams import FileReply
-from timebank.errors import FieldInvalid
+from timebank.errors import FieldInvalid, NeedsRole, TooLarge
 from timebank.ledger.units import MINUTES
 from timebank.rules.set_up import NOT_KNOWN
 from timebank.services.export import FORMATS, open_journal_for
@@ -126,6 +126,7 @@ class OwnDataOut(msgspec.Struct):
     "/groups/{slug:str}/exports/journal",
     operation_class=gives_file(
         "text/plain",
+        "text/csv",
         summary="The book for an auditor's own tools",
         description="The whole book as a journal for hledger or beancount, or as a sheet, for auditors, stewards and "
         "treasurers. Members are numbers in it.",
@@ -140,6 +141,7 @@ class OwnDataOut(msgspec.Struct):
                 "Number of a closed period: the book as that close left it; without it, as it is now",
             ),
         ),
+        refusals=(NeedsRole,),
     ),
 )
 async def get_journal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -165,6 +167,7 @@ async def get_journal(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Own rows as a sheet",
         description="What the actor gave, received and asked for, oldest first, with what it adds up to.",
         query=_DAYS,
+        refusals=(TooLarge,),
     ),
 )
 async def get_statement_csv(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -187,6 +190,7 @@ async def get_statement_csv(request: Request[Any, Any, Any]) -> ASGIApp:
         OwnDataOut,
         summary="Everything held of oneself",
         description="All that the group holds of the actor, and nothing that it holds of anybody else.",
+        refusals=(TooLarge,),
     ),
 )
 async def get_own_data(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -12,8 +12,13 @@ from timebank.ledger.units import AMOUNT_MAX, MINUTES, TOTAL_MAX
 Code = Annotated[str, Meta(max_length=40, description="Code of a pot or place, such as `cash-box`.")]
 Category = Annotated[str, Meta(max_length=40, description="One of the group's categories.")]
 Currency = Annotated[str, Meta(max_length=3, description="ISO 4217 code, such as `EUR`.")]
-Minutes = Annotated[int, Meta(description=f"Whole minutes, 1 to {AMOUNT_MAX}.")]
-Amount = Annotated[int, Meta(description=f"Whole smallest coins of the currency, 1 to {AMOUNT_MAX}.")]
+# Said, not enforced here: whatever is out of range is refused with a code of its own.
+_RANGE: Final = {"minimum": 1, "maximum": AMOUNT_MAX}
+Minutes = Annotated[int, Meta(description=f"Whole minutes, 1 to {AMOUNT_MAX}.", extra_json_schema=_RANGE)]
+Amount = Annotated[
+    int,
+    Meta(description=f"Whole smallest coins of the currency, 1 to {AMOUNT_MAX}.", extra_json_schema=_RANGE),
+]
 Note = Annotated[str, Meta(max_length=2000, description="Free text, encrypted at rest and never public.")]
 
 NOTE_MAX: Final = 2000

@@ -15,7 +15,18 @@ from timebank.api.fields import NOTE_MAX, Category, Code, Minutes, Note, whole
 from timebank.edge.bodies import BATCH_BODY_MAX, Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
-from timebank.errors import AmountOutOfRange, FieldInvalid
+from timebank.errors import (
+    AmountOutOfRange,
+    DrawNotOpen,
+    FieldInvalid,
+    NeedsRole,
+    NotYourDraw,
+    NotYourEntry,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownMember,
+    UnknownPot,
+)
 from timebank.rules.commands import LogHours
 from timebank.rules.names import free_text
 
@@ -37,6 +48,45 @@ class HoursBatchBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Up to 5,000 times help that was given; each is accepted or refused by itself."""
 
     items: list[HoursBody]
+
+
+class HoursOut(msgspec.Struct, omit_defaults=True):
+    """Help as it was written down; `seq` for duties and tokens that may see it."""
+
+    id: UUID
+    entry: UUID
+    state: str
+    minutes: int
+    effective_on: date
+    receipt: str = ""
+    seq: int = 0
+
+
+class HoursBatchOut(msgspec.Struct):
+    """What became of each item, in order: as it was written down, or problem details, beside its `status`."""
+
+    outcomes: list[dict[str, Any]]
+
+
+_REFUSALS: Final = (
+    DrawNotOpen,
+    NeedsRole,
+    NotYourDraw,
+    NotYourEntry,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownMember,
+    UnknownPot,
+)
+_EXAMPLE: Final = {"minutes": 90, "effective_on": "2026-03-01", "category": "cooking", "note": "Soup for ten"}
+_GIVES: Final = {
+    "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+    "entry": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+    "state": "logged",
+    "minutes": 90,
+    "effective_on": "2026-03-01",
+    "receipt": "K7QF-2M9T-XW4H",
+}
 
 
 def _one(body: HoursBody) -> LogHours:
@@ -90,6 +140,10 @@ HOURS_BATCH: Final = Write(Reader(HoursBatchBody, size_max=BATCH_BODY_MAX), _man
         HoursBody,
         summary="Log help that was given",
         description="Without `giver` the actor gave it. With `draw` it answers that ask.",
+        answer=HoursOut,
+        refusals=_REFUSALS,
+        example=_EXAMPLE,
+        gives=_GIVES,
     ),
 )
 async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -104,6 +158,10 @@ async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Log help many times under one key",
         description="`outcomes` has one entry for each item, in order; a refused one leaves the others alone.",
         status=200,
+        answer=HoursBatchOut,
+        refusals=_REFUSALS,
+        example={"items": [_EXAMPLE, {**_EXAMPLE, "minutes": 45}]},
+        gives={"outcomes": [{"status": 201, **_GIVES}, {"status": 201, **_GIVES, "minutes": 45}]},
     ),
 )
 async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:

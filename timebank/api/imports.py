@@ -21,7 +21,19 @@ from timebank.edge.openapi import QueryField, asks_for, reads, takes_files
 from timebank.edge.paging import Listing, one_of
 from timebank.edge.problems import language_of, sentence
 from timebank.edge.uploads import is_multipart, receive_upload
-from timebank.errors import N_, FieldInvalid, ImportNotUndoable, JobNotOpen, MalformedBody
+from timebank.errors import (
+    N_,
+    FieldInvalid,
+    ImportHasFaults,
+    ImportNotUndoable,
+    ImportUnderWay,
+    JobNotOpen,
+    JobRunning,
+    MalformedBody,
+    NeedsRole,
+    UnknownImport,
+    UnknownLayout,
+)
 from timebank.formats.layouts import LAYOUTS
 from timebank.rules.names import EMPTY
 from timebank.services import imports as service
@@ -79,6 +91,17 @@ _OPTIONS: Final = (
         "column", {"type": "string"}, "`giver=Ayudante`: which header is which column; once for each column"
     ),
     QueryField("name", {"type": "string"}, "Name of the file, if it is the body"),
+)
+
+
+_WORK_REFUSALS: Final = (
+    NeedsRole,
+    UnknownImport,
+    ImportHasFaults,
+    ImportNotUndoable,
+    ImportUnderWay,
+    JobNotOpen,
+    JobRunning,
 )
 
 
@@ -210,6 +233,7 @@ IMPORTS: Final[Listing[service.ImportPlace]] = Listing(
         description="Files are read and rehearsed; nothing is written before `post`. Hours and people take a "
         f"steward, money takes a treasurer. At most {UPLOAD_MAX // 2**20} MiB; in a form, options are fields.",
         query=_OPTIONS,
+        refusals=(NeedsRole, JobRunning, ImportUnderWay, UnknownLayout),
     ),
 )
 async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -231,6 +255,7 @@ async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="The group's imports",
         description="For stewards and treasurers, newest first.",
         query=IMPORTS.query,
+        refusals=(NeedsRole,),
     ),
 )
 async def list_imports(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -251,6 +276,7 @@ async def list_imports(request: Request[Any, Any, Any]) -> ASGIApp:
         WholeImportOut,
         summary="How far an import is, and what is in it",
         description="Look again every second or two while `work` is waiting or running.",
+        refusals=(NeedsRole, UnknownImport),
     ),
 )
 async def get_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -270,6 +296,7 @@ async def get_import(request: Request[Any, Any, Any], import_id: FromPath[UUID])
         WholeImportOut,
         summary="Write an import into the book",
         description="By who handed it in, once it was checked without a fault. All of it, or nothing.",
+        refusals=_WORK_REFUSALS,
     ),
 )
 async def post_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -283,6 +310,7 @@ async def post_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]
         WholeImportOut,
         summary="Take an import back",
         description="Every entry of it that nobody corrected before, each by its mirror. Who joined stays.",
+        refusals=_WORK_REFUSALS,
     ),
 )
 async def undo_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -297,6 +325,7 @@ async def undo_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]
         summary="Stop, and let an import go",
         description="What is being done stops soon and leaves nothing. An import that is not posted is dropped, "
         "and its files are gone; one that is posted stays as it is.",
+        refusals=_WORK_REFUSALS,
     ),
 )
 async def cancel_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:

@@ -14,6 +14,7 @@ from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, whole
 from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
 from timebank.edge.openapi import writes
+from timebank.errors import NeedsRole, UnknownHeldPlace, UnknownMember, UnknownPot
 from timebank.rules.commands import GiveMoney
 from timebank.rules.names import free_text
 
@@ -28,6 +29,29 @@ class MoneyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     effective_on: date
     giver: UUID | None = None
     reference: Note | None = None
+
+
+class MoneyOut(msgspec.Struct, omit_defaults=True):
+    """Money as it was written down; `seq` for duties and tokens that may see it."""
+
+    entry: UUID
+    pot: str
+    amount: int
+    currency: str
+    held: str
+    effective_on: date
+    receipt: str = ""
+    seq: int = 0
+
+
+_EXAMPLE: Final = {
+    "pot": "money",
+    "amount": 1250,
+    "currency": "EUR",
+    "held": "bank",
+    "effective_on": "2026-03-01",
+    "reference": "From the spring fair",
+}
 
 
 def _commands(body: MoneyBody, _params: dict[str, Any]) -> list[GiveMoney]:
@@ -59,6 +83,19 @@ MONEY: Final = Write(Reader(MoneyBody), _commands)
         MoneyBody,
         summary="Record money that came in",
         description="By a treasurer. Without `giver` it came from outside the group.",
+        answer=MoneyOut,
+        refusals=(NeedsRole, UnknownHeldPlace, UnknownMember, UnknownPot),
+        example=_EXAMPLE,
+        gives={
+            "entry": "3c1b2a60-57c4-4f0e-8f57-0c8c8a3b9e11",
+            "pot": "money",
+            "amount": 1250,
+            "currency": "EUR",
+            "held": "bank",
+            "effective_on": "2026-03-01",
+            "receipt": "9XPD-Q3HV-71KC",
+            "seq": 204,
+        },
     ),
 )
 async def give_money(request: Request[Any, Any, Any]) -> ASGIApp:

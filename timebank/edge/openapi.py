@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from litestar.openapi.spec import (
+    Example,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
@@ -15,6 +17,35 @@ from litestar.openapi.spec import (
     Reference,
     RequestBody,
     Schema,
+)
+
+from timebank.edge.problems import status_of
+from timebank.errors import (
+    AccountClosed,
+    AmountOutOfRange,
+    BelowFloor,
+    DateBeforeBegin,
+    DateInFuture,
+    FieldInvalid,
+    GroupBusy,
+    ImportUnderWay,
+    KeyInvalid,
+    KeyMissing,
+    KeyReused,
+    MalformedAmount,
+    MalformedBody,
+    NeedsScope,
+    NotSignedIn,
+    OutcomeUnknown,
+    Overflow,
+    Refusal,
+    SameAccountTwice,
+    StoreAway,
+    TooLarge,
+    UnitMismatch,
+    UnknownGroup,
+    UnknownPage,
+    UnsupportedMedia,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +87,27 @@ class QueryField(NamedTuple):
     description: str
 
 
+Refusals = Sequence[type[Refusal]]
+
+#: What every route with a token may say.
+_SIGNED_IN: Final[Refusals] = (NotSignedIn, NeedsScope, UnknownGroup, UnknownPage, StoreAway)
+_QUERY: Final[Refusals] = (FieldInvalid,)
+#: What every POST may say, and those that the writer answers.
+_KEYED: Final[Refusals] = (KeyMissing, KeyInvalid)
+_WRITTEN: Final[Refusals] = (*_KEYED, KeyReused, GroupBusy, ImportUnderWay, OutcomeUnknown)
+_JSON_BODY: Final[Refusals] = (MalformedBody, MalformedAmount, FieldInvalid, TooLarge, UnsupportedMedia)
+#: What the book itself may say of an entry.
+_BOOK: Final[Refusals] = (
+    AmountOutOfRange,
+    AccountClosed,
+    BelowFloor,
+    DateBeforeBegin,
+    DateInFuture,
+    Overflow,
+    SameAccountTwice,
+    UnitMismatch,
+)
+
 #: Shapes that operations name; each becomes a component.
 _shapes: dict[str, type] = {"Problem": Problem}
 
@@ -69,35 +121,52 @@ def writes(
     description: str = "",
     status: int = 201,
     body_required: bool = True,
+    answer: type | None = None,
+    refusals: Refusals = (),
+    example: Any = None,
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that writes to the book.
 
     Args:
         body: Struct of the body.
         status: What an accepted request is answered with.
+        answer: Struct of that answer.
+        refusals: What the rules of the command may say; what every such route and the book say is added.
+        example: A body that is accepted; tests send it.
+        gives: An answer to it, true in its shape.
     """
+    shape = _reference(answer) if answer else Schema(type=OpenAPIType.OBJECT)
     return _operation(
         summary=summary,
         description=description,
         parameters=[_key(_SAME_ANSWER)],
         request_body=RequestBody(
-            content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=body_required
+            content={"application/json": _content(_reference(body), example)}, required=body_required
         ),
         responses={
-            str(status): _answer("Done, or done before under this key.", Schema(type=OpenAPIType.OBJECT)),
-            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "503"),
+            str(status): _answer("Done, or done before under this key.", shape, gives),
+            **_refused(*_SIGNED_IN, *_WRITTEN, *_JSON_BODY, *_BOOK, *refusals),
         },
     )
 
 
 def reads(
-    answer: type, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+    answer: type,
+    *,
+    summary: str,
+    description: str = "",
+    query: tuple[QueryField, ...] = (),
+    refusals: Refusals = (),
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that a signed-in actor reads.
 
     Args:
         answer: Struct of the answer.
         query: Query parameters, all optional.
+        refusals: What it may say besides what every such route says.
+        gives: An answer, true in its shape.
     """
     return _operation(
         summary=summary,
@@ -105,20 +174,26 @@ def reads(
         parameters=_query_parameters(query),
         request_body=None,
         responses={
-            "200": _answer("What was asked for.", _reference(answer)),
-            **_problems("401", "403", "404", "422", "503"),
+            "200": _answer("What was asked for.", _reference(answer), gives),
+            **_refused(*_SIGNED_IN, *(_QUERY if query else ()), *refusals),
         },
     )
 
 
 def shows(
-    answer: type, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+    answer: type,
+    *,
+    summary: str,
+    description: str = "",
+    query: tuple[QueryField, ...] = (),
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a public route: the same for everybody, as of the last close.
 
     Args:
         answer: Struct of the answer.
         query: Query parameters, all optional.
+        gives: An answer, true in its shape.
     """
     return _operation(
         summary=summary,
@@ -126,22 +201,28 @@ def shows(
         parameters=_query_parameters(query),
         request_body=None,
         responses={
-            "200": _answer("As of the last close; with an ETag.", _reference(answer)),
+            "200": _answer("As of the last close; with an ETag.", _reference(answer), gives),
             "304": OpenAPIResponse(description="What If-None-Match names is still so."),
-            **_problems("404", *(("422",) if query else ()), "503"),
+            **_refused(UnknownGroup, UnknownPage, StoreAway, *(_QUERY if query else ())),
         },
         security=None,
     )
 
 
 def gives_file(
-    media_type: str, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+    media_type: str,
+    *more_types: str,
+    summary: str,
+    description: str = "",
+    query: tuple[QueryField, ...] = (),
+    refusals: Refusals = (),
 ) -> type[Operation]:
     """Describe a route that gives a signed-in actor a file.
 
     Args:
-        media_type: Its Content-Type, without parameters.
+        media_type: Its Content-Type, without parameters; more where it depends on what is asked for.
         query: Query parameters, all optional.
+        refusals: What it may say besides what every such route says.
     """
     file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
     return _operation(
@@ -151,9 +232,10 @@ def gives_file(
         request_body=None,
         responses={
             "200": OpenAPIResponse(
-                description="The file, sent while it is written.", content={media_type: file}
+                description="The file, sent while it is written.",
+                content=dict.fromkeys((media_type, *more_types), file),
             ),
-            **_problems("401", "403", "404", "413", "422", "503"),
+            **_refused(*_SIGNED_IN, *_QUERY, *refusals),
         },
     )
 
@@ -165,6 +247,7 @@ def takes_files(
     summary: str,
     description: str,
     query: tuple[QueryField, ...],
+    refusals: Refusals = (),
 ) -> type[Operation]:
     """Describe a route that takes a file as its body, or a form with several.
 
@@ -194,29 +277,30 @@ def takes_files(
         request_body=RequestBody(
             content={**dict.fromkeys(media_types, file), "multipart/form-data": form}, required=True
         ),
-        responses=_accepted(answer, "413"),
+        responses=_accepted(answer, MalformedBody, KeyReused, TooLarge, *_QUERY, *refusals),
     )
 
 
-def asks_for(answer: type, *, summary: str, description: str) -> type[Operation]:
+def asks_for(answer: type, *, summary: str, description: str, refusals: Refusals = ()) -> type[Operation]:
     """Describe a route that asks for work which goes on after the answer; it needs no body.
 
     Args:
         answer: Struct of the answer.
+        refusals: What it may say besides what every such route says.
     """
     return _operation(
         summary=summary,
         description=description,
         parameters=[_key(_SAME_THING)],
         request_body=None,
-        responses=_accepted(answer),
+        responses=_accepted(answer, *refusals),
     )
 
 
-def _accepted(answer: type, *more: str) -> dict[str, OpenAPIResponse]:
+def _accepted(answer: type, *refusals: type[Refusal]) -> dict[str, OpenAPIResponse]:
     return {
         "202": _answer("Taken in; look again for what comes of it.", _reference(answer)),
-        **_problems("400", "401", "403", "404", "409", *more, "422", "503"),
+        **_refused(*_SIGNED_IN, *_KEYED, *refusals),
     }
 
 
@@ -253,7 +337,7 @@ def _operation(
             self.description = description
             # Path parameters are the framework's; everything else is ours.
             own = [p for p in self.parameters or () if isinstance(p, Parameter) and p.param_in == "path"]
-            self.parameters = [*own, *parameters]
+            self.parameters = [*(_SLUG if p.name == "slug" else p for p in own), *parameters]
             self.request_body = request_body
             self.responses = dict(responses)
             self.security = security
@@ -261,6 +345,13 @@ def _operation(
     return Described
 
 
+_SLUG: Final = Parameter(
+    name="slug",
+    param_in="path",
+    required=True,
+    description="Address of the group.",
+    schema=Schema(type=OpenAPIType.STRING, pattern="^[a-z0-9-]{2,63}$", examples=["riverside"]),
+)
 _SAME_ANSWER: Final = (
     "The same key gets the same answer again, byte by byte; with another request it is refused with 422."
 )
@@ -275,7 +366,7 @@ def _key(meaning: str) -> Parameter:
         param_in="header",
         required=True,
         description=f"1 to 255 printable ASCII characters. {meaning}",
-        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
+        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[!-~]([ -~]*[!-~])?$"),
     )
 
 
@@ -297,28 +388,42 @@ def _reference(shape: type) -> Reference:
     return Reference(ref=_REF.format(name=shape.__name__))
 
 
-def _answer(description: str, schema: Schema | Reference) -> OpenAPIResponse:
-    return OpenAPIResponse(
-        description=description, content={"application/json": OpenAPIMediaType(schema=schema)}
+def _content(schema: Schema | Reference, example: Any) -> OpenAPIMediaType:
+    examples = {"one": Example(value=example)} if example is not None else None
+    return OpenAPIMediaType(schema=schema, examples=examples)  # type: ignore[arg-type]
+
+
+def _answer(description: str, schema: Schema | Reference, example: Any = None) -> OpenAPIResponse:
+    return OpenAPIResponse(description=description, content={"application/json": _content(schema, example)})
+
+
+_SAID: Final = {
+    400: "The request cannot be read.",
+    401: "No token that holds in this group.",
+    403: "Not allowed, whatever the state of the book.",
+    404: "Nothing is there, or nothing for this actor to see.",
+    409: "The book or the rules say no.",
+    413: "Too large.",
+    415: "Not said to be JSON.",
+    422: "A value is wrong, or the key was used for something else.",
+    503: "Not now; see Retry-After.",
+}
+
+
+def _refused(*refusals: type[Refusal]) -> dict[str, OpenAPIResponse]:
+    """Describe refusals: by status, each with the codes that can come."""
+    codes: dict[int, set[str]] = {}
+    for refusal in refusals:
+        # Made without its parameters: status_of looks at the class only.
+        codes.setdefault(status_of(refusal.__new__(refusal)), set()).add(refusal.code)
+    return {str(status): _problem(_SAID[status], sorted(found)) for status, found in sorted(codes.items())}
+
+
+def _problem(description: str, codes: list[str]) -> OpenAPIResponse:
+    schema = Schema(
+        all_of=[_reference(Problem), Schema(properties={"code": Schema(type=OpenAPIType.STRING, enum=codes)})]
     )
-
-
-def _problems(*statuses: str) -> dict[str, OpenAPIResponse]:
-    said = {
-        "400": "The request cannot be read.",
-        "401": "No token that holds in this group.",
-        "403": "Not allowed, whatever the state of the book.",
-        "404": "Nothing is there, or nothing for this actor to see.",
-        "409": "The book or the rules say no.",
-        "413": "Too large.",
-        "415": "Not said to be JSON.",
-        "422": "A value is wrong, or the key was used for something else.",
-        "503": "Not now; see Retry-After.",
-    }
-    return {
-        status: OpenAPIResponse(
-            description=said[status],
-            content={"application/problem+json": OpenAPIMediaType(schema=_reference(Problem))},
-        )
-        for status in statuses
-    }
+    said = f"{description} {', '.join(f'`{code}`' for code in codes)}"
+    return OpenAPIResponse(
+        description=said, content={"application/problem+json": OpenAPIMediaType(schema=schema)}
+    )
