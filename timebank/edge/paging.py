@@ -1,4 +1,4 @@
-"""Lists over HTTP: how far a page reaches, where it begins, and what is left out.
+"""What addresses ask for behind the question mark, and lists: how far a page reaches, where it begins, and what is left out.
 
 A list says once what it takes (``Listing``); reading a request and describing it follow from that.
 A cursor names the last row that was looked at, never a number of rows: whatever is written meanwhile,
@@ -27,7 +27,7 @@ from timebank.rules.set_up import NOT_KNOWN
 Place = TypeVar("Place")
 
 NOT_A_CURSOR: Final = N_("it is no cursor that an earlier answer of this list gave")
-NOT_A_LIMIT: Final = N_("it is no whole number of the range that this list takes")
+NOT_IN_RANGE: Final = N_("it is no whole number in the range that is possible here")
 DAYS_TURNED: Final = N_("the last day is before the first")
 
 _CURSOR_MAX: Final = 600
@@ -38,7 +38,7 @@ Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One way to leave rows out; make it with one_of, day or text.
+    """One way to leave rows out; make it with one_of, day, text or whole.
 
     Attributes:
         read: Turns what stands in the address into a value, or raises FieldInvalid.
@@ -100,7 +100,65 @@ def text(name: str, description: str) -> Filter:
     )
 
 
-class Listing(Generic[Place]):
+def whole(name: str, description: str, *, largest: int, usual: int | None = None) -> Filter:
+    """Return a parameter that is a whole number from 1 on."""
+    digits = len(str(largest))
+    default = {} if usual is None else {"default": usual}
+
+    def read(said: str) -> int:
+        if not (said.isascii() and said.isdigit() and len(said) <= digits and 1 <= int(said) <= largest):
+            raise FieldInvalid(field=name, why=NOT_IN_RANGE)
+        return int(said)
+
+    schema = {"type": "integer", "minimum": 1, "maximum": largest, **default}
+    return Filter(QueryField(name, schema, description), read)
+
+
+class Query:
+    """What stands behind the question mark of an address: each parameter once, none that is not known.
+
+    Args:
+        filters: The parameters, each with how it is read.
+    """
+
+    def __init__(self, filters: Sequence[Filter] = ()) -> None:
+        self._filters = {each.field.name: each for each in filters}
+
+    @property
+    def query(self) -> tuple[QueryField, ...]:
+        """The parameters, as the route describes them."""
+        return tuple(each.field for each in self._filters.values())
+
+    def values(self, query_string: bytes) -> dict[str, Any]:
+        """Return a value for each parameter that was given.
+
+        Raises:
+            FieldInvalid: A parameter is unknown, there twice, or has a value that it cannot have; all at once.
+        """
+        faults, values = Faults(), {}
+        for name, found in self._said(query_string).items():
+            with faults.at(name):
+                if name not in self._filters:
+                    raise FieldInvalid(field=name, why=UNKNOWN_FIELD)
+                if len(found) > 1:
+                    raise FieldInvalid(field=name, why=FIELD_TWICE)
+                values[name] = self._filters[name].read(found[0])
+        faults.settle()
+        first, last = values.get("from"), values.get("to")
+        if first and last and last < first:
+            raise FieldInvalid(field="to", why=DAYS_TURNED)
+        return values
+
+    def _said(self, query_string: bytes) -> dict[str, list[str]]:
+        said: dict[str, list[str]] = {}
+        for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
+            # Long or strange names are not repeated.
+            plain = name in self._filters or (len(name) <= _TEXT_MAX and name.isprintable())
+            said.setdefault(name if plain else "?", []).append(value)
+        return said
+
+
+class Listing(Query, Generic[Place]):
     """One list: its cursor, its pages, its filters.
 
     Args:
@@ -126,68 +184,32 @@ class Listing(Generic[Place]):
         self._name = name
         self._decoder = msgspec.json.Decoder(tuple[Literal[name], place])  # type: ignore[valid-type]
         self._usual = usual
-        self._largest = largest
-        self._filters = {each.field.name: each for each in filters}
         self._cursor = cursor
-
-    @property
-    def query(self) -> tuple[QueryField, ...]:
-        """The query parameters of the list, as its route describes them."""
-        return (
-            QueryField(
-                self._cursor,
-                {"type": "string", "max_length": _CURSOR_MAX},
-                "`next` of an earlier answer: go on there",
-            ),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": self._largest, "default": self._usual},
-                "Most rows on a page",
-            ),
-            *(each.field for each in self._filters.values()),
+        on = QueryField(
+            cursor, {"type": "string", "max_length": _CURSOR_MAX}, "`next` of an earlier answer: go on there"
+        )
+        super().__init__(
+            (
+                Filter(on, self._place),
+                whole("limit", "Most rows on a page", largest=largest, usual=usual),
+                *filters,
+            )
         )
 
     def read(self, query_string: bytes) -> Asked[Place]:
         """Return what a request wants.
 
         Raises:
-            FieldInvalid: A parameter is unknown, there twice, or has a value that it cannot have; all at once.
+            FieldInvalid: See Query.values.
         """
-        faults, said = Faults(), self._said(query_string)
-        after, limit, values = None, self._usual, {}
-        for name, found in said.items():
-            with faults.at(name):
-                if len(found) > 1:
-                    raise FieldInvalid(field=name, why=FIELD_TWICE)
-                if name == self._cursor:
-                    after = self._place(found[0])
-                elif name == "limit":
-                    limit = self._limit(found[0])
-                elif name in self._filters:
-                    values[name] = self._filters[name].read(found[0])
-                else:
-                    raise FieldInvalid(field=name, why=UNKNOWN_FIELD)
-        faults.settle()
-        first, last = values.get("from"), values.get("to")
-        if first and last and last < first:
-            raise FieldInvalid(field="to", why=DAYS_TURNED)
-        return Asked(after, limit, values)
+        values = self.values(query_string)
+        return Asked(values.pop(self._cursor, None), values.pop("limit", self._usual), values)
 
     def next(self, place: Place | None) -> str:
         """Return the cursor of a place; empty for none, as on the last page."""
         if place is None:
             return ""
         return base64.urlsafe_b64encode(msgspec.json.encode((self._name, place))).decode("ascii").rstrip("=")
-
-    def _said(self, query_string: bytes) -> dict[str, list[str]]:
-        pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=None)
-        said: dict[str, list[str]] = {}
-        for name, value in pairs:
-            known = name == self._cursor or name == "limit" or name in self._filters
-            # Long or strange names are not repeated.
-            shown = name if known or (len(name) <= _TEXT_MAX and name.isprintable()) else "?"
-            said.setdefault(shown, []).append(value)
-        return said
 
     def _place(self, said: str) -> Place | None:
         if not said:
@@ -203,8 +225,3 @@ class Listing(Generic[Place]):
         except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
             raise FieldInvalid(field=self._cursor, why=NOT_A_CURSOR) from None
         return place
-
-    def _limit(self, said: str) -> int:
-        if not (said.isascii() and said.isdigit() and len(said) <= 3 and 1 <= int(said) <= self._largest):
-            raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-        return int(said)
