@@ -67,6 +67,19 @@ def outcome(answer: httpx.Response) -> str:
     return str(answer.json()["code"])
 
 
+def codes_of_routes(app: Litestar) -> dict[Route, set[str]]:
+    """Return every code that the description of a route names."""
+    found: dict[Route, set[str]] = {}
+    for path, item in build_document(app)["paths"].items():
+        for method, operation in item.items():
+            codes = found.setdefault((method.upper(), path), set())
+            for answer in operation["responses"].values():
+                problem = answer.get("content", {}).get("application/problem+json", {}).get("schema", {})
+                for part in problem.get("allOf", ()):
+                    codes.update(part.get("properties", {}).get("code", {}).get("enum", ()))
+    return found
+
+
 async def seq(world: World, group_id: UUID | None = None) -> int:
     async with world.house.database.write_door(group_id or world.stage.cast.group_id) as connection:
         found = await connection.fetchval("SELECT seq FROM timebank.book_heads")
@@ -76,7 +89,7 @@ async def seq(world: World, group_id: UUID | None = None) -> int:
 
 async def mismatches(world: World, routes: Mapping[Route, Mapping[str, str]]) -> list[str]:
     """Send one request for each cell, and return where the answer is another than the one written."""
-    wrong = []
+    wrong, said = [], codes_of_routes(world.app)
     for (method, path), cells in routes.items():
         for principal, expected in cells.items():
             name = PRINCIPALS[principal]
@@ -89,6 +102,8 @@ async def mismatches(world: World, routes: Mapping[Route, Mapping[str, str]]) ->
             where = f"{method} {path} as {principal}"
             if found != expected:
                 wrong.append(f"{where}: {expected} is written, {found} came; {answer.text[:200]}")
+            if found != "yes" and (method, path) in said and answer.json()["code"] not in said[method, path]:
+                wrong.append(f"{where}: its description does not name {answer.json()['code']}: say refusals=")
             if found != "yes" and await seq(world) != before:
                 wrong.append(f"{where}: refused, and left a trace")
             if CANARY in answer.text.lower():

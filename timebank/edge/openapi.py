@@ -50,6 +50,7 @@ from timebank.errors import (
 
 if TYPE_CHECKING:
     from litestar import Litestar
+    from litestar.handlers import HTTPRouteHandler
 
 _REF: Final = "#/components/schemas/{name}"
 
@@ -302,6 +303,11 @@ def _accepted(answer: type, *refusals: type[Refusal]) -> dict[str, OpenAPIRespon
         "202": _answer("Taken in; look again for what comes of it.", _reference(answer)),
         **_refused(*_SIGNED_IN, *_KEYED, *refusals),
     }
+
+
+def name_operation(handler: HTTPRouteHandler, method: str, _path: list[Any]) -> str:
+    """Return the name of an operation, which generated clients call it by: never change one that is out."""
+    return f"{handler.handler_name}_head" if method == "HEAD" else str(handler.handler_name)
 
 
 def build_document(app: Litestar) -> dict[str, Any]:
