@@ -257,7 +257,8 @@ def takes_files(
         media_types: Of the file.
         query: Query parameters, all optional; a form has them as fields.
     """
-    file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+    # Any bytes may be sent: what is wrong with a file is said once it was read.
+    file = OpenAPIMediaType(schema=Schema())
     form = OpenAPIMediaType(
         schema=Schema(
             type=OpenAPIType.OBJECT,
