@@ -10,8 +10,8 @@ import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
 
-from timebank.api.draws import AmountBody, NothingBody, TextBody, asked_amount, some_words, words
-from timebank.api.fields import Amount, Category, Code, Currency, Minutes, Note
+from timebank.api.draws import AmountBody, TextBody, asked_amount, some_words, words
+from timebank.api.fields import Amount, Category, Code, Currency, Minutes, Note, NothingBody
 from timebank.edge.bodies import Reader, check_media_type, receive_body
 from timebank.edge.door import Asked, Door, json_reply
 from timebank.edge.headers import JSON, PROBLEM, REPLAYED, Reply

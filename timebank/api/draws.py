@@ -19,12 +19,27 @@ from timebank.api.fields import (
     Currency,
     Minutes,
     Note,
+    NothingBody,
     quantity,
 )
-from timebank.edge.bodies import NOT_AN_ID, Reader
+from timebank.edge.bodies import NOT_AN_ID, Faults, Reader
 from timebank.edge.door import Act, Door, Write, json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads, writes
-from timebank.errors import FieldInvalid
+from timebank.errors import (
+    AlreadyApproved,
+    DrawNotOpen,
+    FieldInvalid,
+    MoreThanPromised,
+    NeedsRole,
+    NotYourDraw,
+    PayerApproved,
+    PolicyRefuses,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownHeldPlace,
+    UnknownMember,
+    UnknownPot,
+)
 from timebank.rules import commands
 from timebank.rules.names import EMPTY, free_text
 from timebank.rules.people import Actor
@@ -115,10 +130,6 @@ class TextBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Words for whoever asked, or theirs."""
 
     text: Note
-
-
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """No fields: the address says it all."""
 
 
 class LimitOut(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -242,8 +253,52 @@ def some_words(text: str, field: str) -> str:
     return said
 
 
+class AskedOut(msgspec.Struct, omit_defaults=True):
+    """An ask as it stands; `receipt` and `seq` where it was promised at once."""
+
+    id: UUID
+    pot: str
+    state: str
+    receipt: str = ""
+    seq: int = 0
+
+
+class ApprovedOut(msgspec.Struct, omit_defaults=True):
+    """How many said yes, and how many must; `receipt` and `seq` with the last one."""
+
+    id: UUID
+    state: str
+    approvals: int
+    approvals_needed: int
+    receipt: str = ""
+    seq: int = 0
+
+
+class HandedOverOut(msgspec.Struct, omit_defaults=True):
+    """What was handed over, and what of the promise is left."""
+
+    id: UUID
+    entry: UUID
+    state: str
+    amount: int
+    currency: str
+    left: int
+    receipt: str = ""
+    seq: int = 0
+
+
+_DRAW: Final = "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10"
+
+
 def _ask(body: DrawBody, _params: dict[str, Any]) -> list[commands.AskDraw]:
-    amount, unit = asked_amount(body)
+    faults, amount, unit, contact, payout = Faults(), 0, "", "", ""
+    with faults.at("minutes"):
+        amount, unit = asked_amount(body)
+    with faults.at("contact"):
+        contact = words(body.contact, "contact")
+    with faults.at("payout"):
+        payout = words(body.payout, "payout")
+    faults.settle()
     return [
         commands.AskDraw(
             pot=body.pot,
@@ -251,8 +306,8 @@ def _ask(body: DrawBody, _params: dict[str, Any]) -> list[commands.AskDraw]:
             unit=unit,
             category=body.category,
             needed_by=body.needed_by,
-            contact=words(body.contact, "contact"),
-            payout=words(body.payout, "payout"),
+            contact=contact,
+            payout=payout,
             on_behalf_of=body.on_behalf_of,
             without_account=body.without_account,
         )
@@ -428,6 +483,16 @@ def draw_out(view: DrawView) -> DrawOut:
         DrawBody,
         summary="Ask for hours or money from a pot",
         description="Asking never looks at the pot: only at who asks, how much and how often, by the pot's rules.",
+        answer=AskedOut,
+        refusals=(NeedsRole, PolicyRefuses, UnknownCategory, UnknownMember, UnknownPot),
+        example={
+            "pot": "money",
+            "amount": 2500,
+            "currency": "EUR",
+            "category": "repairs",
+            "contact": "Ring twice",
+        },
+        gives={"id": _DRAW, "pot": "money", "state": "asked"},
     ),
 )
 async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -493,6 +558,17 @@ async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         "it wait for the window of objections or for the pot. To an ask without an account, `not_own` must be true.",
         status=200,
         body_required=False,
+        answer=ApprovedOut,
+        refusals=(NeedsRole, NotYourDraw, UnknownDraw, AlreadyApproved, DrawNotOpen, PolicyRefuses),
+        example={},
+        gives={
+            "id": _DRAW,
+            "state": "promised",
+            "approvals": 1,
+            "approvals_needed": 1,
+            "receipt": "4WQM-80ZR-T5FA",
+            "seq": 205,
+        },
     ),
 )
 async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -606,6 +682,28 @@ async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Hand promised money over",
         description="By a treasurer who neither asked nor, unless the rules say so, approved.",
         status=200,
+        answer=HandedOverOut,
+        refusals=(
+            NeedsRole,
+            NotYourDraw,
+            PayerApproved,
+            UnknownDraw,
+            UnknownHeldPlace,
+            DrawNotOpen,
+            MoreThanPromised,
+            PolicyRefuses,
+        ),
+        example={"held": "bank"},
+        gives={
+            "id": _DRAW,
+            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "state": "handed_over",
+            "amount": 2500,
+            "currency": "EUR",
+            "left": 0,
+            "receipt": "B2NC-66YD-0HJS",
+            "seq": 206,
+        },
     ),
 )
 async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:

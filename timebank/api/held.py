@@ -10,8 +10,7 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
-from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, whole
-from timebank.api.hours import NothingBody
+from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, NothingBody, whole
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
 from timebank.edge.openapi import reads, writes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -17,16 +18,29 @@ from timebank.api.fields import (
     Code,
     Minutes,
     Note,
+    NothingBody,
     Time,
     minutes_if_any,
     minutes_of,
     whole,
 )
-from timebank.edge.bodies import BATCH_BODY_MAX, Reader
+from timebank.edge.bodies import BATCH_BODY_MAX, Faults, Reader
 from timebank.edge.days import read_day
 from timebank.edge.door import Write, json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads, writes
-from timebank.errors import N_, FieldInvalid
+from timebank.errors import (
+    N_,
+    AmountOutOfRange,
+    DrawNotOpen,
+    FieldInvalid,
+    NeedsRole,
+    NotYourDraw,
+    NotYourEntry,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownMember,
+    UnknownPot,
+)
 from timebank.rules.commands import (
     ConfirmHours,
     LogHours,
@@ -83,10 +97,6 @@ class SharesBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     pot: Code | None = None
 
 
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Nothing: the address says it all."""
-
-
 class QuestionBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What it should be instead."""
 
@@ -135,6 +145,45 @@ class HoursBatchBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     items: list[HoursBody]
 
 
+class LoggedOut(msgspec.Struct, omit_defaults=True):
+    """Help as it was written down; `seq` for duties and tokens that may see it."""
+
+    id: UUID
+    entry: UUID
+    state: str
+    minutes: int
+    effective_on: date
+    receipt: str = ""
+    seq: int = 0
+
+
+class HoursBatchOut(msgspec.Struct):
+    """What became of each item, in order: as it was written down, or problem details, beside its `status`."""
+
+    outcomes: list[dict[str, Any]]
+
+
+_REFUSALS: Final = (
+    DrawNotOpen,
+    NeedsRole,
+    NotYourDraw,
+    NotYourEntry,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownMember,
+    UnknownPot,
+)
+_EXAMPLE: Final = {"minutes": 90, "effective_on": "2026-03-01", "category": "cooking", "note": "Soup for ten"}
+_GIVES: Final = {
+    "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+    "entry": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+    "state": "logged",
+    "minutes": 90,
+    "effective_on": "2026-03-01",
+    "receipt": "K7QF-2M9T-XW4H",
+}
+
+
 def _one(body: HoursBody) -> LogHours:
     return LogHours(
         body.giver,
@@ -152,11 +201,31 @@ def _one(body: HoursBody) -> LogHours:
 
 
 def _single(body: HoursBody, _params: dict[str, Any]) -> list[LogHours]:
-    return [_one(body)]
+    try:
+        return [_one(body)]
+    except (FieldInvalid, AmountOutOfRange):
+        _refuse("", [body])
+        raise
 
 
 def _many(body: HoursBatchBody, _params: dict[str, Any]) -> list[LogHours]:
-    return [_one(item) for item in body.items]
+    try:
+        return [_one(item) for item in body.items]
+    except (FieldInvalid, AmountOutOfRange):
+        _refuse("items[%d].", body.items)
+        raise
+
+
+def _refuse(path: str, items: Sequence[HoursBody]) -> None:
+    """Say everything that is wrong, once something is: whoever writes well does not wait for it."""
+    faults = Faults()
+    for place, item in enumerate(items):
+        at = path % place if path else ""
+        with faults.at(f"{at}minutes"):
+            minutes_of(item.minutes, item.time)
+        with faults.at(at or "note"):
+            free_text(item.note or "", field="note", length_max=NOTE_MAX)
+    faults.settle()
 
 
 def _share(body: SharesBody, _params: dict[str, Any]) -> list[ShareHours]:
@@ -219,6 +288,10 @@ WITHDRAW: Final = Write(Reader(NothingBody), _withdraw, empty=b"{}")
             "Without `giver` the actor gave it. With `draw` it answers that ask. With the `mode` exchange, in "
             "groups with time-bank mode, it goes between `giver` and `receiver` and is posted by the receiver's yes."
         ),
+        answer=LoggedOut,
+        refusals=_REFUSALS,
+        example=_EXAMPLE,
+        gives=_GIVES,
     ),
 )
 async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -233,6 +306,10 @@ async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Log help many times under one key",
         description="`outcomes` has one entry for each item, in order; a refused one leaves the others alone.",
         status=200,
+        answer=HoursBatchOut,
+        refusals=_REFUSALS,
+        example={"items": [_EXAMPLE, {**_EXAMPLE, "minutes": 45}]},
+        gives={"outcomes": [{"status": 201, **_GIVES}, {"status": 201, **_GIVES, "minutes": 45}]},
     ),
 )
 async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -13,7 +13,8 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 from msgspec import Meta
 
-from timebank.api.members import Duty, Nickname, NothingBody
+from timebank.api.fields import NothingBody
+from timebank.api.members import Duty, Nickname
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, read_stranger, signed_in
 from timebank.edge.limits import slow_down
@@ -125,7 +126,7 @@ class WayOut(msgspec.Struct, omit_defaults=True):
     key: str = ""
 
 
-class AskedOut(msgspec.Struct):
+class AskedToJoinOut(msgspec.Struct):
     """A request that was taken in; `secret` shows what becomes of it."""
 
     secret: str
@@ -330,7 +331,7 @@ _ASK: Final = Reader(RequestBody)
 @post(
     "/groups/{slug:str}/join-requests",
     operation_class=for_strangers(
-        AskedOut,
+        AskedToJoinOut,
         summary="Ask to join",
         description="Without an account, where the group takes requests. Whether a nickname is free is never told; "
         "after fourteen days without an answer the request is gone.",
@@ -348,7 +349,7 @@ async def ask_to_join(request: Request[Any, Any, Any]) -> ASGIApp:
     request_id = await service.ask_to_join(
         door.house, group_id, key=key, nickname=body.nickname, words=body.words, now=door.clock()
     )
-    return json_reply(AskedOut(request_secret(door.house, group_id, request_id), "waiting"), 201)
+    return json_reply(AskedToJoinOut(request_secret(door.house, group_id, request_id), "waiting"), 201)
 
 
 @get(

@@ -11,6 +11,7 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
+from timebank.api.fields import NothingBody
 from timebank.edge.bodies import NOT_AN_ID, Reader
 from timebank.edge.door import Act, json_reply, signed_in
 from timebank.edge.openapi import QueryField, acts, reads
@@ -59,10 +60,6 @@ class HouseholdBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, ren
     with_member: UUID | None
 
 
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Nothing needs to be said."""
-
-
 class MemberOut(msgspec.Struct, omit_defaults=True):
     """A member; only stewards, and the member themselves, see more than id and nickname."""
 
@@ -99,7 +96,7 @@ class DoneOut(msgspec.Struct, omit_defaults=True):
     household: UUID | None = None
 
 
-class EndedOut(msgspec.Struct):
+class LeavingOut(msgspec.Struct):
     """What ended with somebody's leaving; `asks_open` are still to be cancelled or handed over."""
 
     duties: list[str]
@@ -114,7 +111,7 @@ class GoneOut(msgspec.Struct, omit_defaults=True):
 
     id: UUID
     state: str
-    ended: EndedOut
+    ended: LeavingOut
     stays: list[str] | None = None
     goes: list[str] | None = None
 

@@ -19,10 +19,10 @@ from timebank.api.fields import (
     Currency,
     Minutes,
     Note,
+    NothingBody,
     quantity,
     whole,
 )
-from timebank.api.hours import NothingBody
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads, writes

@@ -68,7 +68,7 @@ class ChangedOut(msgspec.Struct, omit_defaults=True):
     time_zone_from: datetime | None = None
 
 
-class ChangeOut(msgspec.Struct, omit_defaults=True):
+class SettingsChangeOut(msgspec.Struct, omit_defaults=True):
     """One change; `by` is the account number of who made it, for stewards and auditors only."""
 
     id: UUID
@@ -81,7 +81,7 @@ class ChangeOut(msgspec.Struct, omit_defaults=True):
 class HistoryOut(msgspec.Struct, omit_defaults=True):
     """Changes, newest first; `next` is the `after` of the next page."""
 
-    changes: list[ChangeOut]
+    changes: list[SettingsChangeOut]
     next: str = ""
 
 
@@ -156,7 +156,7 @@ async def list_changes(request: Request[Any, Any, Any]) -> ASGIApp:
     return json_reply(
         HistoryOut(
             [
-                ChangeOut(
+                SettingsChangeOut(
                     row.change_id, row.changed_at, row.before, row.after, row.changed_by if sees_who else None
                 )
                 for row in page.changes

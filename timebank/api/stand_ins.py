@@ -11,7 +11,7 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
-from timebank.api.members import NothingBody
+from timebank.api.fields import NothingBody
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, signed_in
 from timebank.edge.openapi import acts, reads
