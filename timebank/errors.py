@@ -217,6 +217,7 @@ class KeyNotIssued(Malformed):
 
     code = "key_not_issued"
     message = N_("Open the form once more: the key that came with this request is not its own.")
+    retryable = True
 
 
 class KeyReused(Malformed):
@@ -245,14 +246,6 @@ class NumberAmbiguous(Malformed):
 
     code = "number_ambiguous"
     message = N_("This could be two different numbers. Say which decimal sign the file has.")
-
-
-class NotIssued(Malformed):
-    """Without an account the Idempotency-Key must be one that the server gave for this link."""
-
-    code = "key_not_issued"
-    message = N_("This form is not one that we gave out for this ask. Open it again, then send it.")
-    retryable = True
 
 
 class PolicyInvalid(Malformed):

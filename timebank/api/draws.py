@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.api.fields import (
     NOTE_MAX,
     ONE_OR_THE_OTHER,
@@ -47,6 +48,46 @@ from timebank.services import asks, draws
 from timebank.services.acts import Once
 from timebank.services.draws import DrawView
 from timebank.services.writer import Answer
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.AlreadyApproved,
+    errors.AlreadyDone,
+    errors.AmountOutOfRange,
+    errors.DrawNotOpen,
+    errors.FieldInvalid,
+    errors.KeyNotIssued,
+    errors.MoreThanHanded,
+    errors.MoreThanPromised,
+    errors.NeedsAccount,
+    errors.NeedsRole,
+    errors.NotAsker,
+    errors.NotOwnUnsaid,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.PayerApproved,
+    errors.PolicyRefuses,
+    errors.StepUpNeeded,
+    errors.SteppedAside,
+    errors.UnknownCategory,
+    errors.UnknownDraw,
+    errors.UnknownEntry,
+    errors.UnknownPot,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsAccount,
+    errors.NeedsRole,
+    errors.NotAsker,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.PayerApproved,
+    errors.StepUpNeeded,
+    errors.UnknownDraw,
+    errors.UnknownEntry,
+)
+
 
 DRAWS_SHOWN: Final = 50
 DRAWS_MOST: Final = 200
@@ -515,6 +556,7 @@ async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
                 f"How many; {DRAWS_SHOWN} if not said.",
             ),
         ),
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_draws(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -540,6 +582,7 @@ async def get_draws(request: Request[Any, Any, Any]) -> ASGIApp:
         DrawOut,
         summary="One draw",
         description="With what was said about it, and how much of the pot's limits is used.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -584,6 +627,7 @@ async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who did not ask; the reason is told to whoever did.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def decline_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -599,6 +643,7 @@ async def decline_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward, where the rules have a window for it. Nothing is promised while one stands.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def object_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -609,7 +654,11 @@ async def object_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/draws/{draw_id:uuid}/question",
     operation_class=writes(
-        TextBody, summary="Ask whoever asked something", description="By a steward.", status=200
+        TextBody,
+        summary="Ask whoever asked something",
+        description="By a steward.",
+        status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -624,6 +673,7 @@ async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Answer a question about an own ask",
         description="By whoever asked, or stands in for them.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def answer_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -639,6 +689,7 @@ async def answer_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who is too close to it. It cannot be taken back.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def step_aside_from_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -654,6 +705,7 @@ async def step_aside_from_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever asked, or stands in for them; what is still promised goes back.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def cancel_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -668,6 +720,7 @@ async def cancel_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Ask for another amount",
         description="By whoever asked, before it is promised. Every yes and objection so far is void.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -718,6 +771,7 @@ async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Undo a hand-over, or hours given for an ask",
         description="A hand-over by a steward or treasurer, hours by who took part or a steward.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def undo_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -732,6 +786,7 @@ async def undo_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Record money of a draw that came back",
         description="By a treasurer who did not ask.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def return_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -747,6 +802,7 @@ async def return_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who did not ask; all that is left, or a part.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def release_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -762,6 +818,7 @@ async def release_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever asked, or stands in for them.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def draw_arrived(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -775,6 +832,7 @@ async def draw_arrived(request: Request[Any, Any, Any]) -> ASGIApp:
         PapersOut,
         summary="How to reach and pay whoever asked",
         description="To a treasurer who may hand a promised draw over. Each look is shown to that person.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_payout(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -792,6 +850,7 @@ async def get_payout(request: Request[Any, Any, Any]) -> ASGIApp:
         description="To a steward; that they looked is shown to that person.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def see_who_asked(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -805,6 +864,7 @@ async def see_who_asked(request: Request[Any, Any, Any]) -> ASGIApp:
         LooksOut,
         summary="Who looked at what is personal about an own draw",
         description="To whoever asked, or stands in for them.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -822,6 +882,7 @@ async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward. The ones before lead nowhere from then on.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def issue_link_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:

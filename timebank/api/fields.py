@@ -16,7 +16,8 @@ Category = Annotated[str, Meta(max_length=40, description="One of the group's ca
 Currency = Annotated[str, Meta(max_length=3, description="ISO 4217 code, such as `EUR`.")]
 # Said, not enforced here: whatever is out of range is refused with a code of its own.
 _RANGE: Final = {"minimum": 1, "maximum": AMOUNT_MAX}
-Minutes = Annotated[int, Meta(description=f"Whole minutes, 1 to {AMOUNT_MAX}.", extra_json_schema=_RANGE)]
+# Without its range: a batch takes an item that is out of it, and refuses that one in its outcomes.
+Minutes = Annotated[int, Meta(description=f"Whole minutes, 1 to {AMOUNT_MAX}.")]
 Time = Annotated[
     str, Meta(max_length=40, description="Time as people write it: `1:30`, `1h30`, `90m`, `1.5`.")
 ]

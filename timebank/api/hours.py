@@ -12,6 +12,7 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
+from timebank import errors
 from timebank.api.fields import (
     NOTE_MAX,
     Category,
@@ -53,6 +54,39 @@ from timebank.rules.commands import (
 from timebank.rules.hours import HOURS_STATES, SHARES_MAX, WEIGHT_MAX
 from timebank.rules.names import free_text
 from timebank.services.hours import PAGE_MAX, Hours, Wanted, list_hours
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.AmountOutOfRange,
+    errors.DrawNotOpen,
+    errors.EntryBelongsToDraw,
+    errors.FieldInvalid,
+    errors.HoursNotOpen,
+    errors.NeedsRole,
+    errors.NoTimeBank,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.NotYourHours,
+    errors.OwnHours,
+    errors.PolicyRefuses,
+    errors.SameAccountTwice,
+    errors.SilenceNotOver,
+    errors.UnknownCategory,
+    errors.UnknownDraw,
+    errors.UnknownHours,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.NotYourHours,
+    errors.OwnHours,
+    errors.UnknownDraw,
+    errors.UnknownHours,
+)
+
 
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
@@ -326,6 +360,7 @@ async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:
             "Shares by `weight` of the whole, or each in minutes. They add up to the whole, to the minute, and "
             "are written all or none."
         ),
+        refusals=_MAY_REFUSE,
     ),
 )
 async def share_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -341,6 +376,7 @@ async def share_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the side that did not log them. Hours between two people are posted by the receiver's yes.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def confirm_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -355,6 +391,7 @@ async def confirm_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         summary='Say "not quite" to hours',
         description="By the side that did not log them, with what it should be. Asking again replaces it.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def question_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -373,6 +410,7 @@ async def question_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         ),
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def settle_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -388,6 +426,7 @@ async def settle_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever gave or logged them, or a steward; what is in the book is corrected.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -419,6 +458,7 @@ async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
                 "Most rows on a page",
             ),
         ),
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_hours(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -12,11 +12,11 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.edge.bodies import receive_body
+from timebank.edge.bodies import Faults, receive_body
 from timebank.edge.door import Asked, json_reply, signed_in
 from timebank.edge.headers import JSON, REPLAYED, Reply
 from timebank.edge.idempotency import check_key
-from timebank.edge.import_options import read_options
+from timebank.edge.import_options import NAMES, read_options
 from timebank.edge.openapi import QueryField, asks_for, reads, takes_files
 from timebank.edge.paging import Listing, one_of
 from timebank.edge.problems import language_of, sentence
@@ -241,6 +241,7 @@ async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
     door, actor, key = await _writer(request)
     import_id = service.import_id_of(actor, key)
     files, fields = await _receive(request)
+    _refuse_empty(fields)
     fresh = await service.hand_in(
         door.house, actor, files, read_options(fields), import_id=import_id, now=door.clock()
     )
@@ -374,6 +375,16 @@ async def _receive(request: Request[Any, Any, Any]) -> tuple[list[tuple[str, byt
     if not content:
         raise FieldInvalid(field="files", why=EMPTY)
     return [(name, content)], said
+
+
+def _refuse_empty(fields: dict[str, list[str]]) -> None:
+    """Refuse options that are there and say nothing: a page may send those, a program meant something."""
+    faults = Faults()
+    for name, values in fields.items():
+        with faults.at(name):
+            if "" in values and name in NAMES:
+                raise FieldInvalid(field=name, why=EMPTY)
+    faults.settle()
 
 
 def _workshop(request: Request[Any, Any, Any]) -> Workshop:

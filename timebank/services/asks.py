@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from timebank.errors import NotIssued, UnknownDraw
+from timebank.errors import KeyNotIssued, UnknownDraw
 from timebank.rules.draw_steps import STEPS, waits_for
 from timebank.rules.people import Actor, holder_of_link
 from timebank.services.acts import Acted, Once
@@ -93,11 +93,11 @@ def check_key(keys: KeyStore, group_id: UUID, link_hash: bytes, key: str) -> Non
     """Refuse a key that this server did not make for this link.
 
     Raises:
-        NotIssued: It is another.
+        KeyNotIssued: It is another.
     """
     part = _read(key)
     if part is None or not _is_same(_secret(keys, _KEY, group_id, part, link_hash), key):
-        raise NotIssued
+        raise KeyNotIssued
 
 
 async def find_holder(house: House, group_id: UUID, secret: str) -> Holder:
