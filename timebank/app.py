@@ -18,6 +18,7 @@ from timebank.edge.actor import Doorkeeper
 from timebank.edge.door import Door
 from timebank.edge.framework import AsIs, Framed
 from timebank.edge.headers import guard_headers
+from timebank.edge.openapi import name_operation
 from timebank.edge.problems import answer_problem, refusal_of, report_fault, status_of
 from timebank.edge.sessions import SignInFirst
 from timebank.errors import StepUpNeeded
@@ -112,6 +113,7 @@ def build_app(
             version=__version__,
             description="The open book for a common pot. Errors are problem details (RFC 9457).",
             path="/api/schema",
+            operation_id_creator=name_operation,
             render_plugins=[JsonRenderPlugin(path="/litestar.json")],
         ),
         # Our own handler logs what matters: the framework would add addresses, and these hold secrets.

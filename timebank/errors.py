@@ -35,6 +35,8 @@ class Refusal(Exception):
         message: Sentence for people, with ``%(name)s`` places filled from ``params``.
         retryable: Whether the same request may succeed later, under a new key.
         params: What the sentence and a program need to know; never a name of a person.
+        faults: Every field that is wrong, where one or several are: (path such as ``items[2].minutes``,
+            what is wrong with it), in the order of the request.
     """
 
     code: ClassVar[str] = "refused"
@@ -44,6 +46,7 @@ class Refusal(Exception):
     def __init__(self, **params: str | int) -> None:
         super().__init__(self.code, params)
         self.params: dict[str, str | int] = params
+        self.faults: tuple[tuple[str, Refusal], ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, Refusal) and self.params == other.params
@@ -250,13 +253,12 @@ class PolicyInvalid(Malformed):
 
     code = "policy_invalid"
     message = N_("These rules cannot be a pot's: look at %(fields)s.")
-    faults: tuple[FieldInvalid, ...] = ()
 
     @classmethod
     def of(cls, faults: Sequence[FieldInvalid]) -> PolicyInvalid:
         """Return the refusal that tells all of these."""
         refusal = cls(fields=", ".join(str(fault.params["field"]) or "$" for fault in faults))
-        refusal.faults = tuple(faults)
+        refusal.faults = tuple((str(fault.params["field"]), fault) for fault in faults)
         return refusal
 
 

@@ -146,7 +146,12 @@ def a_problem(answer: Any, what: str) -> dict[str, Any]:
     assert answer.headers["cache-control"] == "no-store", what
     assert answer.headers["x-content-type-options"] == "nosniff", what
     problem: dict[str, Any] = answer.json()
-    assert problem.keys() == {"type", "title", "status", "detail", "code", "retryable", "params"}, what
+    errors = problem.keys() & {"errors"}
+    assert problem.keys() == {"type", "title", "status", "detail", "code", "retryable", "params"} | errors, (
+        what
+    )
+    for error in problem.get("errors", ()):
+        assert error.keys() == {"field", "code", "detail", "params"}, what
     assert problem["status"] == answer.status_code, what
     assert problem["type"] == f"/problems/{problem['code']}", what
     assert "%(" not in problem["detail"], what
@@ -302,3 +307,80 @@ async def test_tomorrow_is_refused_in_the_groups_own_time_zone(stage: Stage, tod
         )
 
         assert (answer.status_code, answer.json()["code"]) == (422, "date_in_future")
+
+
+def faults(answer: Any) -> list[tuple[str, str]]:
+    return [(error["field"], error["code"]) for error in a_problem(answer, "faults")["errors"]]
+
+
+async def test_all_bad_fields_of_a_body_are_said_at_once(stage: Stage) -> None:
+    body = {"minutes": 1.5, "effective_on": "tomorrow", "giver": "ada", "note": 1, "color": "red"}
+
+    answer = await stage.post("ada", "/hours", body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed_amount")
+    assert faults(answer) == [
+        ("minutes", "malformed_amount"),
+        ("effective_on", "field_invalid"),
+        ("giver", "field_invalid"),
+        ("note", "field_invalid"),
+        ("color", "field_invalid"),
+        ("category", "field_invalid"),
+    ]
+    assert "effective_on" in answer.json()["errors"][1]["detail"]
+
+
+async def test_bad_fields_are_named_by_their_path_also_where_only_the_rules_of_text_are_broken(
+    stage: Stage, today: str
+) -> None:
+    good = {"minutes": 30, "effective_on": today, "category": "cooking"}
+    items = [good, {**good, "minutes": "1:75"}, {**good, "minutes": -1.0, "draw": 7}, {"minutes": 1}]
+    wrong_shape = await stage.post("ada", "/hours/batch", {"items": items})
+    wrong_words = await stage.post(
+        "ada",
+        "/hours/batch",
+        {"items": [good, {**good, "minutes": 2**53, "note": "\u0000"}, {**good, "note": "\u0007"}]},
+    )
+    ask = {
+        "pot": "hours",
+        "category": "company",
+        "minutes": 5,
+        "amount": 5,
+        "contact": "\u0000",
+        "payout": "\u0001",
+    }
+    wrong_ask = await stage.post("ada", "/draws", ask)
+    money = {"pot": "money", "amount": 2**60, "currency": "EUR", "held": "bank", "effective_on": today}
+    wrong_money = await stage.post("ed", "/money", {**money, "reference": "\u0000"})
+    instead = {"amount": 1, "effective_on": today}
+    wrong_correction = await stage.post(
+        "ada", f"/entries/{stage.cast.group_id}/correct", {"reason": "\u0000", "instead": instead}
+    )
+
+    assert faults(wrong_shape) == [
+        ("items[1].minutes", "malformed_amount"),
+        ("items[2].minutes", "malformed_amount"),
+        ("items[2].draw", "field_invalid"),
+        ("items[3].effective_on", "field_invalid"),
+        ("items[3].category", "field_invalid"),
+    ]
+    assert faults(wrong_words) == [
+        ("items[1].minutes", "amount_out_of_range"),
+        ("items[1].note", "field_invalid"),
+        ("items[2].note", "field_invalid"),
+    ]
+    assert [field for field, _ in faults(wrong_ask)] == ["minutes", "contact", "payout"]
+    assert [field for field, _ in faults(wrong_money)] == ["amount", "reference"]
+    assert [field for field, _ in faults(wrong_correction)] == ["reason", "instead.currency"]
+
+
+async def test_one_bad_field_is_said_as_one_and_a_thousand_as_a_hundred(stage: Stage, today: str) -> None:
+    one = await stage.post("ada", "/hours", {"minutes": "1e3", "effective_on": today, "category": "cooking"})
+    many = await stage.post("ada", "/hours/batch", {"items": [{}] * 1000})
+    strange = await stage.post("ada", "/hours", {"x" * 5000: 1, "a\nb": 2})
+    no_object = await stage.post("ada", "/hours", [1, 2])
+
+    assert faults(one) == [("minutes", "malformed_amount")]
+    assert len(faults(many)) == 100
+    assert [field for field, _ in faults(strange)] == ["?", "?", "effective_on", "category"]
+    assert "errors" not in no_object.json()

@@ -49,7 +49,7 @@ async def test_the_description_has_the_contract(stage: Stage) -> None:
         parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
         assert parameters["Idempotency-Key"]["required"] is True
         assert parameters["slug"]["in"] == "path"
-        assert operation["security"] == [{"token": []}]
+        assert operation["security"] == [{"token": []}, {"session": []}]
         assert "application/problem+json" in operation["responses"]["422"]["content"]
     for path in ("/live", "/me/statement"):
         operation = document["paths"][group + path]["get"]

@@ -310,7 +310,7 @@ async def test_exports_are_described(stage: Stage) -> None:
     group = "/api/v1/groups/{slug}"
 
     journal = document["paths"][f"{group}/exports/journal"]["get"]
-    assert list(journal["responses"]["200"]["content"]) == ["text/plain"]
+    assert list(journal["responses"]["200"]["content"]) == ["text/plain", "text/csv"]
     assert {field["name"] for field in journal["parameters"]} == {"slug", "format", "from", "to", "period"}
     sheet = document["paths"][f"{group}/me/statement.csv"]["get"]
     assert list(sheet["responses"]["200"]["content"]) == ["text/csv"]

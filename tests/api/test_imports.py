@@ -448,3 +448,10 @@ async def test_the_description_says_how_files_come_and_what_can_be_said_of_them(
     for path in (group, *(f"{group}/{{import_id}}/{act}" for act in ("post", "undo", "cancel"))):
         schema = paths[path]["post"]["responses"]["202"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/WholeImportOut"}
+
+
+async def test_all_options_that_cannot_be_are_said_at_once(stage: Stage) -> None:
+    answer = await hand_in(stage, query="?days=xyz&colour=red&began=soon&layout=hours&layout=hours")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
+    assert [error["field"] for error in answer.json()["errors"]] == ["days", "colour", "began", "layout"]

@@ -206,7 +206,7 @@ async def test_a_household_is_a_random_id_that_people_are_tied_to_and_untied_fro
     refused = await stage.post("ada", f"/members/{ada}/household", {"with": flo})
     assert (refused.status_code, refused.json()["code"]) == (403, "needs_role")
     assert (await stage.post("bo", f"/members/{ada}/household", {"with": ada})).status_code == 422
-    assert (await stage.post("bo", f"/members/{ada}/household", {"with": SOME_ID})).status_code == 422
+    assert (await stage.post("bo", f"/members/{ada}/household", {"with": SOME_ID})).status_code == 404
 
     tied = (await stage.post("bo", f"/members/{ada}/household", {"with": flo})).json()["household"]
     third = (await stage.post("bo", f"/members/{bo}/household", {"with": ada})).json()["household"]
@@ -373,7 +373,7 @@ async def test_ids_of_another_group_and_of_nobody_are_answered_with_equal_bytes(
                 body |= {"scopes": ["log"], "until": _soon(), "consent": "on_paper"}  # type: ignore[dict-item]
             answers.append(await stage.post("bo", path, body))
         # Named in a body, as everywhere: a wrong value.
-        assert (answers[0].status_code, answers[0].json()["code"]) == (422, "unknown_member"), path
+        assert (answers[0].status_code, answers[0].json()["code"]) == (404, "unknown_member"), path
         assert answers[0].content == answers[1].content
     household = await stage.get("bo", f"/members?household={SOME_ID}")
     assert household.json()["members"] == []

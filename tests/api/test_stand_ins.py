@@ -143,7 +143,7 @@ async def test_suspending_who_is_stood_in_for_stops_it_and_leaving_ends_it(stage
 
     await stage.post("bo", f"/members/{ada}/suspend", None)
     assert (await actor(stage, "flo")).stands_in == {}
-    assert (await stage.post("bo", "/stand-ins", tie(stage, "ed", "ada"))).status_code == 422
+    assert (await stage.post("bo", "/stand-ins", tie(stage, "ed", "ada"))).status_code == 404
     await stage.post("bo", f"/members/{ada}/resume", None)
     assert len((await actor(stage, "flo")).stands_in) == 1
 

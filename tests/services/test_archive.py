@@ -191,12 +191,12 @@ async def statements(house: House, group_id: UUID) -> dict[str, Any]:
     """Return what everybody reads of themselves, in the order in which they read it, without moments and notes."""
     found: dict[str, Any] = {}
     for nickname, actor in (await people(house, group_id)).items():
-        lines, after = [], ""
+        lines, after = [], None
         while True:
             page = await read_statement(house.database, house.keys, actor, after=after, limit=7)
             lines += [replace(line, at=datetime.min, note="") for line in page.lines]
             after = page.next
-            if not after:
+            if after is None:
                 break
         found[nickname] = (page.totals, lines)
     return found

@@ -10,8 +10,9 @@ import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
 
-from timebank.api.draws import AmountBody, NothingBody, TextBody, asked_amount, some_words, words
-from timebank.api.fields import Amount, Category, Code, Currency, Minutes, Note
+from timebank import errors
+from timebank.api.draws import AmountBody, TextBody, asked_amount, some_words, words
+from timebank.api.fields import Amount, Category, Code, Currency, Minutes, Note, NothingBody
 from timebank.edge.bodies import Reader, check_media_type, receive_body
 from timebank.edge.door import Asked, Door, json_reply
 from timebank.edge.headers import JSON, PROBLEM, REPLAYED, Reply
@@ -27,6 +28,31 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from timebank.rules.commands import Command
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.AlreadyDone,
+    errors.AmountOutOfRange,
+    errors.DrawNotOpen,
+    errors.FieldInvalid,
+    errors.KeyNotIssued,
+    errors.NeedsAccount,
+    errors.NotAsker,
+    errors.NotYourDraw,
+    errors.PolicyRefuses,
+    errors.TooManyTries,
+    errors.UnknownCategory,
+    errors.UnknownDraw,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsAccount,
+    errors.NotAsker,
+    errors.NotYourDraw,
+    errors.TooManyTries,
+    errors.UnknownDraw,
+)
 
 
 class FormOut(msgspec.Struct, frozen=True):
@@ -185,6 +211,7 @@ CODES: Final = Reader(CodeBody)
         FormOut,
         summary="A form to ask without an account",
         description="A fresh secret; nothing is stored until somebody asks with it.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_form(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -200,6 +227,7 @@ async def get_form(request: Request[Any, Any, Any]) -> ASGIApp:
         StatusOut,
         summary="How far an ask is",
         description="To whoever holds its link. A link that was replaced is answered as one that never was.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_ask(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -217,6 +245,7 @@ async def get_ask(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Ask without an account",
         description="Where the pot's rules let anybody ask. The secret is the key: sending it twice asks once.",
         keyed=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def ask_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -227,7 +256,11 @@ async def ask_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/asks/{secret:str}/change",
     operation_class=writes_by_link(
-        AmountBody, summary="Ask for another amount", description="Before it is promised.", status=200
+        AmountBody,
+        summary="Ask for another amount",
+        description="Before it is promised.",
+        status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def change_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -238,7 +271,11 @@ async def change_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/asks/{secret:str}/answer",
     operation_class=writes_by_link(
-        TextBody, summary="Answer a question", description="Of a steward.", status=200
+        TextBody,
+        summary="Answer a question",
+        description="Of a steward.",
+        status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def answer_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -249,7 +286,11 @@ async def answer_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/asks/{secret:str}/cancel",
     operation_class=writes_by_link(
-        NothingBody, summary="Need it no more", description="What is still promised goes back.", status=200
+        NothingBody,
+        summary="Need it no more",
+        description="What is still promised goes back.",
+        status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def cancel_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -260,7 +301,11 @@ async def cancel_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/asks/{secret:str}/arrived",
     operation_class=writes_by_link(
-        NothingBody, summary="Say that it arrived", description="Once it was handed over.", status=200
+        NothingBody,
+        summary="Say that it arrived",
+        description="Once it was handed over.",
+        status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def arrived_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -277,6 +322,7 @@ async def arrived_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By its short code, which shows and changes nothing else.",
         status=200,
         keyed=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def find_ask_by_code(request: Request[Any, Any, Any]) -> ASGIApp:

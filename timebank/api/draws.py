@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.api.fields import (
     NOTE_MAX,
     ONE_OR_THE_OTHER,
@@ -19,12 +20,27 @@ from timebank.api.fields import (
     Currency,
     Minutes,
     Note,
+    NothingBody,
     quantity,
 )
-from timebank.edge.bodies import NOT_AN_ID, Reader
+from timebank.edge.bodies import NOT_AN_ID, Faults, Reader
 from timebank.edge.door import Act, Door, Write, json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads, writes
-from timebank.errors import FieldInvalid
+from timebank.errors import (
+    AlreadyApproved,
+    DrawNotOpen,
+    FieldInvalid,
+    MoreThanPromised,
+    NeedsRole,
+    NotYourDraw,
+    PayerApproved,
+    PolicyRefuses,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownHeldPlace,
+    UnknownMember,
+    UnknownPot,
+)
 from timebank.rules import commands
 from timebank.rules.names import EMPTY, free_text
 from timebank.rules.people import Actor
@@ -32,6 +48,46 @@ from timebank.services import asks, draws
 from timebank.services.acts import Once
 from timebank.services.draws import DrawView
 from timebank.services.writer import Answer
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.AlreadyApproved,
+    errors.AlreadyDone,
+    errors.AmountOutOfRange,
+    errors.DrawNotOpen,
+    errors.FieldInvalid,
+    errors.KeyNotIssued,
+    errors.MoreThanHanded,
+    errors.MoreThanPromised,
+    errors.NeedsAccount,
+    errors.NeedsRole,
+    errors.NotAsker,
+    errors.NotOwnUnsaid,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.PayerApproved,
+    errors.PolicyRefuses,
+    errors.StepUpNeeded,
+    errors.SteppedAside,
+    errors.UnknownCategory,
+    errors.UnknownDraw,
+    errors.UnknownEntry,
+    errors.UnknownPot,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsAccount,
+    errors.NeedsRole,
+    errors.NotAsker,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.PayerApproved,
+    errors.StepUpNeeded,
+    errors.UnknownDraw,
+    errors.UnknownEntry,
+)
+
 
 DRAWS_SHOWN: Final = 50
 DRAWS_MOST: Final = 200
@@ -115,10 +171,6 @@ class TextBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Words for whoever asked, or theirs."""
 
     text: Note
-
-
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """No fields: the address says it all."""
 
 
 class LimitOut(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -242,8 +294,52 @@ def some_words(text: str, field: str) -> str:
     return said
 
 
+class AskedOut(msgspec.Struct, omit_defaults=True):
+    """An ask as it stands; `receipt` and `seq` where it was promised at once."""
+
+    id: UUID
+    pot: str
+    state: str
+    receipt: str = ""
+    seq: int = 0
+
+
+class ApprovedOut(msgspec.Struct, omit_defaults=True):
+    """How many said yes, and how many must; `receipt` and `seq` with the last one."""
+
+    id: UUID
+    state: str
+    approvals: int
+    approvals_needed: int
+    receipt: str = ""
+    seq: int = 0
+
+
+class HandedOverOut(msgspec.Struct, omit_defaults=True):
+    """What was handed over, and what of the promise is left."""
+
+    id: UUID
+    entry: UUID
+    state: str
+    amount: int
+    currency: str
+    left: int
+    receipt: str = ""
+    seq: int = 0
+
+
+_DRAW: Final = "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10"
+
+
 def _ask(body: DrawBody, _params: dict[str, Any]) -> list[commands.AskDraw]:
-    amount, unit = asked_amount(body)
+    faults, amount, unit, contact, payout = Faults(), 0, "", "", ""
+    with faults.at("minutes"):
+        amount, unit = asked_amount(body)
+    with faults.at("contact"):
+        contact = words(body.contact, "contact")
+    with faults.at("payout"):
+        payout = words(body.payout, "payout")
+    faults.settle()
     return [
         commands.AskDraw(
             pot=body.pot,
@@ -251,8 +347,8 @@ def _ask(body: DrawBody, _params: dict[str, Any]) -> list[commands.AskDraw]:
             unit=unit,
             category=body.category,
             needed_by=body.needed_by,
-            contact=words(body.contact, "contact"),
-            payout=words(body.payout, "payout"),
+            contact=contact,
+            payout=payout,
             on_behalf_of=body.on_behalf_of,
             without_account=body.without_account,
         )
@@ -428,6 +524,16 @@ def draw_out(view: DrawView) -> DrawOut:
         DrawBody,
         summary="Ask for hours or money from a pot",
         description="Asking never looks at the pot: only at who asks, how much and how often, by the pot's rules.",
+        answer=AskedOut,
+        refusals=(NeedsRole, PolicyRefuses, UnknownCategory, UnknownMember, UnknownPot),
+        example={
+            "pot": "money",
+            "amount": 2500,
+            "currency": "EUR",
+            "category": "repairs",
+            "contact": "Ring twice",
+        },
+        gives={"id": _DRAW, "pot": "money", "state": "asked"},
     ),
 )
 async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -450,6 +556,7 @@ async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
                 f"How many; {DRAWS_SHOWN} if not said.",
             ),
         ),
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_draws(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -475,6 +582,7 @@ async def get_draws(request: Request[Any, Any, Any]) -> ASGIApp:
         DrawOut,
         summary="One draw",
         description="With what was said about it, and how much of the pot's limits is used.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -493,6 +601,17 @@ async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         "it wait for the window of objections or for the pot. To an ask without an account, `not_own` must be true.",
         status=200,
         body_required=False,
+        answer=ApprovedOut,
+        refusals=(NeedsRole, NotYourDraw, UnknownDraw, AlreadyApproved, DrawNotOpen, PolicyRefuses),
+        example={},
+        gives={
+            "id": _DRAW,
+            "state": "promised",
+            "approvals": 1,
+            "approvals_needed": 1,
+            "receipt": "4WQM-80ZR-T5FA",
+            "seq": 205,
+        },
     ),
 )
 async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -508,6 +627,7 @@ async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who did not ask; the reason is told to whoever did.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def decline_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -523,6 +643,7 @@ async def decline_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward, where the rules have a window for it. Nothing is promised while one stands.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def object_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -533,7 +654,11 @@ async def object_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/draws/{draw_id:uuid}/question",
     operation_class=writes(
-        TextBody, summary="Ask whoever asked something", description="By a steward.", status=200
+        TextBody,
+        summary="Ask whoever asked something",
+        description="By a steward.",
+        status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -548,6 +673,7 @@ async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Answer a question about an own ask",
         description="By whoever asked, or stands in for them.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def answer_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -563,6 +689,7 @@ async def answer_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who is too close to it. It cannot be taken back.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def step_aside_from_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -578,6 +705,7 @@ async def step_aside_from_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever asked, or stands in for them; what is still promised goes back.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def cancel_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -592,6 +720,7 @@ async def cancel_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Ask for another amount",
         description="By whoever asked, before it is promised. Every yes and objection so far is void.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -606,6 +735,28 @@ async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Hand promised money over",
         description="By a treasurer who neither asked nor, unless the rules say so, approved.",
         status=200,
+        answer=HandedOverOut,
+        refusals=(
+            NeedsRole,
+            NotYourDraw,
+            PayerApproved,
+            UnknownDraw,
+            UnknownHeldPlace,
+            DrawNotOpen,
+            MoreThanPromised,
+            PolicyRefuses,
+        ),
+        example={"held": "bank"},
+        gives={
+            "id": _DRAW,
+            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "state": "handed_over",
+            "amount": 2500,
+            "currency": "EUR",
+            "left": 0,
+            "receipt": "B2NC-66YD-0HJS",
+            "seq": 206,
+        },
     ),
 )
 async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -620,6 +771,7 @@ async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Undo a hand-over, or hours given for an ask",
         description="A hand-over by a steward or treasurer, hours by who took part or a steward.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def undo_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -634,6 +786,7 @@ async def undo_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Record money of a draw that came back",
         description="By a treasurer who did not ask.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def return_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -649,6 +802,7 @@ async def return_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who did not ask; all that is left, or a part.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def release_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -664,6 +818,7 @@ async def release_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever asked, or stands in for them.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def draw_arrived(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -677,6 +832,7 @@ async def draw_arrived(request: Request[Any, Any, Any]) -> ASGIApp:
         PapersOut,
         summary="How to reach and pay whoever asked",
         description="To a treasurer who may hand a promised draw over. Each look is shown to that person.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_payout(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -694,6 +850,7 @@ async def get_payout(request: Request[Any, Any, Any]) -> ASGIApp:
         description="To a steward; that they looked is shown to that person.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def see_who_asked(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -707,6 +864,7 @@ async def see_who_asked(request: Request[Any, Any, Any]) -> ASGIApp:
         LooksOut,
         summary="Who looked at what is personal about an own draw",
         description="To whoever asked, or stands in for them.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -724,6 +882,7 @@ async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward. The ones before lead nowhere from then on.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def issue_link_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:

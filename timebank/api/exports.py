@@ -12,14 +12,13 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from timebank.api.mail import MailOut
-from timebank.api.statement import LineOut, TotalOut, line_out, total_out
-from timebank.edge.days import read_day
+from timebank.api.statement import OwnLineOut, TotalOut, line_out, total_out
 from timebank.edge.door import json_reply, signed_in
-from timebank.edge.openapi import QueryField, gives_file, reads
+from timebank.edge.openapi import gives_file, reads
+from timebank.edge.paging import Query, day, one_of, whole
 from timebank.edge.streams import FileReply
-from timebank.errors import FieldInvalid
+from timebank.errors import NeedsRole, TooLarge
 from timebank.ledger.units import MINUTES
-from timebank.rules.set_up import NOT_KNOWN
 from timebank.services.export import FORMATS, open_journal_for
 from timebank.services.own_data import (
     FORMAT,
@@ -33,11 +32,24 @@ from timebank.services.own_data import (
 TEXT: Final = "text/plain; charset=utf-8"
 CSV: Final = "text/csv; charset=utf-8; header=present"
 
-_DAYS: Final = (
-    QueryField("from", {"type": "string", "format": "date"}, "First day, such as `2026-01-01`"),
-    QueryField("to", {"type": "string", "format": "date"}, "Last day, itself included"),
+#: Periods fit an integer column.
+_PERIOD_MAX: Final = 10**9 - 1
+
+OWN_CSV: Final = Query(
+    (day("from", "First day, such as `2026-01-01`"), day("to", "Last day, itself included"))
 )
-_PERIOD_DIGITS_MAX: Final = 9
+JOURNAL: Final = Query(
+    (
+        one_of("format", sorted(FORMATS), "Whose format", default="hledger"),
+        day("from", "First day, such as `2026-01-01`"),
+        day("to", "Last day, itself included"),
+        whole(
+            "period",
+            "Number of a closed period: the book as that close left it; without it, as it is now",
+            largest=_PERIOD_MAX,
+        ),
+    )
+)
 
 
 class DutyOut(msgspec.Struct, omit_defaults=True):
@@ -137,7 +149,7 @@ class OwnDataOut(msgspec.Struct):
     duties: list[DutyOut]
     accounts: list[AccountOut]
     totals: list[TotalOut]
-    lines: list[LineOut]
+    lines: list[OwnLineOut]
     asks: list[AskOut]
     hands: list[HandOut]
     words: list[WordsOut]
@@ -153,33 +165,25 @@ class OwnDataOut(msgspec.Struct):
     "/groups/{slug:str}/exports/journal",
     operation_class=gives_file(
         "text/plain",
+        "text/csv",
         summary="The book for an auditor's own tools",
         description="The whole book as a journal for hledger or beancount, or as a sheet, for auditors, stewards and "
         "treasurers. Members are numbers in it.",
-        query=(
-            QueryField(
-                "format", {"type": "string", "enum": sorted(FORMATS), "default": "hledger"}, "Whose format"
-            ),
-            *_DAYS,
-            QueryField(
-                "period",
-                {"type": "integer", "minimum": 1},
-                "Number of a closed period: the book as that close left it; without it, as it is now",
-            ),
-        ),
+        query=JOURNAL.query,
+        refusals=(NeedsRole,),
     ),
 )
 async def get_journal(request: Request[Any, Any, Any]) -> ASGIApp:
     """Send the book as a journal."""
     door, actor = await signed_in(request)
-    asked = request.query_params
+    asked = JOURNAL.values(request.scope["query_string"])
     journal = await open_journal_for(
         door.house.database,
         actor,
         asked.get("format", "hledger"),
-        first=read_day(asked.get("from", ""), field="from"),
-        last=read_day(asked.get("to", ""), field="to"),
-        period=_period(asked.get("period", "")),
+        first=asked.get("from"),
+        last=asked.get("to"),
+        period=asked.get("period"),
     )
     kind = CSV if journal.file_name.endswith(".csv") else TEXT
     return FileReply(journal.chunks(), kind, journal.file_name)
@@ -191,17 +195,19 @@ async def get_journal(request: Request[Any, Any, Any]) -> ASGIApp:
         "text/csv",
         summary="Own rows as a sheet",
         description="What the actor gave, received and asked for, oldest first, with what it adds up to.",
-        query=_DAYS,
+        query=OWN_CSV.query,
+        refusals=(TooLarge,),
     ),
 )
 async def get_statement_csv(request: Request[Any, Any, Any]) -> ASGIApp:
     """Send the actor's own rows as a sheet."""
     door, actor = await signed_in(request)
+    asked = OWN_CSV.values(request.scope["query_string"])
     statement = await read_own_statement(
         door.house,
         actor,
-        first=read_day(request.query_params.get("from", ""), field="from"),
-        last=read_day(request.query_params.get("to", ""), field="to"),
+        first=asked.get("from"),
+        last=asked.get("to"),
         now=door.clock(),
     )
     name = f"{statement.group.slug}-statement-{statement.taken_at.date()}.csv"
@@ -214,20 +220,13 @@ async def get_statement_csv(request: Request[Any, Any, Any]) -> ASGIApp:
         OwnDataOut,
         summary="Everything held of oneself",
         description="All that the group holds of the actor, and nothing that it holds of anybody else.",
+        refusals=(TooLarge,),
     ),
 )
 async def get_own_data(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return everything that the group holds of the actor."""
     door, actor = await signed_in(request)
     return json_reply(_own_data(await read_own_data(door.house, actor, now=door.clock())))
-
-
-def _period(text: str) -> int | None:
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > _PERIOD_DIGITS_MAX:
-        raise FieldInvalid(field="period", why=NOT_KNOWN)
-    return int(text)
 
 
 async def _encoded(pieces: Iterator[str]) -> AsyncGenerator[bytes, None]:

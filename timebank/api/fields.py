@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta
 
 from timebank.errors import N_, AmountOutOfRange, FieldInvalid, Refusal
@@ -13,16 +14,26 @@ from timebank.rules.written import read_minutes
 Code = Annotated[str, Meta(max_length=40, description="Code of a pot or place, such as `cash-box`.")]
 Category = Annotated[str, Meta(max_length=40, description="One of the group's categories.")]
 Currency = Annotated[str, Meta(max_length=3, description="ISO 4217 code, such as `EUR`.")]
+# Said, not enforced here: whatever is out of range is refused with a code of its own.
+_RANGE: Final = {"minimum": 1, "maximum": AMOUNT_MAX}
+# Without its range: a batch takes an item that is out of it, and refuses that one in its outcomes.
 Minutes = Annotated[int, Meta(description=f"Whole minutes, 1 to {AMOUNT_MAX}.")]
 Time = Annotated[
     str, Meta(max_length=40, description="Time as people write it: `1:30`, `1h30`, `90m`, `1.5`.")
 ]
-Amount = Annotated[int, Meta(description=f"Whole smallest coins of the currency, 1 to {AMOUNT_MAX}.")]
+Amount = Annotated[
+    int,
+    Meta(description=f"Whole smallest coins of the currency, 1 to {AMOUNT_MAX}.", extra_json_schema=_RANGE),
+]
 Note = Annotated[str, Meta(max_length=2000, description="Free text, encrypted at rest and never public.")]
 
 NOTE_MAX: Final = 2000
 ONE_OR_THE_OTHER: Final = N_("give either minutes, or an amount with its currency")
 MINUTES_OR_TIME: Final = N_("give either minutes, or a time as people write it")
+
+
+class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Nothing: the address says it all."""
 
 
 def whole(value: int) -> int:

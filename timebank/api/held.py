@@ -10,8 +10,8 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
-from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, whole
-from timebank.api.hours import NothingBody
+from timebank import errors
+from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, NothingBody, whole
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
 from timebank.edge.openapi import reads, writes
@@ -19,6 +19,32 @@ from timebank.ledger.units import AMOUNT_MAX
 from timebank.rules.commands import ClosePlace, CountHeld, MoveHeld, OpenPlace, SignProposal
 from timebank.rules.names import free_text
 from timebank.services.treasury import list_held
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.AmountOutOfRange,
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.NoTimeBank,
+    errors.NotYourProposal,
+    errors.OwnProposal,
+    errors.PlaceNotEmpty,
+    errors.PlaceTaken,
+    errors.ProposalNotOpen,
+    errors.StepUpNeeded,
+    errors.UnknownCategory,
+    errors.UnknownProposal,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.NotYourProposal,
+    errors.OwnProposal,
+    errors.StepUpNeeded,
+    errors.UnknownProposal,
+)
+
 
 Counted = Annotated[int, Meta(description=f"Whole smallest coins that were there, 0 to {AMOUNT_MAX}.")]
 
@@ -115,6 +141,7 @@ SIGN_COUNT: Final = Write(Reader(NothingBody), _sign, empty=b"{}")
         HeldListOut,
         summary="Where money is",
         description="For treasurers, stewards and auditors: every place with what is in it now.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_held(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -132,6 +159,7 @@ async def get_held(request: Request[Any, Any, Any]) -> ASGIApp:
         PlaceBody,
         summary="Open a place for money",
         description="By a treasurer or steward. It can be used from the next request on.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def open_place(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -147,6 +175,7 @@ async def open_place(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a treasurer or steward. Closing it twice changes nothing.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def close_place(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -162,6 +191,7 @@ async def close_place(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a treasurer or steward. Opening it twice changes nothing.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def reopen_place(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -175,6 +205,7 @@ async def reopen_place(request: Request[Any, Any, Any]) -> ASGIApp:
         HeldMoveBody,
         summary="Carry money from one place to another",
         description="By a treasurer. No pot changes.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def move_held(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -191,6 +222,7 @@ async def move_held(request: Request[Any, Any, Any]) -> ASGIApp:
             "By a treasurer or steward. `state` is right where the book says the same; a difference waits for the "
             "signature of somebody else (`proposal`)."
         ),
+        refusals=_MAY_REFUSE,
     ),
 )
 async def count_held(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -206,6 +238,7 @@ async def count_held(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who did not count; it is posted now.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def sign_count(request: Request[Any, Any, Any]) -> ASGIApp:

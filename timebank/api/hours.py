@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -11,22 +12,36 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
+from timebank import errors
 from timebank.api.fields import (
     NOTE_MAX,
     Category,
     Code,
     Minutes,
     Note,
+    NothingBody,
     Time,
     minutes_if_any,
     minutes_of,
     whole,
 )
-from timebank.edge.bodies import BATCH_BODY_MAX, Reader
+from timebank.edge.bodies import BATCH_BODY_MAX, Faults, Reader
 from timebank.edge.days import read_day
 from timebank.edge.door import Write, json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads, writes
-from timebank.errors import N_, FieldInvalid
+from timebank.errors import (
+    N_,
+    AmountOutOfRange,
+    DrawNotOpen,
+    FieldInvalid,
+    NeedsRole,
+    NotYourDraw,
+    NotYourEntry,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownMember,
+    UnknownPot,
+)
 from timebank.rules.commands import (
     ConfirmHours,
     LogHours,
@@ -39,6 +54,39 @@ from timebank.rules.commands import (
 from timebank.rules.hours import HOURS_STATES, SHARES_MAX, WEIGHT_MAX
 from timebank.rules.names import free_text
 from timebank.services.hours import PAGE_MAX, Hours, Wanted, list_hours
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.AmountOutOfRange,
+    errors.DrawNotOpen,
+    errors.EntryBelongsToDraw,
+    errors.FieldInvalid,
+    errors.HoursNotOpen,
+    errors.NeedsRole,
+    errors.NoTimeBank,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.NotYourHours,
+    errors.OwnHours,
+    errors.PolicyRefuses,
+    errors.SameAccountTwice,
+    errors.SilenceNotOver,
+    errors.UnknownCategory,
+    errors.UnknownDraw,
+    errors.UnknownHours,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.NotYourDraw,
+    errors.NotYourEntry,
+    errors.NotYourHours,
+    errors.OwnHours,
+    errors.UnknownDraw,
+    errors.UnknownHours,
+)
+
 
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
@@ -81,10 +129,6 @@ class SharesBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     draw: UUID | None = None
     note: Note | None = None
     pot: Code | None = None
-
-
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Nothing: the address says it all."""
 
 
 class QuestionBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -135,6 +179,45 @@ class HoursBatchBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     items: list[HoursBody]
 
 
+class LoggedOut(msgspec.Struct, omit_defaults=True):
+    """Help as it was written down; `seq` for duties and tokens that may see it."""
+
+    id: UUID
+    entry: UUID
+    state: str
+    minutes: int
+    effective_on: date
+    receipt: str = ""
+    seq: int = 0
+
+
+class HoursBatchOut(msgspec.Struct):
+    """What became of each item, in order: as it was written down, or problem details, beside its `status`."""
+
+    outcomes: list[dict[str, Any]]
+
+
+_REFUSALS: Final = (
+    DrawNotOpen,
+    NeedsRole,
+    NotYourDraw,
+    NotYourEntry,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownMember,
+    UnknownPot,
+)
+_EXAMPLE: Final = {"minutes": 90, "effective_on": "2026-03-01", "category": "cooking", "note": "Soup for ten"}
+_GIVES: Final = {
+    "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+    "entry": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+    "state": "logged",
+    "minutes": 90,
+    "effective_on": "2026-03-01",
+    "receipt": "K7QF-2M9T-XW4H",
+}
+
+
 def _one(body: HoursBody) -> LogHours:
     return LogHours(
         body.giver,
@@ -152,11 +235,31 @@ def _one(body: HoursBody) -> LogHours:
 
 
 def _single(body: HoursBody, _params: dict[str, Any]) -> list[LogHours]:
-    return [_one(body)]
+    try:
+        return [_one(body)]
+    except (FieldInvalid, AmountOutOfRange):
+        _refuse("", [body])
+        raise
 
 
 def _many(body: HoursBatchBody, _params: dict[str, Any]) -> list[LogHours]:
-    return [_one(item) for item in body.items]
+    try:
+        return [_one(item) for item in body.items]
+    except (FieldInvalid, AmountOutOfRange):
+        _refuse("items[%d].", body.items)
+        raise
+
+
+def _refuse(path: str, items: Sequence[HoursBody]) -> None:
+    """Say everything that is wrong, once something is: whoever writes well does not wait for it."""
+    faults = Faults()
+    for place, item in enumerate(items):
+        at = path % place if path else ""
+        with faults.at(f"{at}minutes"):
+            minutes_of(item.minutes, item.time)
+        with faults.at(at or "note"):
+            free_text(item.note or "", field="note", length_max=NOTE_MAX)
+    faults.settle()
 
 
 def _share(body: SharesBody, _params: dict[str, Any]) -> list[ShareHours]:
@@ -219,6 +322,10 @@ WITHDRAW: Final = Write(Reader(NothingBody), _withdraw, empty=b"{}")
             "Without `giver` the actor gave it. With `draw` it answers that ask. With the `mode` exchange, in "
             "groups with time-bank mode, it goes between `giver` and `receiver` and is posted by the receiver's yes."
         ),
+        answer=LoggedOut,
+        refusals=_REFUSALS,
+        example=_EXAMPLE,
+        gives=_GIVES,
     ),
 )
 async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -233,6 +340,10 @@ async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Log help many times under one key",
         description="`outcomes` has one entry for each item, in order; a refused one leaves the others alone.",
         status=200,
+        answer=HoursBatchOut,
+        refusals=_REFUSALS,
+        example={"items": [_EXAMPLE, {**_EXAMPLE, "minutes": 45}]},
+        gives={"outcomes": [{"status": 201, **_GIVES}, {"status": 201, **_GIVES, "minutes": 45}]},
     ),
 )
 async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -249,6 +360,7 @@ async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:
             "Shares by `weight` of the whole, or each in minutes. They add up to the whole, to the minute, and "
             "are written all or none."
         ),
+        refusals=_MAY_REFUSE,
     ),
 )
 async def share_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -264,6 +376,7 @@ async def share_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the side that did not log them. Hours between two people are posted by the receiver's yes.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def confirm_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -278,6 +391,7 @@ async def confirm_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         summary='Say "not quite" to hours',
         description="By the side that did not log them, with what it should be. Asking again replaces it.",
         status=200,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def question_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -296,6 +410,7 @@ async def question_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         ),
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def settle_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -311,6 +426,7 @@ async def settle_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever gave or logged them, or a steward; what is in the book is corrected.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -342,6 +458,7 @@ async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
                 "Most rows on a page",
             ),
         ),
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_hours(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -12,19 +12,32 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.edge.bodies import receive_body
+from timebank.edge.bodies import Faults, receive_body
 from timebank.edge.door import Asked, json_reply, signed_in
 from timebank.edge.headers import JSON, REPLAYED, Reply
 from timebank.edge.idempotency import check_key
-from timebank.edge.import_options import read_options
+from timebank.edge.import_options import NAMES, read_options
 from timebank.edge.openapi import QueryField, asks_for, reads, takes_files
+from timebank.edge.paging import Listing, one_of
 from timebank.edge.problems import language_of, sentence
 from timebank.edge.uploads import is_multipart, receive_upload
-from timebank.errors import N_, FieldInvalid, ImportNotUndoable, JobNotOpen, MalformedBody
+from timebank.errors import (
+    N_,
+    FieldInvalid,
+    ImportHasFaults,
+    ImportNotUndoable,
+    ImportUnderWay,
+    JobNotOpen,
+    JobRunning,
+    MalformedBody,
+    NeedsRole,
+    UnknownImport,
+    UnknownLayout,
+)
 from timebank.formats.layouts import LAYOUTS
 from timebank.rules.names import EMPTY
 from timebank.services import imports as service
-from timebank.services.imports import UPLOAD_MAX
+from timebank.services.imports import STATES, UPLOAD_MAX
 from timebank.services.jobs import seconds_locked
 
 if TYPE_CHECKING:
@@ -78,6 +91,17 @@ _OPTIONS: Final = (
         "column", {"type": "string"}, "`giver=Ayudante`: which header is which column; once for each column"
     ),
     QueryField("name", {"type": "string"}, "Name of the file, if it is the body"),
+)
+
+
+_WORK_REFUSALS: Final = (
+    NeedsRole,
+    UnknownImport,
+    ImportHasFaults,
+    ImportNotUndoable,
+    ImportUnderWay,
+    JobNotOpen,
+    JobRunning,
 )
 
 
@@ -181,10 +205,20 @@ class WholeImportOut(ImportOut, omit_defaults=True):
     report: ReportOut | None = None
 
 
-class ImportsOut(msgspec.Struct):
-    """The group's imports, newest first, at most 50."""
+class ImportsOut(msgspec.Struct, omit_defaults=True):
+    """A page of the group's imports, newest first; `next` is the `after` of the next page."""
 
     imports: list[ImportOut]
+    next: str = ""
+
+
+IMPORTS: Final[Listing[service.ImportPlace]] = Listing(
+    "imports",
+    tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID],
+    usual=50,
+    largest=200,
+    filters=(one_of("state", STATES, "Only imports in this state"),),
+)
 
 
 # ---------------------------------------------------------------- routes
@@ -199,6 +233,7 @@ class ImportsOut(msgspec.Struct):
         description="Files are read and rehearsed; nothing is written before `post`. Hours and people take a "
         f"steward, money takes a treasurer. At most {UPLOAD_MAX // 2**20} MiB; in a form, options are fields.",
         query=_OPTIONS,
+        refusals=(NeedsRole, JobRunning, ImportUnderWay, UnknownLayout),
     ),
 )
 async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -206,6 +241,7 @@ async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
     door, actor, key = await _writer(request)
     import_id = service.import_id_of(actor, key)
     files, fields = await _receive(request)
+    _refuse_empty(fields)
     fresh = await service.hand_in(
         door.house, actor, files, read_options(fields), import_id=import_id, now=door.clock()
     )
@@ -216,14 +252,23 @@ async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
 @get(
     "/groups/{slug:str}/imports",
     operation_class=reads(
-        ImportsOut, summary="The group's imports", description="For stewards and treasurers."
+        ImportsOut,
+        summary="The group's imports",
+        description="For stewards and treasurers, newest first.",
+        query=IMPORTS.query,
+        refusals=(NeedsRole,),
     ),
 )
 async def list_imports(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return the group's imports."""
     door, actor = await signed_in(request)
-    rows = await service.list_imports(door.house, actor)
-    return json_reply(ImportsOut([ImportOut(**_figures(row)) for row in rows]))
+    asked = IMPORTS.read(request.scope["query_string"])
+    page = await service.list_imports(
+        door.house, actor, after=asked.after, limit=asked.limit, state=asked.filters.get("state")
+    )
+    return json_reply(
+        ImportsOut([ImportOut(**_figures(row)) for row in page.rows], next=IMPORTS.next(page.next))
+    )
 
 
 @get(
@@ -232,11 +277,13 @@ async def list_imports(request: Request[Any, Any, Any]) -> ASGIApp:
         WholeImportOut,
         summary="How far an import is, and what is in it",
         description="Look again every second or two while `work` is waiting or running.",
+        refusals=(NeedsRole, UnknownImport),
     ),
 )
 async def get_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
     """Return an import with its work and its report."""
     door, actor = await signed_in(request)
+    actor.require_scope("read")
     found = await service.find_import(door.house, actor, import_id)
     if found.job is not None and found.job.is_open:
         # If its worker was lost, whoever looks starts the next one.
@@ -250,6 +297,7 @@ async def get_import(request: Request[Any, Any, Any], import_id: FromPath[UUID])
         WholeImportOut,
         summary="Write an import into the book",
         description="By who handed it in, once it was checked without a fault. All of it, or nothing.",
+        refusals=_WORK_REFUSALS,
     ),
 )
 async def post_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -263,6 +311,7 @@ async def post_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]
         WholeImportOut,
         summary="Take an import back",
         description="Every entry of it that nobody corrected before, each by its mirror. Who joined stays.",
+        refusals=_WORK_REFUSALS,
     ),
 )
 async def undo_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -277,6 +326,7 @@ async def undo_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]
         summary="Stop, and let an import go",
         description="What is being done stops soon and leaves nothing. An import that is not posted is dropped, "
         "and its files are gone; one that is posted stays as it is.",
+        refusals=_WORK_REFUSALS,
     ),
 )
 async def cancel_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -325,6 +375,16 @@ async def _receive(request: Request[Any, Any, Any]) -> tuple[list[tuple[str, byt
     if not content:
         raise FieldInvalid(field="files", why=EMPTY)
     return [(name, content)], said
+
+
+def _refuse_empty(fields: dict[str, list[str]]) -> None:
+    """Refuse options that are there and say nothing: a page may send those, a program meant something."""
+    faults = Faults()
+    for name, values in fields.items():
+        with faults.at(name):
+            if "" in values and name in NAMES:
+                raise FieldInvalid(field=name, why=EMPTY)
+    faults.settle()
 
 
 def _workshop(request: Request[Any, Any, Any]) -> Workshop:

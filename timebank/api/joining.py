@@ -13,7 +13,9 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 from msgspec import Meta
 
-from timebank.api.members import Duty, Nickname, NothingBody
+from timebank import errors
+from timebank.api.fields import NothingBody
+from timebank.api.members import Duty, Nickname
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, read_stranger, signed_in
 from timebank.edge.limits import slow_down
@@ -28,6 +30,43 @@ if TYPE_CHECKING:
     from timebank.edge.door import Door
     from timebank.rules.people import Actor
     from timebank.store.invitations import InvitationRow
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.FieldInvalid,
+    errors.InvitationNotOpen,
+    errors.JoinRequestNotOpen,
+    errors.JoiningClosed,
+    errors.KeyNotIssued,
+    errors.KeyReused,
+    errors.MayNotGive,
+    errors.MemberNotFound,
+    errors.MemberNotOpen,
+    errors.NeedsRole,
+    errors.NotYourConsent,
+    errors.NotYourself,
+    errors.RequestsFull,
+    errors.StepUpNeeded,
+    errors.TooManyTries,
+    errors.UnknownInvitation,
+    errors.UnknownJoinRequest,
+    errors.UnknownMember,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.MayNotGive,
+    errors.MemberNotFound,
+    errors.NeedsRole,
+    errors.NotYourConsent,
+    errors.NotYourself,
+    errors.StepUpNeeded,
+    errors.TooManyTries,
+    errors.UnknownInvitation,
+    errors.UnknownJoinRequest,
+    errors.UnknownMember,
+)
+
 
 _SVG: Final = "image/svg+xml"
 
@@ -125,7 +164,7 @@ class WayOut(msgspec.Struct, omit_defaults=True):
     key: str = ""
 
 
-class AskedOut(msgspec.Struct):
+class AskedToJoinOut(msgspec.Struct):
     """A request that was taken in; `secret` shows what becomes of it."""
 
     secret: str
@@ -203,6 +242,7 @@ NOT_NOW: Final = Act(
         "give; it stops working when its maker may not invite any more.",
         status=201,
         example={"uses": 20, "days": 30},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def invite(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -212,7 +252,12 @@ async def invite(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @get(
     "/groups/{slug:str}/invitations",
-    operation_class=reads(InvitationsOut, summary="The group's invitations", description="For stewards."),
+    operation_class=reads(
+        InvitationsOut,
+        summary="The group's invitations",
+        description="For stewards.",
+        refusals=_LOOK_REFUSALS,
+    ),
 )
 async def list_invitations(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return the group's invitations."""
@@ -228,6 +273,7 @@ async def list_invitations(request: Request[Any, Any, Any]) -> ASGIApp:
         _SVG,
         summary="An invitation to print",
         description="Its address as a QR code; for stewards, while it is open.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_qr(request: Request[Any, Any, Any], invitation_id: FromPath[UUID]) -> ASGIApp:
@@ -250,6 +296,7 @@ async def get_qr(request: Request[Any, Any, Any], invitation_id: FromPath[UUID])
         summary="End an invitation",
         description="By a steward; who joined by it stays.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def revoke_invitation(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -266,6 +313,7 @@ async def revoke_invitation(request: Request[Any, Any, Any]) -> ASGIApp:
         InvitedOut,
         summary="Look at an invitation",
         description="What the group is called, and the key for joining. One that is over is as if it had never been.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def look_at_invitation(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -289,6 +337,7 @@ _JOIN: Final = Reader(JoinBody)
         keyed=True,
         status=201,
         example={"nickname": "Rosa"},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def accept_invitation(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -315,6 +364,7 @@ async def accept_invitation(request: Request[Any, Any, Any], secret: FromPath[st
         WayOut,
         summary="How people join",
         description="Whether requests are taken, and the key for one.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def get_way(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -330,7 +380,7 @@ _ASK: Final = Reader(RequestBody)
 @post(
     "/groups/{slug:str}/join-requests",
     operation_class=for_strangers(
-        AskedOut,
+        AskedToJoinOut,
         summary="Ask to join",
         description="Without an account, where the group takes requests. Whether a nickname is free is never told; "
         "after fourteen days without an answer the request is gone.",
@@ -338,6 +388,7 @@ _ASK: Final = Reader(RequestBody)
         keyed=True,
         status=201,
         example={"nickname": "Rosa", "words": "We met at the allotment."},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def ask_to_join(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -348,13 +399,16 @@ async def ask_to_join(request: Request[Any, Any, Any]) -> ASGIApp:
     request_id = await service.ask_to_join(
         door.house, group_id, key=key, nickname=body.nickname, words=body.words, now=door.clock()
     )
-    return json_reply(AskedOut(request_secret(door.house, group_id, request_id), "waiting"), 201)
+    return json_reply(AskedToJoinOut(request_secret(door.house, group_id, request_id), "waiting"), 201)
 
 
 @get(
     "/groups/{slug:str}/join-requests/{secret:str}",
     operation_class=for_strangers(
-        RequestStateOut, summary="What became of a request", description="For who holds its secret."
+        RequestStateOut,
+        summary="What became of a request",
+        description="For who holds its secret.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def look_at_request(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -370,6 +424,7 @@ async def look_at_request(request: Request[Any, Any, Any], secret: FromPath[str]
         RequestStateOut,
         summary="Take a request back",
         description="What was written is gone at once. No key: a second time changes nothing.",
+        refusals=_MAY_REFUSE,
     ),
     status_code=200,
 )
@@ -388,6 +443,7 @@ async def withdraw_request(request: Request[Any, Any, Any], secret: FromPath[str
         description="Once the request was accepted: something to sign in with once. No key: for ten minutes it can be "
         "asked for again, in case the answer was lost.",
         status=201,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def enter_by_request(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -402,7 +458,12 @@ async def enter_by_request(request: Request[Any, Any, Any], secret: FromPath[str
 
 @get(
     "/groups/{slug:str}/join-requests",
-    operation_class=reads(WaitingListOut, summary="Who waits to be let in", description="For stewards."),
+    operation_class=reads(
+        WaitingListOut,
+        summary="Who waits to be let in",
+        description="For stewards.",
+        refusals=_LOOK_REFUSALS,
+    ),
 )
 async def list_requests(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return who waits to be let in."""
@@ -427,6 +488,7 @@ async def list_requests(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward, under the nickname that was written, or another one if it is taken.",
         body_required=False,
         example={},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def accept_request(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -442,6 +504,7 @@ async def accept_request(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Say not now",
         description="By a steward. What was written in the request is gone.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def decline_request(request: Request[Any, Any, Any]) -> ASGIApp:

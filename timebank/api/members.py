@@ -11,6 +11,8 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
+from timebank import errors
+from timebank.api.fields import NothingBody
 from timebank.edge.bodies import NOT_AN_ID, Reader
 from timebank.edge.door import Act, json_reply, signed_in
 from timebank.edge.openapi import QueryField, acts, reads
@@ -21,6 +23,32 @@ from timebank.services import member_acts as service
 from timebank.services.member_acts import PAGE_MAX, Listed
 from timebank.services.members import STATES
 from timebank.store.members import Listing
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.FieldInvalid,
+    errors.LastSteward,
+    errors.MayNotGive,
+    errors.MemberNotFound,
+    errors.MemberNotOpen,
+    errors.NeedsRole,
+    errors.NotYourConsent,
+    errors.NotYourself,
+    errors.StepUpNeeded,
+    errors.UnknownMember,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.MayNotGive,
+    errors.MemberNotFound,
+    errors.NeedsRole,
+    errors.NotYourConsent,
+    errors.NotYourself,
+    errors.StepUpNeeded,
+    errors.UnknownMember,
+)
+
 
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 200")
@@ -59,10 +87,6 @@ class HouseholdBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, ren
     with_member: UUID | None
 
 
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Nothing needs to be said."""
-
-
 class MemberOut(msgspec.Struct, omit_defaults=True):
     """A member; only stewards, and the member themselves, see more than id and nickname."""
 
@@ -99,7 +123,7 @@ class DoneOut(msgspec.Struct, omit_defaults=True):
     household: UUID | None = None
 
 
-class EndedOut(msgspec.Struct):
+class LeavingOut(msgspec.Struct):
     """What ended with somebody's leaving; `asks_open` are still to be cancelled or handed over."""
 
     duties: list[str]
@@ -114,7 +138,7 @@ class GoneOut(msgspec.Struct, omit_defaults=True):
 
     id: UUID
     state: str
-    ended: EndedOut
+    ended: LeavingOut
     stays: list[str] | None = None
     goes: list[str] | None = None
 
@@ -144,6 +168,7 @@ _FILTERS: Final = (
         description="Stewards see everybody and may filter. Others see the nicknames of active members if the group "
         "keeps a list for its members, and else only themselves.",
         query=_FILTERS,
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_members(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -182,6 +207,7 @@ async def list_members(request: Request[Any, Any, Any]) -> ASGIApp:
             QueryField("name", {"type": "string"}, "The whole nickname"),
             QueryField("code", {"type": "string"}, "The short code"),
         ),
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def find_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -197,7 +223,10 @@ async def find_member(request: Request[Any, Any, Any]) -> ASGIApp:
 @get(
     "/groups/{slug:str}/me",
     operation_class=reads(
-        MemberOut, summary="Oneself", description="As the group has the actor, with their code."
+        MemberOut,
+        summary="Oneself",
+        description="As the group has the actor, with their code.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_self(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -276,6 +305,7 @@ ERASE: Final = Act(
         description="By a steward, also for people without any device. Duties take a fresh proof of who is asking.",
         status=201,
         example={"nickname": "Rosa"},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -292,6 +322,7 @@ async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who proved just now who they are; `host` only by a host. They count from the "
         "member's next request on. The last steward stays one.",
         example={"give": ["treasurer"]},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def change_roles(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -307,6 +338,7 @@ async def change_roles(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Give another nickname",
         description="By the member themselves, or a steward.",
         example={"nickname": "Rosa M."},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def rename_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -322,6 +354,7 @@ async def rename_member(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Tie people to a household, or untie them",
         description="By a steward. A household is a random id; nothing else about it exists.",
         example={"with": _SOME_ID},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def set_household(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -338,6 +371,7 @@ async def set_household(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or a steward. The old one finds nobody from then on; `/me` and the "
         "list show the new one.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def renew_code(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -353,6 +387,7 @@ async def renew_code(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Suspend somebody",
         description="By a steward. They cannot sign in or be named until they are resumed; nothing of theirs is lost.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def suspend_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -368,6 +403,7 @@ async def suspend_member(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Let somebody act again",
         description="By a steward: who was suspended, or left. Who left comes back without duties.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def resume_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -384,6 +420,7 @@ async def resume_member(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or a steward. Duties, stand-ins, invitations and tokens end; the answer "
         "names the asks that are still open.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -400,6 +437,7 @@ async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or somebody who is steward and host. What is personal goes with its "
         "key, also from backups; the entries stay as numbers that nothing ties to anybody.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def erase_member(request: Request[Any, Any, Any]) -> ASGIApp:

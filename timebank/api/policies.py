@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, Door, json_reply, signed_in
 from timebank.edge.openapi import reads, writes
@@ -17,6 +18,22 @@ from timebank.services.acts import Once
 from timebank.services.policies import agree_policy
 from timebank.services.reminders import list_reminders
 from timebank.services.writer import Answer
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.DateInFuture,
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.PolicyInvalid,
+    errors.RuleNotYet,
+    errors.StepUpNeeded,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.StepUpNeeded,
+)
 
 
 class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -57,6 +74,7 @@ POLICIES: Final = Act(Reader(PolicyBody), _agree)
         PolicyBody,
         summary="Agree on a new version of a pot's rules",
         description="By a steward. It is public at once, and holds for what is asked from then on.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def agree_on_policy(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -70,6 +88,7 @@ async def agree_on_policy(request: Request[Any, Any, Any]) -> ASGIApp:
         RemindersOut,
         summary="What stewards should talk about",
         description="To stewards: a pot above its surplus, stewards for longer than agreed, too few or too many of them.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_reminders(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.api.fields import (
     NOTE_MAX,
     ONE_OR_THE_OTHER,
@@ -19,10 +20,10 @@ from timebank.api.fields import (
     Currency,
     Minutes,
     Note,
+    NothingBody,
     quantity,
     whole,
 )
-from timebank.api.hours import NothingBody
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
 from timebank.edge.openapi import QueryField, reads, writes
@@ -38,6 +39,30 @@ from timebank.rules.commands import (
 from timebank.rules.names import free_text
 from timebank.rules.proposals import PROPOSAL_STATES
 from timebank.services.treasury import KINDS, PAGE_MAX, SeenProposal, list_proposals
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.AmountOutOfRange,
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.NoTimeBank,
+    errors.NotYourProposal,
+    errors.OwnProposal,
+    errors.ProposalNotOpen,
+    errors.StepUpNeeded,
+    errors.UnknownCategory,
+    errors.UnknownProposal,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.NotYourProposal,
+    errors.OwnProposal,
+    errors.StepUpNeeded,
+    errors.UnknownProposal,
+)
+
 
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
@@ -190,6 +215,7 @@ WITHDRAW: Final = Write(Reader(NothingBody), _withdraw, empty=b"{}")
         MoneyOutBody,
         summary="Propose money out without an ask",
         description="By a treasurer, such as a bank's fee or a surplus passed on; somebody else signs it.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def propose_money_out(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -203,6 +229,7 @@ async def propose_money_out(request: Request[Any, Any, Any]) -> ASGIApp:
         PotMoveBody,
         summary="Propose that one pot passes something on to another",
         description="By a treasurer, hours also by a steward; somebody else signs it. Both keep the same unit.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def propose_pot_move(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -219,6 +246,7 @@ async def propose_pot_move(request: Request[Any, Any, Any]) -> ASGIApp:
             "Hours by a steward, money by a treasurer. While the book says nothing but openings it is posted at "
             "once; later somebody else signs it."
         ),
+        refusals=_MAY_REFUSE,
     ),
 )
 async def propose_opening(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -234,6 +262,7 @@ async def propose_opening(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer. It is posted now; what the book refuses stays open.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def sign_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -249,6 +278,7 @@ async def sign_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By who proposed it, or any steward or treasurer.",
         status=200,
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def withdraw_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -272,6 +302,7 @@ async def withdraw_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
                 "Most rows on a page",
             ),
         ),
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_proposals(request: Request[Any, Any, Any]) -> ASGIApp:

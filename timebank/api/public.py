@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Request, route
 from litestar.enums import HttpMethod
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from timebank.edge.openapi import shows
+from timebank.edge.paging import Count, Listing, one_of, text
 from timebank.edge.published import PublishedReply
 from timebank.errors import N_, FieldInvalid, UnknownPage, UnknownPot
 from timebank.rules.publication import PublicPeriod, PublishedLine
 from timebank.services import published
+from timebank.services.published import LinesWanted
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -24,11 +26,10 @@ if TYPE_CHECKING:
     from timebank.store.engine import Database
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+_PUBLIC: Final = ["public"]
 FLOWS_SHOWN: Final = 60
 LINES_SHOWN: Final = 100
 
-NOT_A_CURSOR = N_("it is no cursor that an earlier answer gave")
-NOT_A_GROUPING = N_("it is neither period nor kind")
 NOT_A_UNIT = N_("the group does not keep it")
 
 
@@ -180,19 +181,36 @@ class PoliciesOut(msgspec.Struct, frozen=True):
     versions: tuple[PolicyOut, ...]
 
 
-def _documented(answer: type[msgspec.Struct], summary: str) -> dict[str, Any]:
-    return {
-        "summary": summary,
-        "tags": ["public"],
-        "responses": {
-            200: ResponseSpec(
-                data_container=answer, generate_examples=False, description="As of the last close."
-            )
-        },
-    }
+FLOWS: Final[Listing[int]] = Listing(
+    "flows",
+    Count,
+    usual=FLOWS_SHOWN,
+    largest=400,
+    filters=(
+        text("unit", "Only pots of this unit, such as `minutes` or `EUR`"),
+        one_of("by", ("period", "kind"), "All kinds of entries together, or apart", default="period"),
+    ),
+    cursor="before",
+)
+LINES: Final[Listing[tuple[int, UUID]]] = Listing(
+    "entries",
+    tuple[Count, UUID],
+    usual=LINES_SHOWN,
+    largest=500,
+    filters=(
+        text("kind", "Only this kind of entry, such as `help_given`"),
+        text("category", "Only this category"),
+        text("pot", "Only what changed this pot"),
+    ),
+)
 
 
-@route("/api/v1/groups/{slug:str}", http_method=_READ, **_documented(GroupOut, "A group: name, units, pots"))
+@route(
+    "/api/v1/groups/{slug:str}",
+    http_method=_READ,
+    tags=_PUBLIC,
+    operation_class=shows(GroupOut, summary="A group: name, units, pots"),
+)
 async def get_group(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Return what a group says about itself."""
     figures = await published.read_public_group(_database(request), slug)
@@ -215,7 +233,8 @@ async def get_group(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASG
 @route(
     "/api/v1/groups/{slug:str}/balances",
     http_method=_READ,
-    **_documented(BalancesOut, "The pots and where the money is, as of the last close"),
+    tags=_PUBLIC,
+    operation_class=shows(BalancesOut, summary="The pots and where the money is, as of the last close"),
 )
 async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Return every pot as of the last close."""
@@ -257,31 +276,19 @@ async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> 
 @route(
     "/api/v1/groups/{slug:str}/flows",
     http_method=_READ,
-    **_documented(FlowsOut, "What came in and went out, period by period"),
+    tags=_PUBLIC,
+    operation_class=shows(FlowsOut, summary="What came in and went out, period by period", query=FLOWS.query),
 )
-async def get_flows(
-    request: Request[Any, Any, Any],
-    slug: FromPath[str],
-    unit: Annotated[
-        str | None, QueryParameter(description="Only pots of this unit, such as minutes or EUR.")
-    ] = None,
-    by: Annotated[str, QueryParameter(description="period: all kinds together; kind: apart.")] = "period",
-    before: Annotated[
-        str | None, QueryParameter(description="Cursor: the next of an earlier answer.")
-    ] = None,
-    limit: Annotated[
-        str | None, QueryParameter(description="How many periods, 1 to 400; 60 if not said.")
-    ] = None,
-) -> ASGIApp:
+async def get_flows(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Return in and out of the last periods, oldest first."""
-    if by not in {"period", "kind"}:
-        raise FieldInvalid(field="by", why=NOT_A_GROUPING)
+    asked = FLOWS.read(request.scope["query_string"])
+    unit = asked.filters.get("unit")
     found = await published.read_public_flows(
         _database(request),
         slug,
-        before=_number(before, field="before"),
-        limit=_limit(limit, usual=FLOWS_SHOWN, largest=400),
-        by_kind=by == "kind",
+        before=asked.after,
+        limit=asked.limit,
+        by_kind=asked.filters.get("by") == "kind",
     )
     if unit is not None and unit not in {known.code for known in found.group.units}:
         raise FieldInvalid(field="unit", why=NOT_A_UNIT)
@@ -303,7 +310,7 @@ async def get_flows(
                 for flow in found.flows
                 if unit in {None, flow.unit}
             ),
-            next=str(found.before) if found.before else None,
+            next=FLOWS.next(found.before) or None,
         )
     )
 
@@ -311,26 +318,25 @@ async def get_flows(
 @route(
     "/api/v1/groups/{slug:str}/entries",
     http_method=_READ,
-    **_documented(LinesOut, "The public lines of the book"),
+    tags=_PUBLIC,
+    operation_class=shows(
+        LinesOut,
+        summary="The public lines of the book",
+        description="A page may have fewer lines than `limit`, even none; the last one has no `next`.",
+        query=LINES.query,
+    ),
 )
-async def get_entries(
-    request: Request[Any, Any, Any],
-    slug: FromPath[str],
-    after: Annotated[str | None, QueryParameter(description="Cursor: the next of an earlier answer.")] = None,
-    limit: Annotated[str | None, QueryParameter(description="1 to 500; 100 if not said.")] = None,
-) -> ASGIApp:
+async def get_entries(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Return a page of public lines, newest period first."""
+    asked = LINES.read(request.scope["query_string"])
     found = await published.read_public_lines(
-        _database(request),
-        slug,
-        after=_place(after),
-        limit=_limit(limit, usual=LINES_SHOWN, largest=500),
+        _database(request), slug, after=asked.after, limit=asked.limit, wanted=LinesWanted(**asked.filters)
     )
     return _reply(
         LinesOut(
             period=_period(found.period),
             entries=tuple(_line(line) for line in found.lines),
-            next=f"{found.after[0]}.{found.after[1]}" if found.after else None,
+            next=LINES.next(found.after) or None,
         )
     )
 
@@ -338,7 +344,8 @@ async def get_entries(
 @route(
     "/api/v1/groups/{slug:str}/policies/{pot:str}",
     http_method=_READ,
-    **_documented(PoliciesOut, "The rules of a pot, every version"),
+    tags=_PUBLIC,
+    operation_class=shows(PoliciesOut, summary="The rules of a pot, every version"),
 )
 async def get_policies(request: Request[Any, Any, Any], slug: FromPath[str], pot: FromPath[str]) -> ASGIApp:
     """Return every version of a pot's rules, newest first; new ones show at once, not at the next close."""
@@ -385,30 +392,3 @@ def _line(line: PublishedLine) -> LineOut:
         arrived_late=line.arrived_late,
         changes=tuple(ChangeOut(*change) for change in line.changes),
     )
-
-
-def _place(cursor: str | None) -> tuple[int, UUID] | None:
-    if cursor is None:
-        return None
-    period, _, line_id = cursor.partition(".")
-    try:
-        return _number(period, field="after") or 0, UUID(line_id)
-    except ValueError as error:
-        raise FieldInvalid(field="after", why=NOT_A_CURSOR) from error
-
-
-def _number(text: str | None, *, field: str) -> int | None:
-    if text is None:
-        return None
-    # Periods fit an integer column; longer digits would be somebody's experiment.
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise FieldInvalid(field=field, why=NOT_A_CURSOR)
-    return int(text)
-
-
-def _limit(text: str | None, *, usual: int, largest: int) -> int:
-    if text is None:
-        return usual
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= largest):
-        raise FieldInvalid(field="limit", why=f"1–{largest}")
-    return int(text)

@@ -11,12 +11,31 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.edge.bodies import Reader, check_media_type, receive_body
 from timebank.edge.door import Asked, json_reply, signed_in
 from timebank.edge.idempotency import check_key
 from timebank.edge.openapi import reads, sets
 from timebank.services.recovery import list_recoveries, stop_recovery
 from timebank.store.recoveries import RecoveryRow
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.NeedsRole,
+    errors.RecoveryNotOpen,
+    errors.RecoveryUnderWay,
+    errors.RecoveryWaits,
+    errors.StepUpNeeded,
+    errors.UnknownMember,
+    errors.UnknownRecovery,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.NeedsRole,
+    errors.StepUpNeeded,
+    errors.UnknownMember,
+    errors.UnknownRecovery,
+)
 
 
 class StopRecoveryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -65,6 +84,7 @@ def _out(row: RecoveryRow, nickname: str = "") -> RecoveryOut:
         summary="Ways back in that were asked for",
         description="Of people with a duty, by whoever runs the server. Stewards, treasurers and auditors see"
         " all of them, everybody else their own.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_recoveries(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -85,6 +105,7 @@ async def get_recoveries(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Stop a way back in",
         description="One's own, or anybody's for a steward, treasurer or auditor, before `due_at` is over and"
         " it is used. The book says so. Stopping it again changes nothing.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def post_stop_recovery(request: Request[Any, Any, Any], recovery_id: FromPath[UUID]) -> ASGIApp:

@@ -11,6 +11,7 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
+from timebank import errors
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, signed_in
 from timebank.edge.openapi import QueryField, acts, reads
@@ -18,6 +19,21 @@ from timebank.errors import N_, FieldInvalid
 from timebank.rules.settings import Change
 from timebank.services import settings as service
 from timebank.services.settings import PAGE_MAX
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.PresetFixed,
+    errors.StepUpNeeded,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.NeedsRole,
+    errors.StepUpNeeded,
+)
+
 
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 100")
@@ -68,7 +84,7 @@ class ChangedOut(msgspec.Struct, omit_defaults=True):
     time_zone_from: datetime | None = None
 
 
-class ChangeOut(msgspec.Struct, omit_defaults=True):
+class SettingsChangeOut(msgspec.Struct, omit_defaults=True):
     """One change; `by` is the account number of who made it, for stewards and auditors only."""
 
     id: UUID
@@ -81,7 +97,7 @@ class ChangeOut(msgspec.Struct, omit_defaults=True):
 class HistoryOut(msgspec.Struct, omit_defaults=True):
     """Changes, newest first; `next` is the `after` of the next page."""
 
-    changes: list[ChangeOut]
+    changes: list[SettingsChangeOut]
     next: str = ""
 
 
@@ -94,7 +110,10 @@ CHANGE: Final = Act(
 @get(
     "/groups/{slug:str}/settings",
     operation_class=reads(
-        SettingsOut, summary="What the group says about itself", description="For every member."
+        SettingsOut,
+        summary="What the group says about itself",
+        description="For every member.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -120,6 +139,7 @@ async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who proved just now who they are. Another time zone begins with the next day. The "
         "public sees name and languages from the next close on. A category is retired, never deleted.",
         example={"confirm_days": 14, "categories_add": ["garden"]},
+        refusals=_MAY_REFUSE,
     ),
 )
 async def change_settings(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -141,6 +161,7 @@ async def change_settings(request: Request[Any, Any, Any]) -> ASGIApp:
                 "Most changes on a page",
             ),
         ),
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_changes(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -156,7 +177,7 @@ async def list_changes(request: Request[Any, Any, Any]) -> ASGIApp:
     return json_reply(
         HistoryOut(
             [
-                ChangeOut(
+                SettingsChangeOut(
                     row.change_id, row.changed_at, row.before, row.after, row.changed_by if sees_who else None
                 )
                 for row in page.changes

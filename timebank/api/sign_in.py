@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 from msgspec import Meta
 
+from timebank import errors
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Door, json_reply, read_json, session_of
 from timebank.edge.headers import Reply
@@ -29,6 +30,35 @@ from timebank.errors import N_, FieldInvalid
 from timebank.services import passkeys, sessions
 from timebank.services.proofs import Proof
 from timebank.services.sessions import SessionSecret
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.CardForDuty,
+    errors.CodesWait,
+    errors.FieldInvalid,
+    errors.ProofFailed,
+    errors.SignInFailed,
+    errors.StepUpNeeded,
+    errors.TooManyTries,
+    errors.UnknownCard,
+    errors.UnknownMember,
+    errors.UnknownPasskey,
+    errors.UnknownSession,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.CardForDuty,
+    errors.FieldInvalid,
+    errors.ProofFailed,
+    errors.SignInFailed,
+    errors.StepUpNeeded,
+    errors.TooManyTries,
+    errors.UnknownCard,
+    errors.UnknownMember,
+    errors.UnknownPasskey,
+    errors.UnknownSession,
+)
+
 
 ONE_OF_THEM: Final = N_("give exactly one of the ways")
 
@@ -100,6 +130,7 @@ PROVE: Final = Reader(ProveBody)
         summary="Begin to sign in with a passkey",
         description="The device knows whose passkey it is, so nobody says who they are.",
         who="anybody",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def offer_sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
@@ -119,6 +150,7 @@ async def offer_sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) ->
         description="Sets the session's cookie. A card signs in once. Duties wait for a passkey or a code.",
         body=SignInBody,
         who="anybody",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
@@ -135,7 +167,12 @@ async def sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIA
 @post(
     "/groups/{slug:str}/sign-out",
     status_code=200,
-    operation_class=changes(None, summary="Sign out", description="The session ends on the server."),
+    operation_class=changes(
+        None,
+        summary="Sign out",
+        description="The session ends on the server.",
+        refusals=_MAY_REFUSE,
+    ),
 )
 async def sign_out(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """End the session that asks."""
@@ -153,6 +190,7 @@ async def sign_out(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
         description="`duties_wait` lists duties that wait for a passkey or a code; `fresh` says whether "
         "the last proof is at most five minutes old.",
         who="session",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_session(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -168,6 +206,7 @@ async def get_session(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="One's own sessions",
         description="When each began and how; nothing else is kept of them.",
         who="session",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -189,7 +228,10 @@ async def list_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
     "/groups/{slug:str}/me/sessions/{session_id:uuid}/end",
     status_code=200,
     operation_class=changes(
-        None, summary="End one of one's own sessions", description="From the next request on."
+        None,
+        summary="End one of one's own sessions",
+        description="From the next request on.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def end_session(request: Request[Any, Any, Any], session_id: FromPath[UUID]) -> ASGIApp:
@@ -207,6 +249,7 @@ async def end_session(request: Request[Any, Any, Any], session_id: FromPath[UUID
         EndedOut,
         summary="End all of one's own sessions but this one",
         description="From the next request on.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def end_other_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -226,6 +269,7 @@ async def end_other_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
         PasskeyOptionsOut,
         summary="Begin to prove with a passkey who one is",
         description="For this session only.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def offer_proof(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -245,6 +289,7 @@ async def offer_proof(request: Request[Any, Any, Any]) -> ASGIApp:
         description="After `step_up_needed`; then send the same again. The cookie changes with it. A card is "
         "enough only for members without duties who have neither passkey nor app.",
         body=ProveBody,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def prove(request: Request[Any, Any, Any]) -> ASGIApp:

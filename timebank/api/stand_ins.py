@@ -11,12 +11,39 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 from msgspec import Meta
 
-from timebank.api.members import NothingBody
+from timebank import errors
+from timebank.api.fields import NothingBody
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, signed_in
 from timebank.edge.openapi import acts, reads
 from timebank.services import stand_ins as service
 from timebank.services.stand_ins import Tie
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.FieldInvalid,
+    errors.LastSteward,
+    errors.MayNotGive,
+    errors.NeedsRole,
+    errors.NotYourConsent,
+    errors.NotYourself,
+    errors.StandInNotOpen,
+    errors.StepUpNeeded,
+    errors.UnknownMember,
+    errors.UnknownStandIn,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.FieldInvalid,
+    errors.MayNotGive,
+    errors.NeedsRole,
+    errors.NotYourConsent,
+    errors.NotYourself,
+    errors.StepUpNeeded,
+    errors.UnknownMember,
+    errors.UnknownStandIn,
+)
+
 
 _IDS: Final = ("3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "8c5a1d0e-7b52-4f3a-a0c4-6f1e2d3b4a59")
 
@@ -116,6 +143,7 @@ END: Final = Act(
             "until": "2026-12-31",
             "consent": "on_paper",
         },
+        refusals=_MAY_REFUSE,
     ),
 )
 async def begin_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -131,6 +159,7 @@ async def begin_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="End a stand-in",
         description="By either of the two, or a steward; it counts from the next request on.",
         body_required=False,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def end_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -144,6 +173,7 @@ async def end_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
         TiesOut,
         summary="Who stands in for whom",
         description="Stewards see all; others those they are part of.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_stand_ins(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -158,6 +188,7 @@ async def list_stand_ins(request: Request[Any, Any, Any]) -> ASGIApp:
         TiesOut,
         summary="Own stand-ins",
         description="For whom the actor stands in, and who stands in for them.",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_own(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -12,20 +13,34 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.edge.door import json_reply, signed_in
-from timebank.edge.openapi import QueryField, reads
-from timebank.errors import N_, FieldInvalid
+from timebank.edge.openapi import reads
+from timebank.edge.paging import Listing, day, one_of, text
+from timebank.errors import MemberNotFound
 from timebank.ledger.units import MINUTES
 from timebank.services.statement import (
     PAGE_MAX,
+    WHATS,
     Line,
+    Place,
     Statement,
     Total,
+    Wanted,
     read_for_another,
     read_statement,
 )
 
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 100")
+STATEMENT: Final[Listing[Place]] = Listing(
+    "statement",
+    Place,
+    usual=50,
+    largest=PAGE_MAX,
+    filters=(
+        one_of("what", WHATS, "Only what was given, received, asked for, or taken back"),
+        text("unit", "Only this unit, such as `minutes` or `EUR`"),
+        day("from", "Only what happened on this day or later; of asks, what is needed by then"),
+        day("to", "Only what happened on this day or before"),
+    ),
+)
 
 
 class TotalOut(msgspec.Struct, omit_defaults=True):
@@ -36,7 +51,7 @@ class TotalOut(msgspec.Struct, omit_defaults=True):
     received: int | None = None
 
 
-class LineOut(msgspec.Struct, omit_defaults=True):
+class OwnLineOut(msgspec.Struct, omit_defaults=True):
     """One row; `minutes`, or `amount` and `currency`. `what` is given, received, asked or taken_back."""
 
     id: UUID
@@ -59,18 +74,8 @@ class StatementOut(msgspec.Struct, omit_defaults=True):
     """A page of own rows, newest first; `next` is the `after` of the next page."""
 
     totals: list[TotalOut]
-    lines: list[LineOut]
+    lines: list[OwnLineOut]
     next: str = ""
-
-
-_QUERY: Final = (
-    QueryField("after", {"type": "string"}, "`next` of the page before"),
-    QueryField(
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-        "Most rows on a page",
-    ),
-)
 
 
 @get(
@@ -79,34 +84,35 @@ _QUERY: Final = (
         StatementOut,
         summary="Own rows",
         description="What the actor gave, received and asked for, newest first.",
-        query=_QUERY,
+        query=STATEMENT.query,
     ),
 )
 async def get_statement(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return a page of the actor's own rows."""
     door, actor = await signed_in(request)
+    asked = STATEMENT.read(request.scope["query_string"])
     statement = await read_statement(
         door.house.database,
         door.house.keys,
         actor,
-        after=request.query_params.get("after", ""),
-        limit=_limit(request.query_params.get("limit", str(PAGE))),
+        after=asked.after,
+        limit=asked.limit,
+        wanted=wanted(asked.filters),
     )
     return json_reply(_statement_out(statement))
+
+
+def wanted(filters: Mapping[str, Any]) -> Wanted:
+    """Return which lines the filters of an address ask for."""
+    return Wanted(filters.get("what"), filters.get("unit"), filters.get("from"), filters.get("to"))
 
 
 def _statement_out(statement: Statement) -> StatementOut:
     return StatementOut(
         totals=[total_out(total) for total in statement.totals],
         lines=[line_out(line) for line in statement.lines],
-        next=statement.next,
+        next=STATEMENT.next(statement.next),
     )
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
 
 
 def total_out(total: Total) -> TotalOut:
@@ -114,10 +120,10 @@ def total_out(total: Total) -> TotalOut:
     return TotalOut(total.unit, total.given, total.received)
 
 
-def line_out(line: Line) -> LineOut:
+def line_out(line: Line) -> OwnLineOut:
     """Return a line as the API says it."""
     time = line.unit == MINUTES
-    return LineOut(
+    return OwnLineOut(
         id=line.id,
         what=line.what,
         kind=line.kind,
@@ -141,18 +147,21 @@ def line_out(line: Line) -> LineOut:
         StatementOut,
         summary="Rows of somebody one stands in for",
         description="For who stands in for them and may `see`; without the notes that they wrote.",
-        query=_QUERY,
+        query=STATEMENT.query,
+        refusals=(MemberNotFound,),
     ),
 )
 async def get_statement_for(request: Request[Any, Any, Any], member_id: FromPath[UUID]) -> ASGIApp:
     """Return a page of the rows of somebody for whom the actor stands in."""
     door, actor = await signed_in(request)
+    asked = STATEMENT.read(request.scope["query_string"])
     statement = await read_for_another(
         door.house,
         actor,
         member_id,
-        after=request.query_params.get("after", ""),
-        limit=_limit(request.query_params.get("limit", str(PAGE))),
+        after=asked.after,
+        limit=asked.limit,
+        wanted=wanted(asked.filters),
         now=door.clock(),
     )
     return json_reply(_statement_out(statement))

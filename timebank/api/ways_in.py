@@ -14,6 +14,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 from msgspec import Meta
 
+from timebank import errors
 from timebank.api.sign_in import CodeText, PasskeyOptionsOut, SessionOut, session_reply
 from timebank.edge.bodies import Reader
 from timebank.edge.door import json_reply, read_json, session_of, signed_in
@@ -21,6 +22,44 @@ from timebank.edge.openapi import changes, reads
 from timebank.edge.sessions import place_of
 from timebank.errors import UnknownMember, UnknownPage
 from timebank.services import cards, passkeys, totp, ways_in
+
+#: What the rules about this noun may say, whichever of its routes is asked.
+_MAY_REFUSE: Final = (
+    errors.CardForDuty,
+    errors.CardNeeded,
+    errors.CodesWait,
+    errors.FieldInvalid,
+    errors.MemberNotFound,
+    errors.NeedsRole,
+    errors.ProofFailed,
+    errors.RecoveryNotOpen,
+    errors.RecoveryUnderWay,
+    errors.RecoveryWaits,
+    errors.SignInFailed,
+    errors.StepUpNeeded,
+    errors.TooManyTries,
+    errors.UnknownCard,
+    errors.UnknownMember,
+    errors.UnknownPasskey,
+    errors.UnknownRecovery,
+)
+#: What they may say to whoever only reads.
+_LOOK_REFUSALS: Final = (
+    errors.CardForDuty,
+    errors.CardNeeded,
+    errors.FieldInvalid,
+    errors.MemberNotFound,
+    errors.NeedsRole,
+    errors.ProofFailed,
+    errors.SignInFailed,
+    errors.StepUpNeeded,
+    errors.TooManyTries,
+    errors.UnknownCard,
+    errors.UnknownMember,
+    errors.UnknownPasskey,
+    errors.UnknownRecovery,
+)
+
 
 PasskeyName = Annotated[str, Meta(max_length=200, description="What its owner calls it, 1 to 40 characters.")]
 
@@ -105,6 +144,7 @@ TOTP: Final = Reader(TotpBody)
         summary="One's own ways in",
         description="Passkeys, whether there is an app that shows codes, and cards that hold.",
         who="session",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_ways_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -128,6 +168,7 @@ async def get_ways_in(request: Request[Any, Any, Any]) -> ASGIApp:
         PasskeyOptionsOut,
         summary="Begin to add a passkey",
         description="For this session only. Needs a fresh proof; who has a passkey or app already proves with it.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def offer_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -147,6 +188,7 @@ async def offer_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Add a passkey",
         description="It proves who one is, so that the cookie changes and duties that waited are there.",
         body=PasskeyBody,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def add_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -169,7 +211,10 @@ async def add_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
     "/groups/{slug:str}/me/passkeys/{passkey_id:uuid}/remove",
     status_code=200,
     operation_class=changes(
-        None, summary="Take a passkey away", description="One of one's own, after a fresh proof."
+        None,
+        summary="Take a passkey away",
+        description="One of one's own, after a fresh proof.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def remove_passkey(request: Request[Any, Any, Any], passkey_id: FromPath[UUID]) -> ASGIApp:
@@ -186,6 +231,7 @@ async def remove_passkey(request: Request[Any, Any, Any], passkey_id: FromPath[U
         NewTotpOut,
         summary="Begin to set up an app that shows codes",
         description="Nothing is kept before the first code comes back.",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def offer_totp(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -204,6 +250,7 @@ async def offer_totp(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Set up an app that shows codes",
         description="It replaces one that was there, and proves who one is. Needs a fresh proof before.",
         body=TotpBody,
+        refusals=_MAY_REFUSE,
     ),
 )
 async def add_totp(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -219,7 +266,12 @@ async def add_totp(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(
     "/groups/{slug:str}/me/totp/remove",
     status_code=200,
-    operation_class=changes(None, summary="Take the app away", description="After a fresh proof."),
+    operation_class=changes(
+        None,
+        summary="Take the app away",
+        description="After a fresh proof.",
+        refusals=_MAY_REFUSE,
+    ),
 )
 async def remove_totp(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take the member's app away."""
@@ -237,6 +289,7 @@ async def remove_totp(request: Request[Any, Any, Any]) -> ASGIApp:
         description="For oneself, or as a steward for a member without duties. It signs in once, within "
         "thirty days. Needs a fresh proof.",
         who="token",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def make_card(request: Request[Any, Any, Any], member_id: FromPath[UUID]) -> ASGIApp:
@@ -255,6 +308,7 @@ async def make_card(request: Request[Any, Any, Any], member_id: FromPath[UUID]) 
         summary="Sign-in cards of a member that hold",
         description="One's own; a steward sees those of all. Without the codes, which nobody has but the paper.",
         who="token",
+        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_cards(request: Request[Any, Any, Any], member_id: FromPath[UUID]) -> ASGIApp:
@@ -274,6 +328,7 @@ async def list_cards(request: Request[Any, Any, Any], member_id: FromPath[UUID])
         summary="Take a sign-in card back",
         description="One's own, or as a steward anybody's, if it was not used.",
         who="token",
+        refusals=_MAY_REFUSE,
     ),
 )
 async def revoke_card(request: Request[Any, Any, Any], card_id: FromPath[UUID]) -> ASGIApp:

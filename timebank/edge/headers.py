@@ -65,15 +65,26 @@ class Reply:
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
-async def guard_headers(message: Message, _scope: Scope) -> None:
+async def guard_headers(message: Message, scope: Scope) -> None:
     """Add the guards that an answer does not bring itself; a ``before_send`` hook of the application."""
     if message["type"] != "http.response.start":
         return
     headers = message["headers"]
     if type(headers) is _Guarded:
         return
+    if scope.get("method") == "OPTIONS" and message["status"] == 204:
+        # The framework knows only those of whichever handler came first at this address.
+        headers = [*(pair for pair in headers if pair[0].lower() != b"allow"), (b"allow", _allowed(scope))]
     own = {name.lower() for name, _ in headers}
     more = [guard for guard in GUARDS if guard[0] not in own]
     if b"cache-control" not in own and message["status"] >= 400:
         more.append(NOT_KEPT)
     message["headers"] = [*headers, *more]
+
+
+def _allowed(scope: Scope) -> bytes:
+    """Return every method that an address takes."""
+    address = scope["path_template"]
+    here = [route for route in scope["litestar_app"].routes if route.path_format == address]
+    methods = {str(method) for route in here for method in getattr(route, "methods", ())}
+    return ", ".join(sorted(methods)).encode("ascii")

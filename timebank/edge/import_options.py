@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from timebank.edge.bodies import FIELD_TWICE, UNKNOWN_FIELD
+from timebank.edge.bodies import FIELD_TWICE, UNKNOWN_FIELD, Faults
 from timebank.edge.days import read_day
 from timebank.errors import N_, FieldInvalid
 from timebank.formats.layouts import LAYOUTS
@@ -36,27 +36,36 @@ def read_options(fields: Mapping[str, Sequence[str]]) -> ImportOptions:
         fields: Values by name; ``column`` may be there often, as ``giver=Ayudante``.
 
     Raises:
-        FieldInvalid: A field is unknown, there twice, or has a value that it cannot have.
+        FieldInvalid: Fields are unknown, there twice, or have values that they cannot have; all at once.
     """
+    faults, said = Faults(), dict[str, Any]()
     for name, values in fields.items():
-        if name not in NAMES:
-            raise FieldInvalid(field=name[:40], why=UNKNOWN_FIELD)
-        if len(values) > 1 and name != "column":
-            raise FieldInvalid(field=name, why=FIELD_TWICE)
-    said = {name: _one(name, values) for name, values in fields.items() if name != "column"}
-    decimal = said.get("decimal", "")
+        with faults.at(name if name in NAMES else "?"):
+            said[name] = _read(name, values)
+    faults.settle()
     return ImportOptions(
-        people=said.get("people") or "members",  # type: ignore[arg-type]
-        categories=said.get("categories") or "refuse",  # type: ignore[arg-type]
-        began=read_day(said.get("began", ""), field="began"),
+        people=said.get("people") or "members",
+        categories=said.get("categories") or "refuse",
+        began=said.get("began"),
         layout=said.get("layout", ""),
-        days=said.get("days") or None,  # type: ignore[arg-type]
-        decimal=DECIMALS.get(decimal),
+        days=said.get("days") or None,
+        decimal=DECIMALS.get(said.get("decimal", "")),
         nearest=said.get("nearest") == "true",
-        on=read_day(said.get("on", ""), field="on"),
-        columns=dict(_column(value) for value in fields.get("column", ())),
+        on=said.get("on"),
+        columns=said.get("column", {}),
         sheet=said.get("sheet", ""),
     )
+
+
+def _read(name: str, values: Sequence[str]) -> Any:
+    if name not in NAMES:
+        raise FieldInvalid(field=name[:40], why=UNKNOWN_FIELD)
+    if name == "column":
+        return dict(_column(value) for value in values)
+    if len(values) > 1:
+        raise FieldInvalid(field=name, why=FIELD_TWICE)
+    value = _one(name, values)
+    return read_day(value, field=name) if name in {"began", "on"} else value
 
 
 def _one(name: str, values: Sequence[str]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 from litestar.openapi.spec import (
+    Example,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
@@ -17,14 +19,57 @@ from litestar.openapi.spec import (
     Schema,
 )
 
+from timebank.edge.problems import status_of
+from timebank.errors import (
+    AccountClosed,
+    AmountOutOfRange,
+    BelowFloor,
+    DateBeforeBegin,
+    DateInFuture,
+    FieldInvalid,
+    FormNotOurs,
+    GroupBusy,
+    ImportUnderWay,
+    KeyInvalid,
+    KeyMissing,
+    KeyReused,
+    MalformedAmount,
+    MalformedBody,
+    NeedsScope,
+    NotSignedIn,
+    OutcomeUnknown,
+    Overflow,
+    Refusal,
+    SameAccountTwice,
+    StoreAway,
+    TooLarge,
+    UnitMismatch,
+    UnknownGroup,
+    UnknownPage,
+    UnsupportedMedia,
+)
+
 if TYPE_CHECKING:
     from litestar import Litestar
+    from litestar.handlers import HTTPRouteHandler
 
 _REF: Final = "#/components/schemas/{name}"
 
 
-class Problem(msgspec.Struct):
-    """Why a request was refused (RFC 9457). `code` never changes; `params` is what the sentence speaks of."""
+class FieldProblem(msgspec.Struct):
+    """What is wrong with one field of a request; `field` is a path such as `items[2].minutes`."""
+
+    field: str
+    code: str
+    detail: str
+    params: dict[str, str | int]
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """Why a request was refused (RFC 9457). `code` never changes; `params` is what the sentence speaks of.
+
+    Where fields of the request are wrong, `errors` has each of them; `code` is that of the first.
+    """
 
     type: str
     title: str
@@ -33,6 +78,7 @@ class Problem(msgspec.Struct):
     code: str
     retryable: bool
     params: dict[str, str | int]
+    errors: list[FieldProblem] = []
 
 
 class QueryField(NamedTuple):
@@ -43,11 +89,36 @@ class QueryField(NamedTuple):
     description: str
 
 
+Refusals = Sequence[type[Refusal]]
+
+#: What every route without an account may say.
+_STRANGER: Final[Refusals] = (UnknownGroup, UnknownPage, StoreAway)
+#: What every route for somebody signed in may say, and if it changes something.
+_SIGNED_IN: Final[Refusals] = (*_STRANGER, NotSignedIn, NeedsScope)
+_CHANGING: Final[Refusals] = (*_SIGNED_IN, FormNotOurs, GroupBusy)
+_QUERY: Final[Refusals] = (FieldInvalid,)
+#: What every POST may say, and those that the writer answers.
+_KEYED: Final[Refusals] = (KeyMissing, KeyInvalid)
+_WRITTEN: Final[Refusals] = (*_KEYED, KeyReused, GroupBusy, ImportUnderWay, OutcomeUnknown)
+_JSON_BODY: Final[Refusals] = (MalformedBody, MalformedAmount, FieldInvalid, TooLarge, UnsupportedMedia)
+#: What the book itself may say of an entry.
+_BOOK: Final[Refusals] = (
+    AmountOutOfRange,
+    AccountClosed,
+    BelowFloor,
+    DateBeforeBegin,
+    DateInFuture,
+    Overflow,
+    SameAccountTwice,
+    UnitMismatch,
+)
+
 #: Shapes that operations name; each becomes a component.
 _shapes: dict[str, type] = {"Problem": Problem}
 
-_SECURITY: Final[list[dict[str, list[str]]]] = [{"token": []}]
-_SECURITY_OF: Final[dict[str, list[dict[str, list[str]]]]] = {
+Who = Literal["anybody", "session", "token"]
+#: Whoever has a session may use it wherever a token is taken.
+_SECURITY: Final[dict[Who, list[dict[str, list[str]]]]] = {
     "anybody": [],
     "session": [{"session": []}],
     "token": [{"token": []}, {"session": []}],
@@ -61,23 +132,32 @@ def writes(
     description: str = "",
     status: int = 201,
     body_required: bool = True,
+    answer: type | None = None,
+    refusals: Refusals = (),
+    example: Any = None,
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that writes to the book.
 
     Args:
         body: Struct of the body.
         status: What an accepted request is answered with.
+        answer: Struct of that answer.
+        refusals: What the rules of the command may say; what every such route and the book say is added.
+        example: A body that is accepted; tests send it.
+        gives: An answer to it, true in its shape.
     """
+    shape = _reference(answer) if answer else Schema(type=OpenAPIType.OBJECT)
     return _operation(
         summary=summary,
         description=description,
         parameters=[_key(_SAME_ANSWER)],
         request_body=RequestBody(
-            content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=body_required
+            content={"application/json": _content(_reference(body), example)}, required=body_required
         ),
         responses={
-            str(status): _answer("Done, or done before under this key.", Schema(type=OpenAPIType.OBJECT)),
-            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "503"),
+            str(status): _answer("Done, or done before under this key.", shape, gives),
+            **_refused(*_CHANGING, *_WRITTEN, *_JSON_BODY, *_BOOK, *refusals),
         },
     )
 
@@ -88,7 +168,10 @@ def changes(
     summary: str,
     description: str,
     body: type | None = None,
-    who: Literal["anybody", "session", "token"] = "session",
+    who: Who = "session",
+    refusals: Refusals = (),
+    example: Any = None,
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that changes something beside the book; no key, since it can be asked for again.
 
@@ -96,20 +179,22 @@ def changes(
         answer: Struct of the answer; None for an empty object.
         body: Struct of the body; None where there is none.
         who: Whether it takes nobody, somebody signed in with a browser, or also a token.
+        refusals: What it may say besides what every such route says.
+        example: A body that is accepted, but for its ids and secrets.
+        gives: An answer, true in its shape.
     """
-    described = OpenAPIMediaType(schema=_reference(body)) if body else None
+    shape = _reference(answer) if answer else Schema(type=OpenAPIType.OBJECT)
+    always: Refusals = (UnknownGroup, UnknownPage, StoreAway, FormNotOurs) if who == "anybody" else _CHANGING
     return _operation(
         summary=summary,
         description=description,
         parameters=[] if who == "anybody" else [_CSRF],
-        request_body=RequestBody(content={"application/json": described}, required=True)
-        if described
-        else None,
+        request_body=_json_body(body, required=True, example=example) if body else None,
         responses={
-            "200": _answer("Done.", _reference(answer) if answer else Schema(type=OpenAPIType.OBJECT)),
-            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
+            "200": _answer("Done.", shape, gives if answer else {}),
+            **_refused(*always, *(_JSON_BODY if body else ()), *refusals),
         },
-        security=_SECURITY_OF[who],
+        security=_SECURITY[who],
     )
 
 
@@ -119,14 +204,18 @@ def reads(
     summary: str,
     description: str = "",
     query: tuple[QueryField, ...] = (),
-    who: Literal["session", "token"] | None = None,
+    who: Who = "token",
+    refusals: Refusals = (),
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that a signed-in actor reads.
 
     Args:
         answer: Struct of the answer.
         query: Query parameters, all optional.
-        who: Whether it takes a session only, or either; None for what every route takes.
+        who: Whether it takes a session only, or also a token.
+        refusals: What it may say besides what every such route says.
+        gives: An answer, true in its shape.
     """
     return _operation(
         summary=summary,
@@ -134,10 +223,10 @@ def reads(
         parameters=_query_parameters(query),
         request_body=None,
         responses={
-            "200": _answer("What was asked for.", _reference(answer)),
-            **_problems("401", "403", "404", "422", "503"),
+            "200": _answer("What was asked for.", _reference(answer), gives),
+            **_refused(*_SIGNED_IN, *(_QUERY if query else ()), *refusals),
         },
-        security=None if who is None else _SECURITY_OF[who],
+        security=_SECURITY[who],
     )
 
 
@@ -149,6 +238,9 @@ def writes_by_link(
     status: int = 201,
     keyed: bool = True,
     answer: type | None = None,
+    refusals: Refusals = (),
+    example: Any = None,
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that the holder of a secret link writes through, without an account.
 
@@ -156,47 +248,89 @@ def writes_by_link(
         body: Struct of the body.
         keyed: Whether it needs a key that the server gave out; else the secret in the address is the key.
         answer: Struct of the answer; None for an object.
+        refusals: What it may say besides what every such route says.
+        example: A body that is accepted, but for its secrets.
+        gives: An answer to it, true in its shape.
     """
     shape = Schema(type=OpenAPIType.OBJECT) if answer is None else _reference(answer)
     return _operation(
         summary=summary,
         description=description,
         parameters=[_key(_GIVEN_OUT)] if keyed else [],
-        request_body=RequestBody(
-            content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=True
-        ),
+        request_body=_json_body(body, required=True, example=example),
         responses={
-            str(status): _answer("Done, or done before under this key.", shape),
-            **_problems("400", "403", "404", "409", "413", "415", "422", "503"),
+            str(status): _answer("Done, or done before under this key.", shape, gives),
+            **_refused(*_STRANGER, *_WRITTEN, *_JSON_BODY, *refusals),
         },
-        security=[],
+        security=_SECURITY["anybody"],
     )
 
 
-def reads_by_link(answer: type, *, summary: str, description: str) -> type[Operation]:
+def reads_by_link(
+    answer: type, *, summary: str, description: str, refusals: Refusals = ()
+) -> type[Operation]:
     """Describe a route that the holder of a secret link reads, without an account.
 
     Args:
         answer: Struct of the answer.
+        refusals: What it may say besides what every such route says.
     """
     return _operation(
         summary=summary,
         description=description,
         parameters=[],
         request_body=None,
-        responses={"200": _answer("What was asked for.", _reference(answer)), **_problems("404", "503")},
-        security=[],
+        responses={
+            "200": _answer("What was asked for.", _reference(answer)),
+            **_refused(*_STRANGER, *refusals),
+        },
+        security=_SECURITY["anybody"],
+    )
+
+
+def shows(
+    answer: type,
+    *,
+    summary: str,
+    description: str = "",
+    query: tuple[QueryField, ...] = (),
+    gives: Any = None,
+) -> type[Operation]:
+    """Describe a public route: the same for everybody, as of the last close.
+
+    Args:
+        answer: Struct of the answer.
+        query: Query parameters, all optional.
+        gives: An answer, true in its shape.
+    """
+    return _operation(
+        summary=summary,
+        description=description,
+        parameters=_query_parameters(query),
+        request_body=None,
+        responses={
+            "200": _answer("As of the last close; with an ETag.", _reference(answer), gives),
+            "304": OpenAPIResponse(description="What If-None-Match names is still so."),
+            **_refused(UnknownGroup, UnknownPage, StoreAway, *(_QUERY if query else ())),
+        },
+        security=_SECURITY["anybody"],
     )
 
 
 def gives_file(
-    media_type: str, *, summary: str, description: str = "", query: tuple[QueryField, ...] = ()
+    media_type: str,
+    *more_types: str,
+    summary: str,
+    description: str = "",
+    query: tuple[QueryField, ...] = (),
+    refusals: Refusals = (),
 ) -> type[Operation]:
     """Describe a route that gives a signed-in actor a file.
 
     Args:
-        media_type: Its Content-Type, without parameters.
+        media_type: Its Content-Type, without parameters; more where it depends on what is asked for.
         query: Query parameters, all optional.
+        refusals: What it may say besides what every such route says.
     """
     file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
     return _operation(
@@ -206,9 +340,10 @@ def gives_file(
         request_body=None,
         responses={
             "200": OpenAPIResponse(
-                description="The file, sent while it is written.", content={media_type: file}
+                description="The file, sent while it is written.",
+                content=dict.fromkeys((media_type, *more_types), file),
             ),
-            **_problems("401", "403", "404", "413", "422", "503"),
+            **_refused(*_SIGNED_IN, *_QUERY, *refusals),
         },
     )
 
@@ -221,7 +356,9 @@ def acts(
     description: str = "",
     status: int = 200,
     body_required: bool = True,
-    example: dict[str, Any] | None = None,
+    refusals: Refusals = (),
+    example: Any = None,
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route by which people decide about people and rules.
 
@@ -229,7 +366,9 @@ def acts(
         body: Struct of the body.
         answer: Struct of the answer.
         status: What an accepted request is answered with.
+        refusals: What it may say besides what every such route says.
         example: A body that is accepted, but for its ids.
+        gives: An answer to it, true in its shape.
     """
     return _operation(
         summary=summary,
@@ -237,8 +376,8 @@ def acts(
         parameters=[_key(_SAME_ANSWER)],
         request_body=_json_body(body, required=body_required, example=example),
         responses={
-            str(status): _answer("Done, or done before under this key.", _reference(answer)),
-            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "503"),
+            str(status): _answer("Done, or done before under this key.", _reference(answer), gives),
+            **_refused(*_CHANGING, *_KEYED, KeyReused, *_JSON_BODY, *refusals),
         },
     )
 
@@ -251,7 +390,9 @@ def for_strangers(
     body: type | None = None,
     keyed: bool = False,
     status: int = 200,
-    example: dict[str, Any] | None = None,
+    refusals: Refusals = (),
+    example: Any = None,
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that somebody without an account uses; a secret in the address opens it, if anything.
 
@@ -259,27 +400,25 @@ def for_strangers(
         answer: Struct of the answer.
         body: Struct of the body; None for none.
         keyed: Whether it takes the key that the form came with.
+        refusals: What it may say besides what every such route says.
         example: A body that is accepted.
+        gives: An answer to it, true in its shape.
     """
-    wrong = ("400", "404", "409", "413", "415", "422", "503") if body else ("400", "404", "409", "503")
     return _operation(
         summary=summary,
         description=description,
         parameters=[_key(_ISSUED)] if keyed else [],
         request_body=None if body is None else _json_body(body, required=True, example=example),
         responses={
-            str(status): _answer("What was asked for.", _reference(answer)),
-            **_problems(*wrong),
+            str(status): _answer("What was asked for.", _reference(answer), gives),
+            **_refused(*_STRANGER, *(_KEYED if keyed else ()), *(_JSON_BODY if body else ()), *refusals),
         },
-        security=[],
+        security=_SECURITY["anybody"],
     )
 
 
-def _json_body(body: type, *, required: bool, example: dict[str, Any] | None) -> RequestBody:
-    content = OpenAPIMediaType(schema=_reference(body))
-    if example is not None:
-        content = OpenAPIMediaType(schema=_reference(body), example=example)
-    return RequestBody(content={"application/json": content}, required=required)
+def _json_body(body: type, *, required: bool, example: Any) -> RequestBody:
+    return RequestBody(content={"application/json": _content(_reference(body), example)}, required=required)
 
 
 def takes_files(
@@ -289,6 +428,7 @@ def takes_files(
     summary: str,
     description: str,
     query: tuple[QueryField, ...],
+    refusals: Refusals = (),
 ) -> type[Operation]:
     """Describe a route that takes a file as its body, or a form with several.
 
@@ -297,7 +437,8 @@ def takes_files(
         media_types: Of the file.
         query: Query parameters, all optional; a form has them as fields.
     """
-    file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+    # Any bytes may be sent: what is wrong with a file is said once it was read.
+    file = OpenAPIMediaType(schema=Schema())
     form = OpenAPIMediaType(
         schema=Schema(
             type=OpenAPIType.OBJECT,
@@ -318,22 +459,23 @@ def takes_files(
         request_body=RequestBody(
             content={**dict.fromkeys(media_types, file), "multipart/form-data": form}, required=True
         ),
-        responses=_accepted(answer, "413"),
+        responses=_accepted(answer, MalformedBody, KeyReused, TooLarge, *_QUERY, *refusals),
     )
 
 
-def asks_for(answer: type, *, summary: str, description: str) -> type[Operation]:
+def asks_for(answer: type, *, summary: str, description: str, refusals: Refusals = ()) -> type[Operation]:
     """Describe a route that asks for work which goes on after the answer; it needs no body.
 
     Args:
         answer: Struct of the answer.
+        refusals: What it may say besides what every such route says.
     """
     return _operation(
         summary=summary,
         description=description,
         parameters=[_key(_SAME_THING)],
         request_body=None,
-        responses=_accepted(answer),
+        responses=_accepted(answer, *refusals),
     )
 
 
@@ -344,37 +486,42 @@ def sets(
     description: str,
     body: type | None = None,
     body_required: bool = True,
+    refusals: Refusals = (),
+    example: Any = None,
+    gives: Any = None,
 ) -> type[Operation]:
     """Describe a route that changes something at once, beside the book; done again it changes nothing more.
 
     Args:
         answer: Struct of the answer: what is so by now.
         body: Struct of the body; None for a route that takes none and is no POST.
+        refusals: What it may say besides what every such route says.
+        example: A body that is accepted.
+        gives: An answer to it, true in its shape.
     """
-    if body is None:
-        parameters, request_body = [], None
-    else:
-        parameters = [_key(_SAME_STATE)]
-        request_body = RequestBody(
-            content={"application/json": OpenAPIMediaType(schema=_reference(body))}, required=body_required
-        )
+    taken: Refusals = () if body is None else (*_KEYED, *_JSON_BODY)
     return _operation(
         summary=summary,
         description=description,
-        parameters=parameters,
-        request_body=request_body,
+        parameters=[] if body is None else [_key(_SAME_STATE)],
+        request_body=None if body is None else _json_body(body, required=body_required, example=example),
         responses={
-            "200": _answer("What is so by now.", _reference(answer)),
-            **_problems("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
+            "200": _answer("What is so by now.", _reference(answer), gives),
+            **_refused(*_CHANGING, *taken, *refusals),
         },
     )
 
 
-def _accepted(answer: type, *more: str) -> dict[str, OpenAPIResponse]:
+def _accepted(answer: type, *refusals: type[Refusal]) -> dict[str, OpenAPIResponse]:
     return {
         "202": _answer("Taken in; look again for what comes of it.", _reference(answer)),
-        **_problems("400", "401", "403", "404", "409", *more, "422", "503"),
+        **_refused(*_CHANGING, *_KEYED, *refusals),
     }
+
+
+def name_operation(handler: HTTPRouteHandler, method: str, _path: list[Any]) -> str:
+    """Return the name of an operation, which generated clients call it by: never change one that is out."""
+    return f"{handler.handler_name}_head" if method == "HEAD" else str(handler.handler_name)
 
 
 def build_document(app: Litestar) -> dict[str, Any]:
@@ -408,7 +555,7 @@ def _operation(
     parameters: list[Parameter],
     request_body: RequestBody | None,
     responses: dict[str, OpenAPIResponse],
-    security: list[dict[str, list[str]]] | None = None,
+    security: list[dict[str, list[str]]] = _SECURITY["token"],
 ) -> type[Operation]:
     @dataclass
     class Described(Operation):
@@ -417,14 +564,21 @@ def _operation(
             self.description = description
             # Path parameters are the framework's; everything else is ours.
             own = [p for p in self.parameters or () if isinstance(p, Parameter) and p.param_in == "path"]
-            self.parameters = [*own, *parameters]
+            self.parameters = [*(_SLUG if p.name == "slug" else p for p in own), *parameters]
             self.request_body = request_body
             self.responses = dict(responses)
-            self.security = _SECURITY if security is None else security
+            self.security = security
 
     return Described
 
 
+_SLUG: Final = Parameter(
+    name="slug",
+    param_in="path",
+    required=True,
+    description="Address of the group.",
+    schema=Schema(type=OpenAPIType.STRING, pattern="^[a-z0-9-]{2,63}$", examples=["riverside"]),
+)
 _SAME_ANSWER: Final = (
     "The same key gets the same answer again, byte by byte; with another request it is refused with 422."
 )
@@ -453,7 +607,7 @@ def _key(meaning: str) -> Parameter:
         param_in="header",
         required=True,
         description=f"1 to 255 printable ASCII characters. {meaning}",
-        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
+        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[!-~]([ -~]*[!-~])?$"),
     )
 
 
@@ -471,33 +625,48 @@ def _query_parameters(query: tuple[QueryField, ...]) -> list[Parameter]:
 
 
 def _reference(shape: type) -> Reference:
-    _shapes[shape.__name__] = shape
+    known = _shapes.setdefault(shape.__name__, shape)
+    assert known is shape, f"two shapes are called {shape.__name__}"
     return Reference(ref=_REF.format(name=shape.__name__))
 
 
-def _answer(description: str, schema: Schema | Reference) -> OpenAPIResponse:
-    return OpenAPIResponse(
-        description=description, content={"application/json": OpenAPIMediaType(schema=schema)}
+def _content(schema: Schema | Reference, example: Any) -> OpenAPIMediaType:
+    examples = {"one": Example(value=example)} if example is not None else None
+    return OpenAPIMediaType(schema=schema, examples=examples)  # type: ignore[arg-type]
+
+
+def _answer(description: str, schema: Schema | Reference, example: Any = None) -> OpenAPIResponse:
+    return OpenAPIResponse(description=description, content={"application/json": _content(schema, example)})
+
+
+_SAID: Final = {
+    400: "The request cannot be read.",
+    401: "No token that holds in this group.",
+    403: "Not allowed, whatever the state of the book.",
+    404: "Nothing is there, or nothing for this actor to see.",
+    409: "The book or the rules say no.",
+    413: "Too large.",
+    415: "Not said to be JSON.",
+    422: "A value is wrong, or the key was used for something else.",
+    429: "Too often; see Retry-After.",
+    503: "Not now; see Retry-After.",
+}
+
+
+def _refused(*refusals: type[Refusal]) -> dict[str, OpenAPIResponse]:
+    """Describe refusals: by status, each with the codes that can come."""
+    codes: dict[int, set[str]] = {}
+    for refusal in refusals:
+        # Made without its parameters: status_of looks at the class only.
+        codes.setdefault(status_of(refusal.__new__(refusal)), set()).add(refusal.code)
+    return {str(status): _problem(_SAID[status], sorted(found)) for status, found in sorted(codes.items())}
+
+
+def _problem(description: str, codes: list[str]) -> OpenAPIResponse:
+    schema = Schema(
+        all_of=[_reference(Problem), Schema(properties={"code": Schema(type=OpenAPIType.STRING, enum=codes)})]
     )
-
-
-def _problems(*statuses: str) -> dict[str, OpenAPIResponse]:
-    said = {
-        "400": "The request cannot be read.",
-        "401": "No token that holds in this group.",
-        "403": "Not allowed, whatever the state of the book.",
-        "404": "Nothing is there, or nothing for this actor to see.",
-        "409": "The book or the rules say no.",
-        "413": "Too large.",
-        "415": "Not said to be JSON.",
-        "422": "A value is wrong, or the key was used for something else.",
-        "429": "Too often; see Retry-After.",
-        "503": "Not now; see Retry-After.",
-    }
-    return {
-        status: OpenAPIResponse(
-            description=said[status],
-            content={"application/problem+json": OpenAPIMediaType(schema=_reference(Problem))},
-        )
-        for status in statuses
-    }
+    said = f"{description} {', '.join(f'`{code}`' for code in codes)}"
+    return OpenAPIResponse(
+        description=said, content={"application/problem+json": OpenAPIMediaType(schema=schema)}
+    )

@@ -17,13 +17,13 @@ from timebank.errors import (
     Busy,
     CodesWait,
     Conflict,
+    FieldInvalid,
     KeyInvalid,
     KeyMissing,
     Malformed,
     MalformedBody,
     NotAllowed,
     NotSignedIn,
-    PolicyInvalid,
     Refusal,
     ServerFault,
     TooLarge,
@@ -32,7 +32,6 @@ from timebank.errors import (
     UnknownAccount,
     UnknownCategory,
     UnknownHeldPlace,
-    UnknownMember,
     UnknownPage,
     UnknownPot,
     UnsupportedMedia,
@@ -63,12 +62,11 @@ _STATUS: Final[tuple[tuple[type[Refusal], int], ...]] = (
     (TooLarge, 413),
     (UnsupportedMedia, 415),
     (Malformed, 422),
-    # Named in a body that could be read, and so 422 like other wrong values; what an address
-    # names is 404.
+    # Words that the group does not have, in a body that could be read, and so 422 like other wrong
+    # values. An id is 404 wherever it stands: one of another group is an id that never was.
     (UnknownAccount, 422),
     (UnknownCategory, 422),
     (UnknownHeldPlace, 422),
-    (UnknownMember, 422),
     (UnknownPot, 422),
     (Unknown, 404),
     (NotSignedIn, 401),
@@ -140,17 +138,24 @@ def say(refusal: Refusal, language: Language) -> Rendered:
         "retryable": refusal.retryable,
         "params": params,
     }
-    if isinstance(refusal, PolicyInvalid):
-        # Every field that is wrong, so that nobody mends them one by one.
-        problem["errors"] = [
-            {
-                "field": str(fault.params["field"]),
-                "code": fault.code,
-                "detail": sentence(fault.message, fault.params, language),
-            }
-            for fault in refusal.faults
-        ]
+    faults = refusal.faults or _own_fault(refusal)
+    if faults:
+        problem["errors"] = [_said_of_field(field, fault, language) for field, fault in faults]
     return status, problem
+
+
+def _own_fault(refusal: Refusal) -> tuple[tuple[str, Refusal], ...]:
+    return ((str(refusal.params["field"]), refusal),) if isinstance(refusal, FieldInvalid) else ()
+
+
+def _said_of_field(field: str, fault: Refusal, language: Language) -> dict[str, Any]:
+    params = {name: _shown(value) for name, value in fault.params.items()}
+    return {
+        "field": field,
+        "code": fault.code,
+        "detail": sentence(fault.message, params, language),
+        "params": params,
+    }
 
 
 def sentence(message: str, params: Mapping[str, str | int], language: Language) -> str:

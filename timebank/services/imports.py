@@ -44,6 +44,7 @@ from timebank.services.import_report import ImportOptions, Report, Source
 from timebank.services.jobs import Teller
 from timebank.services.long_batch import LongBatch, long_batch, rehearsal
 from timebank.services.members import actor_of, join, make_keys
+from timebank.services.pages import Page, sift
 from timebank.store import book
 from timebank.store import imports as store
 from timebank.store.engine import STORE_ERRORS, is_locked_out
@@ -56,6 +57,10 @@ from timebank.store.jobs import JobRow, find_last_job, list_groups
 if TYPE_CHECKING:
     from timebank.rules.people import Actor
     from timebank.services.house import House
+
+#: When an import was handed in, and its id.
+ImportPlace = tuple[datetime, UUID]
+STATES: Final = ("new", "checked", "posted", "undone", "dropped")
 
 UPLOAD_MAX: Final = 16 * 1024 * 1024
 FILES_MAX: Final = 5
@@ -252,15 +257,33 @@ async def find_import(house: House, actor: Actor, import_id: UUID) -> Import:
         return Import(row, job, report)
 
 
-async def list_imports(house: House, actor: Actor, *, limit: int = 50) -> list[ImportRow]:
-    """Return the group's imports, newest first.
+async def list_imports(
+    house: House,
+    actor: Actor,
+    *,
+    after: ImportPlace | None = None,
+    limit: int = 50,
+    state: str | None = None,
+) -> Page[ImportRow, ImportPlace]:
+    """Return a page of the group's imports, newest first.
+
+    Args:
+        after: Moment and id of the last one of the page before; None begins.
+        state: Only imports in this state; None is all.
 
     Raises:
-        NeedsRole: The actor is neither steward nor treasurer.
+        NeedsScope, NeedsRole
     """
+    actor.require_scope("read")
     actor.require_role("steward", "treasurer")
     async with house.database.dial(actor.group_id) as line:
-        return await store.list_imports(line, actor.group_id, limit=limit)
+
+        async def read(place: ImportPlace | None, size: int) -> list[tuple[ImportRow, ImportPlace]]:
+            rows = await store.list_imports(line, actor.group_id, before=place, limit=size)
+            return [(row, (row.created_at, row.import_id)) for row in rows]
+
+        keep = None if state is None else lambda row: row.state == state
+        return await sift(read, after=after, limit=limit, keep=keep)
 
 
 async def ask_for(

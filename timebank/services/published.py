@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from timebank.errors import UnknownPot
@@ -19,6 +19,7 @@ from timebank.rules.publication import (
     PublicPolicy,
     PublishedLine,
 )
+from timebank.services.pages import sift
 from timebank.store import published as store
 
 if TYPE_CHECKING:
@@ -37,6 +38,22 @@ class PublicFigures:
     period: PublicPeriod | None
     balances: tuple[PublicBalance, ...]
     held: tuple[PublicPlace, ...]
+
+
+class LinesWanted(NamedTuple):
+    """Which public lines; None is all."""
+
+    kind: str | None = None
+    category: str | None = None
+    pot: str | None = None
+
+    def has(self, line: PublishedLine) -> bool:
+        """Whether a line is one of these."""
+        return (
+            self.kind in {None, line.kind}
+            and self.category in {None, line.category}
+            and (self.pot is None or any(change.pot == self.pot for change in line.changes))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +177,12 @@ async def read_public_flows(
 
 
 async def read_public_lines(
-    database: Database, slug: str, *, after: tuple[int, UUID] | None, limit: int
+    database: Database,
+    slug: str,
+    *,
+    after: tuple[int, UUID] | None,
+    limit: int,
+    wanted: LinesWanted = LinesWanted(),  # noqa: B008 - it cannot change
 ) -> PublicLines:
     """Return a page of public lines, newest period first.
 
@@ -175,9 +197,16 @@ async def read_public_lines(
     async with database.public_read(group_id) as tx:
         group = await store.find_group(tx, group_id)
         period = await store.find_last_period(tx, group_id)
-        lines = await store.list_lines(tx, group_id, first_period=1, after=after, limit=limit)
-    last = (lines[-1].period, UUID(lines[-1].line_id)) if len(lines) == limit else None
-    return PublicLines(group, period, tuple(lines), last)
+
+        async def read(
+            place: tuple[int, UUID] | None, size: int
+        ) -> list[tuple[PublishedLine, tuple[int, UUID]]]:
+            lines = await store.list_lines(tx, group_id, first_period=1, after=place, limit=size)
+            return [(line, (line.period, UUID(line.line_id))) for line in lines]
+
+        keep = wanted.has if wanted != LinesWanted() else None
+        page = await sift(read, after=after, limit=limit, keep=keep)
+    return PublicLines(group, period, page.rows, page.next)
 
 
 async def read_public_policies(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import heapq
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 from uuid import UUID
 
-import msgspec
+from msgspec import Meta
 
-from timebank.errors import N_, FieldInvalid, MemberNotFound, TooLarge
+from timebank.errors import MemberNotFound, TooLarge
 from timebank.ledger.units import MINUTES
 from timebank.services.members import load_member
+from timebank.services.pages import Page, sift
 from timebank.store import statement as store
 from timebank.store.boxes import BoxBrokenError, open_box
 from timebank.store.members import open_accounts, open_nickname
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PAGE_MAX: Final = 100
 _WHOLE_PAGE: Final = 1_000
-NOT_A_PLACE: Final = N_("it is no place in a statement")
+WHATS: Final = ("given", "received", "asked", "taken_back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,42 +81,78 @@ class Statement:
     Attributes:
         totals: Over the whole book, minutes first.
         lines: Newest first.
-        next: Where the next page begins; empty on the last one.
+        next: Where the next page begins; None on the last one.
     """
 
     totals: tuple[Total, ...]
     lines: tuple[Line, ...]
-    next: str
+    next: Place | None
 
 
-class _Place(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """How far each of the three lists was read: the last row seen of each."""
+#: What a cursor may hold must fit its column.
+_Leg = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+_Moment = Annotated[datetime, Meta(tz=True)]
 
-    passed: tuple[UUID, int] | None = None
-    received: tuple[datetime, UUID] | None = None
-    asked: tuple[datetime, UUID] | None = None
+
+class Place(NamedTuple):
+    """How far each of the three lists was read: the last row seen of each.
+
+    Ids and own times only: a seq would tell how busy others are.
+    """
+
+    passed: tuple[UUID, _Leg] | None = None
+    received: tuple[_Moment, UUID] | None = None
+    asked: tuple[_Moment, UUID] | None = None
+
+
+class Wanted(NamedTuple):
+    """Which lines of a statement; None is all.
+
+    Attributes:
+        what: One of ``WHATS``.
+        first, last: Days on which it happened, or by which an ask is needed; lines without a day have none.
+    """
+
+    what: str | None = None
+    unit: str | None = None
+    first: date | None = None
+    last: date | None = None
+
+    def has(self, line: Line) -> bool:
+        """Whether a line is one of these."""
+        on = line.effective_on
+        return (
+            self.what in {None, line.what}
+            and self.unit in {None, line.unit}
+            and (self.first is None or (on is not None and on >= self.first))
+            and (self.last is None or (on is not None and on <= self.last))
+        )
 
 
 async def read_statement(
-    database: Database, keys: KeyStore, actor: Actor, *, after: str = "", limit: int = 50
+    database: Database,
+    keys: KeyStore,
+    actor: Actor,
+    *,
+    after: Place | None = None,
+    limit: int = 50,
+    wanted: Wanted = Wanted(),  # noqa: B008 - it cannot change
 ) -> Statement:
     """Return a page of the actor's own rows.
 
     Args:
-        after: ``next`` of the page before; empty for the first page.
+        after: ``next`` of the page before; None for the first page.
         limit: Most lines, 1 to 100.
 
     Raises:
         NeedsScope: The token was not made for reading.
-        FieldInvalid: ``after`` did not come from a statement.
     """
     assert 1 <= limit <= PAGE_MAX, limit
     actor.require_scope("read")
-    place = _read_place(after)
     async with database.read(actor.group_id) as tx:
         totals = await list_own_totals(tx, actor)
-        lines, following = await _read_page(tx, keys, actor, place, limit)
-    return Statement(totals, tuple(lines), _write_place(following) if following else "")
+        page = await _read_page(tx, keys, actor, after, limit, wanted=wanted)
+    return Statement(totals, page.rows, page.next)
 
 
 async def list_own_totals(tx: Tx, actor: Actor) -> tuple[Total, ...]:
@@ -131,32 +167,50 @@ async def list_own_lines(tx: Tx, keys: KeyStore, actor: Actor, *, lines_max: int
         TooLarge: There are more than ``lines_max``.
     """
     lines: list[Line] = []
-    place: _Place | None = _Place()
+    place: Place | None = Place()
     while place is not None:
-        page, place = await _read_page(tx, keys, actor, place, _WHOLE_PAGE)
-        lines += page
+        page = await _read_page(tx, keys, actor, place, _WHOLE_PAGE)
+        lines += page.rows
+        place = page.next
         if len(lines) > lines_max:
             raise TooLarge(limit=lines_max)
     return lines
 
 
 async def _read_page(
-    tx: Tx, keys: KeyStore, actor: Actor, place: _Place, limit: int
-) -> tuple[list[Line], _Place | None]:
-    """Return lines from a place on, newest first, and where the next page begins; None on the last one."""
-    accounts = list(actor.accounts.values())
-    passed = await store.list_passed(tx, actor.group_id, accounts, before=place.passed, limit=limit + 1)
-    received = await store.list_received(
-        tx, actor.group_id, actor.account, before=place.received, limit=limit + 1
+    tx: Tx, keys: KeyStore, actor: Actor, after: Place | None, limit: int, *, wanted: Wanted | None = None
+) -> Page[Line, Place]:
+    """Return lines from a place on, newest first."""
+
+    async def read(place: Place | None, size: int) -> list[tuple[Line, Place]]:
+        return await _read_rows(tx, actor, place or Place(), size)
+
+    chosen = wanted if wanted and wanted != Wanted() else None
+    page = await sift(read, after=after, limit=limit, keep=chosen.has if chosen else None)
+    shown = [line.id for line in page.rows]
+    notes = await _open_notes(tx, keys, actor, shown)
+    writers = await _name_writers(tx, keys, actor, shown)
+    return Page(
+        tuple(
+            replace(line, note=notes.get(line.id, ""), entered_by=writers.get(line.id, ""))
+            for line in page.rows
+        ),
+        page.next,
     )
-    asked = await store.list_asked(tx, actor.group_id, actor.member_id, before=place.asked, limit=limit + 1)
+
+
+async def _read_rows(tx: Tx, actor: Actor, place: Place, size: int) -> list[tuple[Line, Place]]:
+    """Return up to so many lines behind a place, without their notes, each with its own place."""
+    accounts = list(actor.accounts.values())
+    passed = await store.list_passed(tx, actor.group_id, accounts, before=place.passed, limit=size)
+    received = await store.list_received(tx, actor.group_id, actor.account, before=place.received, limit=size)
+    asked = await store.list_asked(tx, actor.group_id, actor.member_id, before=place.asked, limit=size)
     lists: tuple[Iterable[PassedRow | ReceivedRow | AskedRow], ...] = (passed, received, asked)
-    rows = list(heapq.merge(*lists, key=_recorded_at, reverse=True))
-    shown = rows[:limit]
-    notes = await _open_notes(tx, keys, actor, [row[0] for row in shown])
-    writers = await _name_writers(tx, keys, actor, [row[0] for row in shown])
-    lines = [replace(_line(row, notes.get(row[0], "")), entered_by=writers.get(row[0], "")) for row in shown]
-    return lines, _after(place, shown) if len(rows) > limit else None
+    found = []
+    for row in list(heapq.merge(*lists, key=_recorded_at, reverse=True))[:size]:
+        place = _behind(place, row)
+        found.append((_line(row), place))
+    return found
 
 
 def _recorded_at(row: PassedRow | ReceivedRow | AskedRow) -> datetime:
@@ -173,7 +227,7 @@ def _totals(rows: Sequence[TotalRow]) -> tuple[Total, ...]:
     )
 
 
-def _line(row: PassedRow | ReceivedRow | AskedRow, note: str) -> Line:
+def _line(row: PassedRow | ReceivedRow | AskedRow) -> Line:
     if isinstance(row, store.PassedRow):
         taken_back = row.kind == "correction"
         return Line(
@@ -186,7 +240,6 @@ def _line(row: PassedRow | ReceivedRow | AskedRow, note: str) -> Line:
             amount=row.amount,
             category=row.category,
             state="corrected" if row.corrected else "recorded",
-            note=note,
         )
     if isinstance(row, store.ReceivedRow):
         return Line(
@@ -199,7 +252,6 @@ def _line(row: PassedRow | ReceivedRow | AskedRow, note: str) -> Line:
             amount=row.minutes,
             category=row.category,
             state=row.state,
-            note=note,
         )
     return Line(
         id=row.draw_id,
@@ -217,14 +269,20 @@ def _line(row: PassedRow | ReceivedRow | AskedRow, note: str) -> Line:
 
 
 async def read_for_another(
-    house: House, actor: Actor, member_id: UUID, *, after: str = "", limit: int = 50, now: datetime
+    house: House,
+    actor: Actor,
+    member_id: UUID,
+    *,
+    after: Place | None = None,
+    limit: int = 50,
+    wanted: Wanted = Wanted(),  # noqa: B008 - it cannot change
+    now: datetime,
 ) -> Statement:
     """Return a page of the rows of somebody for whom the actor stands in and may see; without what they noted.
 
     Raises:
         NeedsScope: The token was not made for reading.
         MemberNotFound: There is nobody, or nobody whose rows this actor may see.
-        FieldInvalid: See read_statement.
     """
     actor.require_scope("read")
     if not actor.may_act_for(member_id, "see"):
@@ -234,7 +292,7 @@ async def read_for_another(
     if not member.accounts:
         raise MemberNotFound
     as_them = replace(actor, member_id=member_id, account=member.accounts[MINUTES], accounts=member.accounts)
-    page = await read_statement(house.database, house.keys, as_them, after=after, limit=limit)
+    page = await read_statement(house.database, house.keys, as_them, after=after, limit=limit, wanted=wanted)
     return replace(page, lines=tuple(replace(line, note="") for line in page.lines))
 
 
@@ -270,27 +328,9 @@ async def _open_notes(tx: Tx, keys: KeyStore, actor: Actor, about: Sequence[UUID
     return opened
 
 
-def _read_place(after: str) -> _Place:
-    if not after:
-        return _Place()
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(after.encode("ascii")), type=_Place)
-    except (ValueError, msgspec.MsgspecError):
-        raise FieldInvalid(field="after", why=NOT_A_PLACE) from None
-
-
-def _after(place: _Place, shown: Sequence[PassedRow | ReceivedRow | AskedRow]) -> _Place:
-    passed, received, asked = place.passed, place.received, place.asked
-    for row in shown:
-        if isinstance(row, store.PassedRow):
-            passed = (row.entry_id, row.leg)
-        elif isinstance(row, store.ReceivedRow):
-            received = (row.at, row.hours_id)
-        else:
-            asked = (row.at, row.draw_id)
-    return _Place(passed, received, asked)
-
-
-def _write_place(place: _Place) -> str:
-    """Return a place as text. Ids and own times only: a seq would tell how busy others are."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode("ascii")
+def _behind(place: Place, row: PassedRow | ReceivedRow | AskedRow) -> Place:
+    if isinstance(row, store.PassedRow):
+        return place._replace(passed=(row.entry_id, row.leg))
+    if isinstance(row, store.ReceivedRow):
+        return place._replace(received=(row.at, row.hours_id))
+    return place._replace(asked=(row.at, row.draw_id))

@@ -117,18 +117,26 @@ async def find_import(
     return None if row is None else _import(row)
 
 
-async def list_imports(connection: Raw, group_id: UUID, *, limit: int) -> list[ImportRow]:
-    """Return imports, newest first."""
+async def list_imports(
+    connection: Raw, group_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int
+) -> list[ImportRow]:
+    """Return imports, newest first.
+
+    Args:
+        before: Moment and id of the last one seen; None begins with the newest.
+    """
     rows = await connection.fetch(
         f"""
             SELECT {_COLUMNS}
               FROM timebank.imports
              WHERE group_id = $1
-          ORDER BY created_at DESC, import_id
+               AND ($3::timestamptz IS NULL OR (created_at, import_id) < ($3, $4::uuid))
+          ORDER BY created_at DESC, import_id DESC
              LIMIT $2
         """,
         group_id,
         limit,
+        *(before or (None, None)),
     )
     return [_import(row) for row in rows]
 

@@ -22,7 +22,7 @@ from timebank.rules.publication import (
 )
 from timebank.store.engine import Tx
 
-LINES_MAX: Final = 500
+LINES_MAX: Final = 1_000
 PERIODS_MAX: Final = 400
 
 
@@ -159,7 +159,7 @@ async def list_lines(
     Args:
         first_period: Oldest period to look at.
         after: Period and id of the last line of the page before; None begins.
-        limit: 1 to 500.
+        limit: 1 to 1,000.
     """
     assert 1 <= limit <= LINES_MAX, limit
     last_period, line_id = after or (None, None)

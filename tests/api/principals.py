@@ -1,0 +1,203 @@
+"""Two groups on one host, somebody of every kind in the first, and canaries in everything that the second holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from tests.cast import OTHER_SLUG, SLUG, Cast, Stage, a_group, be_durable_enough, running, trust_this_server
+from tests.database import Dsn
+from tests.worker import in_process
+from timebank.app import build_app
+from timebank.config import Settings
+from timebank.rules.set_up import MINUTES, NewHeldPlace, NewPot
+from timebank.services.groups import create_group
+from timebank.services.house import House
+from timebank.services.members import NewMember, add_members, set_state
+from timebank.services.tokens import make_token
+from timebank.store.checkpoints import Checkpoints
+from timebank.store.engine import Database
+from timebank.store.keys import KeyStore
+
+#: Who asks, in the order of the matrix, and who of the cast that is.
+PRINCIPALS: Final[Mapping[str, str | None]] = {
+    "anonymous": None,
+    "member": "ada",
+    "elsewhere": "cy",
+    "stand_in": "sam",
+    "steward": "bo",
+    "treasurer": "ed",
+    "auditor": "al",
+    "host": "hu",
+    "ex_member": "xe",
+}
+
+#: In every word that the other group writes, and in every code that it has.
+CANARY: Final = "zyx"
+
+_HERE: Final[Mapping[str, tuple[str, ...]]] = {
+    "ada": (),
+    "flo": (),
+    "sam": ("stand_in",),
+    "bo": ("steward",),
+    "di": ("steward",),
+    "ed": ("treasurer",),
+    "kit": ("treasurer",),
+    "al": ("auditor",),
+    "hu": ("host",),
+    "xe": (),
+}
+_THERE: Final[Mapping[str, tuple[str, ...]]] = {
+    "cy": ("steward", "treasurer", "auditor", "host"),
+    "dot": (),
+    "eve": ("treasurer",),
+}
+_PAST: Final = b"date,giver,receiver,hours,category,note\n2026-02-01,Ada,,1:30,cooking,soup\n"
+
+
+@dataclasses.dataclass(slots=True)
+class World:
+    """A running application and everybody in it.
+
+    Attributes:
+        stage: Sends requests as somebody of the cast; ``stage.cast.ids`` has the members of both groups.
+        foreign: An id of the other group for each kind of thing: member, draw, entry, hours, import.
+        today: Today in the time zone of both groups.
+        kept: What sample requests made once and use again.
+    """
+
+    app: Litestar
+    stage: Stage
+    foreign: dict[str, str]
+    today: str
+    kept: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """Sends requests as nobody."""
+        return self.stage.http
+
+    @property
+    def house(self) -> House:
+        """What services work with."""
+        return self.stage.cast.house
+
+    def token(self, name: str | None) -> str:
+        """Return the token of somebody of the cast; for nobody, one that never was."""
+        return self.stage.cast.tokens[name] if name else "tb_" + "0" * 43
+
+    async def do(self, name: str, path: str, body: Any, **more: Any) -> dict[str, Any]:
+        """Post as somebody of the cast what must succeed, and return the answer."""
+        answer = await self.stage.post(name, path, body, **more)
+        assert answer.status_code < 400, answer.text
+        done: dict[str, Any] = answer.json()
+        return done
+
+    async def hand_in(self, name: str, *, slug: str = SLUG, content: bytes = _PAST) -> str:
+        """Hand a file in, wait until it is checked, and return the id of the import."""
+        # There is one piece of long work at a time in a group.
+        await self.app.state.workshop.idle()
+        answer = await self.stage.send(
+            name, "POST", "/imports", slug=slug, content=content, headers={"Content-Type": "text/csv"}
+        )
+        assert answer.status_code == 202, answer.text
+        await self.app.state.workshop.idle()
+        return str(answer.json()["id"])
+
+
+@asynccontextmanager
+async def open_world(dsn: Dsn, home: Path) -> AsyncIterator[World]:
+    """Set everything up on a fresh database, through the services and the API and nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
+        await be_durable_enough(dsn)
+        database = await Database.open(dsn, check=False)
+        keys = KeyStore(home)
+        checkpoints = Checkpoints(keys, home)
+        cast = await _cast(House(database, keys, checkpoints), datetime.now(UTC))
+        app = build_app(Settings(home=home, database_urls={}), dsn, worker=in_process)
+        async with running(app):
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                today = datetime.now(ZoneInfo("Europe/Madrid")).date().isoformat()
+                world = World(app, Stage(cast, http), {}, today)
+                await _life_here(world)
+                await _life_there(world)
+                yield world
+        await checkpoints.close()
+        await database.close()
+        keys.close()
+
+
+async def _cast(house: House, now: datetime) -> Cast:
+    here = await create_group(house, a_group(), origin=f"bank.example/g/{SLUG}", now=now)
+    there = await create_group(
+        house,
+        a_group(
+            OTHER_SLUG,
+            name=f"Hillside {CANARY}",
+            categories=(f"{CANARY}-care",),
+            pots=(NewPot(f"{CANARY}-hours", MINUTES), NewPot(f"{CANARY}-money", "EUR")),
+            held_places=(NewHeldPlace(f"{CANARY}-box", "cash", "EUR"),),
+        ),
+        origin=f"bank.example/g/{OTHER_SLUG}",
+        now=now,
+    )
+    cast = Cast(house, here, there, {}, {})
+    for group_id, people, prefix in ((here, _HERE, ""), (there, _THERE, CANARY)):
+        joined = await add_members(
+            house,
+            group_id,
+            [NewMember(f"{prefix}{name}".title(), roles) for name, roles in people.items()],
+            now=now,
+        )
+        for name, member_id in zip(people, joined, strict=True):
+            cast.ids[name] = member_id
+            made = await make_token(house, group_id, member_id, ("read", "write"), now=now)
+            cast.tokens[name] = made.token
+    await set_state(house, here, cast.ids["xe"], "left")
+    return cast
+
+
+async def _life_here(world: World) -> None:
+    """Enough in both pots for everything that the requests of these tests promise."""
+    await world.do("ed", "/money", _money(world, "money", 10_000_000, "bank"))
+    await world.do("flo", "/hours", {**_hours(world, "cooking"), "minutes": 1_000_000})
+
+
+async def _life_there(world: World) -> None:
+    """Something of every kind, each with a canary in whatever people write."""
+    there = {"slug": OTHER_SLUG}
+    words, care = f"{CANARY} words", f"{CANARY}-care"
+    reference = {"reference": words}
+    await world.do(
+        "cy", "/money", {**_money(world, f"{CANARY}-money", 700, f"{CANARY}-box"), **reference}, **there
+    )
+    hours = await world.do("dot", "/hours", {**_hours(world, care), "note": words}, **there)
+    ask = {"pot": f"{CANARY}-money", "amount": 70, "currency": "EUR", "category": care}
+    draw = await world.do("dot", "/draws", {**ask, "contact": words, "payout": words}, **there)
+    past = f"date,giver,receiver,hours,category,note\n2026-02-01,{CANARY}new,,1:30,{care},{words}\n"
+    world.foreign |= {
+        "member": str(world.stage.cast.ids["dot"]),
+        "hours": hours["id"],
+        "entry": hours["entry"],
+        "draw": draw["id"],
+        "import": await world.hand_in("cy", slug=OTHER_SLUG, content=past.encode()),
+    }
+
+
+def _money(world: World, pot: str, amount: int, held: str) -> dict[str, Any]:
+    return {"pot": pot, "amount": amount, "currency": "EUR", "held": held, "effective_on": world.today}
+
+
+def _hours(world: World, category: str) -> dict[str, Any]:
+    return {"minutes": 70, "effective_on": world.today, "category": category}
