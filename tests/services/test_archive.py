@@ -358,7 +358,7 @@ async def test_hours_that_wait_for_a_yes_come_along_without_an_entry(lively: Sta
     async with house.database.write_door(group_id) as connection:
         await connection.execute(
             "INSERT INTO timebank.hours SELECT group_id, gen_random_uuid(), NULL, 'logged', giver_account, $1,"
-            " NULL, 45, effective_on, '', $1, now() FROM timebank.hours LIMIT 1",
+            " NULL, 45, effective_on, '', $1, now() FROM timebank.hours WHERE giver_account <> $1 LIMIT 1",
             people["flo"].account,
         )
         await connection.execute("COMMIT")

@@ -663,11 +663,16 @@ class _Replay:
         )
 
     def _waits(self, line: HoursLine) -> tuple[UUID, Waiting] | None:
-        """Return between whom hours wait for a yes; nobody waits for somebody who is nobody any more."""
+        """Return between whom hours wait for a yes; nobody waits for themselves, or for who is nobody any more."""
         giver, receiver = (
             self.people.ids.get(int(owner_of(name) or 0)) for name in (line.giver, line.receiver)
         )
-        if line.state not in {"logged", "questioned"} or giver is None or receiver is None:
+        if (
+            line.state not in {"logged", "questioned"}
+            or giver is None
+            or receiver is None
+            or giver == receiver
+        ):
             return None
         return line.id, Waiting(giver, receiver)
 
