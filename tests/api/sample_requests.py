@@ -84,6 +84,7 @@ SIGNED_IN_PATHS: Final = (
     "/g/{slug}/prove",
     "/g/{slug}/me/",
     "/g/{slug}/statement",
+    "/g/{slug}/import",
 )
 
 
@@ -274,7 +275,7 @@ async def _(world: World, name: str | None) -> Ask:
 @sample("POST", "/g/{slug}/import")
 async def _(world: World, name: str | None) -> Ask:
     await world.app.state.workshop.idle()
-    return Ask(more={"data": {"token": world.token(name)}, "files": {"files": ("past.csv", _file(name))}})
+    return Ask(more={"data": {}, "files": {"files": ("past.csv", _file(name))}})
 
 
 async def _at_link(world: World, *, posted: bool = False, act: str = "") -> Ask:
@@ -297,7 +298,7 @@ async def _(world: World, name: str | None) -> Ask:
 @sample("POST", "/g/{slug}/import/{link}/{act}")
 async def _(world: World, name: str | None) -> Ask:
     # An import that is posted is not dropped: the page says so, to whoever has its address.
-    return await _at_link(world, posted=True, act="drop")
+    return dataclasses.replace(await _at_link(world, posted=True, act="drop"), more={"data": {}})
 
 
 async def _set_up(world: World, name: str | None) -> Ask:

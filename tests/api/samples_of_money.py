@@ -123,6 +123,9 @@ async def _(world: World, name: str | None) -> Ask:
 
 @sample("POST", f"{GROUP}/openings")
 async def _(world: World, name: str | None) -> Ask:
+    """Stewards bring hours along, treasurers money."""
+    if name == "bo":
+        return Ask(json={"pot": "hours", "minutes": 60})
     return Ask(json={"pot": "money", "held": "bank", **EUROS})
 
 

@@ -32,6 +32,9 @@ MATRIX = Path(__file__).with_name("matrix.csv")
 #: Who asks for what is another group's: whoever may do most of what the route is for.
 MIGHTY = ("steward", "treasurer", "auditor", "member")
 
+#: What a body cannot say beside an id.
+INSTEAD_OF = {"member": "pot"}
+
 Route = tuple[str, str]
 
 
@@ -225,6 +228,8 @@ def with_id(ask: Ask, where: str, at: tuple[Any, ...], value: str) -> Ask:
         else:
             place = place[step] if step < len(place) else place.append({}) or place[step]
     if isinstance(place, dict):
+        if at[-1] in INSTEAD_OF:
+            place.pop(INSTEAD_OF[at[-1]], None)
         place[at[-1]] = value
     else:
         place[at[-1] :] = [value]
