@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from litestar import Litestar
+from sqlalchemy import text
 
 from tests.cast import OTHER_SLUG, SLUG, Cast, Stage, a_group, be_durable_enough, running, trust_this_server
 from tests.database import Dsn
@@ -20,6 +22,7 @@ from tests.worker import in_process
 from timebank.app import build_app
 from timebank.config import Settings
 from timebank.rules.set_up import MINUTES, NewHeldPlace, NewPot
+from timebank.services import cards, recovery, sessions
 from timebank.services.groups import create_group
 from timebank.services.house import House
 from timebank.services.members import NewMember, add_members, set_state
@@ -61,6 +64,7 @@ _THERE: Final[Mapping[str, tuple[str, ...]]] = {
     "dot": (),
     "eve": ("treasurer",),
 }
+GONE: Final = "xe"
 _PAST: Final = b"date,giver,receiver,hours,category,note\n2026-02-01,Ada,,1:30,cooking,soup\n"
 
 
@@ -95,6 +99,30 @@ class World:
         """Return the token of somebody of the cast; for nobody, one that never was."""
         return self.stage.cast.tokens[name] if name else "tb_" + "0" * 43
 
+    def group_of(self, name: str) -> UUID:
+        """Return the group that somebody is in."""
+        cast = self.stage.cast
+        return cast.other_group_id if name in _THERE else cast.group_id
+
+    async def session(self, name: str) -> tuple[str, str, UUID]:
+        """Begin a session of somebody of the cast: (secret, token of its forms, id)."""
+        cast, group_id = self.stage.cast, self.group_of(name)
+        now = datetime.now(UTC)
+        made = await sessions.begin(cast.house, group_id, cast.ids[name], way="card", strong=True, now=now)
+        async with cast.house.database.tx(group_id) as tx:
+            # The duties of the cast came before, and do not wait.
+            await tx.execute(text("UPDATE people.sessions SET turned_at = :now"), {"now": now})
+        return made.secret, sessions.csrf_of(cast.house.keys, group_id, made.session_id), made.session_id
+
+    async def signed_in(self, name: str | None) -> tuple[dict[str, str], str]:
+        """Return headers and the cookie of a browser; somebody who may not sign in has an old session."""
+        if name is None:
+            return {}, "timebank-other=x"
+        if name == GONE:
+            return {}, f"timebank-{SLUG}={self.kept['old session']}"
+        secret, token, _ = await self.session(name)
+        return {"X-CSRF-Token": token}, f"timebank-{SLUG}={secret}"
+
     async def do(self, name: str, path: str, body: Any, **more: Any) -> dict[str, Any]:
         """Post as somebody of the cast what must succeed, and return the answer."""
         answer = await self.stage.post(name, path, body, **more)
@@ -119,6 +147,8 @@ async def open_world(dsn: Dsn, home: Path) -> AsyncIterator[World]:
     """Set everything up on a fresh database, through the services and the API and nothing else."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
+        # Everybody here comes from one place, and often: limits have tests of their own.
+        patch.setattr("timebank.services.limits.wait_seconds", lambda *_, **__: 0)
         await be_durable_enough(dsn)
         database = await Database.open(dsn, check=False)
         keys = KeyStore(home)
@@ -130,6 +160,8 @@ async def open_world(dsn: Dsn, home: Path) -> AsyncIterator[World]:
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 today = datetime.now(ZoneInfo("Europe/Madrid")).date().isoformat()
                 world = World(app, Stage(cast, http), {}, today)
+                world.kept["old session"] = (await world.session(GONE))[0]
+                await set_state(cast.house, cast.group_id, cast.ids[GONE], "left")
                 await _life_here(world)
                 await _life_there(world)
                 yield world
@@ -139,7 +171,12 @@ async def open_world(dsn: Dsn, home: Path) -> AsyncIterator[World]:
 
 
 async def _cast(house: House, now: datetime) -> Cast:
-    here = await create_group(house, a_group(), origin=f"bank.example/g/{SLUG}", now=now)
+    here = await create_group(
+        house,
+        a_group(time_bank=True, pots=(*a_group().pots, NewPot("spare", "EUR"))),
+        origin=f"bank.example/g/{SLUG}",
+        now=now,
+    )
     there = await create_group(
         house,
         a_group(
@@ -164,7 +201,6 @@ async def _cast(house: House, now: datetime) -> Cast:
             cast.ids[name] = member_id
             made = await make_token(house, group_id, member_id, ("read", "write"), now=now)
             cast.tokens[name] = made.token
-    await set_state(house, here, cast.ids["xe"], "left")
     return cast
 
 
@@ -172,6 +208,12 @@ async def _life_here(world: World) -> None:
     """Enough in both pots for everything that the requests of these tests promise."""
     await world.do("ed", "/money", _money(world, "money", 10_000_000, "bank"))
     await world.do("flo", "/hours", {**_hours(world, "cooking"), "minutes": 1_000_000})
+    await world.do("bo", "/settings", {"joining": "request"})
+    # Anyone may ask the pot of money, with or without an account.
+    terms = {"who": "anyone", "approvals": [{"above": 0, "count": 1}]}
+    await world.do("bo", "/policies/money", {"terms": terms})
+    await world.do("bo", "/policies/spare", {"terms": {**terms, "who": "members", "consent_hours": 24}})
+    await world.do("bo", "/stand-ins", _tie(world, "sam", "ada"))
 
 
 async def _life_there(world: World) -> None:
@@ -186,13 +228,46 @@ async def _life_there(world: World) -> None:
     ask = {"pot": f"{CANARY}-money", "amount": 70, "currency": "EUR", "category": care}
     draw = await world.do("dot", "/draws", {**ask, "contact": words, "payout": words}, **there)
     past = f"date,giver,receiver,hours,category,note\n2026-02-01,{CANARY}new,,1:30,{care},{words}\n"
+    cast, now = world.stage.cast, datetime.now(UTC)
+    euros = {"amount": 5, "currency": "EUR"}
+    out = {"pot": f"{CANARY}-money", "held": f"{CANARY}-box", **euros, "reason": words}
+    proposal = await world.do("eve", "/money/out", out, **there)
+    invitation = await world.do("cy", "/invitations", {}, **there)
+    tie = await world.do("cy", "/stand-ins", _tie(world, "eve", "dot"), **there)
+    await world.do("cy", "/settings", {"joining": "request"}, **there)
+    key = (await world.stage.get(None, "/joining", **there)).json()["key"]
+    name = f"{CANARY} newcomer"
+    await world.stage.post(None, "/join-requests", {"nickname": name, "words": words}, key=key, **there)
+    waiting = (await world.stage.get("cy", "/join-requests", **there)).json()["requests"]
+    home = await world.do(
+        "cy", f"/members/{cast.ids['dot']}/household", {"with": str(cast.ids["eve"])}, **there
+    )
+    card = await cards.make_card(cast.house, cast.other_group_id, cast.ids["dot"], made_by=None, now=now)
+    back = await recovery.ask_recovery(cast.house, cast.other_group_id, cast.ids["eve"], now=now)
     world.foreign |= {
+        "proposal": proposal["proposal"],
+        "invitation": invitation["id"],
+        "stand_in": tie["id"],
+        "request": waiting[0]["id"],
+        "card": str(card.card_id),
+        "household": home["household"],
+        "recovery": str(back.recovery_id),
+        "session": str((await world.session("dot"))[2]),
+        # Nobody there has one: an id that never was.
+        "passkey": str(uuid4()),
         "member": str(world.stage.cast.ids["dot"]),
         "hours": hours["id"],
         "entry": hours["entry"],
         "draw": draw["id"],
         "import": await world.hand_in("cy", slug=OTHER_SLUG, content=past.encode()),
     }
+
+
+def _tie(world: World, stand_in: str, member: str) -> dict[str, Any]:
+    ids = world.stage.cast.ids
+    until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
+    sides = {"stand_in": str(ids[stand_in]), "for": str(ids[member])}
+    return {**sides, "scopes": ["log", "ask", "see"], "until": until, "consent": "on_paper"}
 
 
 def _money(world: World, pot: str, amount: int, held: str) -> dict[str, Any]:
