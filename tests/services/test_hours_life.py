@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import date
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +15,9 @@ import pytest
 import pytest_asyncio
 
 from tests.services.ledger_desk import LedgerDesk, ledger_desk
+from timebank.edge.problems import renderer
 from timebank.errors import NeedsRole
+from timebank.i18n import language
 from timebank.rules.commands import (
     Command,
     ConfirmHours,
@@ -27,8 +30,10 @@ from timebank.rules.commands import (
     WithdrawHours,
 )
 from timebank.rules.hours import HOURS_STATES
+from timebank.services.acts import Once
 from timebank.services.hours import Wanted, due_hours, list_hours
 from timebank.services.house import House
+from timebank.services.policies import agree_policy
 from timebank.services.statement import read_statement
 
 pytestmark = pytest.mark.database
@@ -283,19 +288,31 @@ async def test_a_correction_of_the_entry_ends_the_question_too(desk: LedgerDesk)
 # ---------------------------------------------------------------- limits
 
 
+async def agree_on_limit(desk: LedgerDesk, at: int, then: str) -> None:
+    """Have the group's rules for hours say what follows at a limit."""
+    bo = await desk.cast.actor("bo")
+    once = Once(
+        key=f"limit {then}",
+        request_hash=sha256(then.encode()).digest(),
+        now=desk.now,
+        render=renderer(language("en")),
+    )
+    told = {"approvals": [{"above": 0, "count": 1}], "limit": {"at": at, "then": then}}
+    answer = await agree_policy(desk.house, bo, "hours", told, agreed_on=None, once=once)
+    assert answer.status == 201, answer.body
+
+
 async def test_the_limit_leads_to_a_talk_that_only_the_receiver_and_stewards_hear_of(
     desk: LedgerDesk,
 ) -> None:
     await desk.done("flo", between(desk, "ada", "flo", 60))
-    setup = desk.writer._groups[desk.group_id].setup
-    assert setup is not None
-    setup.exchange_limit = 100
+    await agree_on_limit(desk, 100, "talk")
 
     theirs = await desk.done("flo", between(desk, "ada", "flo", 60))
     assert theirs["talk_first"] is True
     waits = await desk.done("ada", between(desk, "ada", "flo", 60))
     assert "talk_first" not in waits
-    setup.exchange_pauses = True
+    await agree_on_limit(desk, 100, "pause")
     assert await desk.refused("flo", ConfirmHours(UUID(waits["id"]))) == "policy_refuses"
     assert (await desk.done("ada", between(desk, "ada", "flo", 60)))["state"] == "logged"
 

@@ -279,8 +279,8 @@ def post_exchange(
     setup = state.setup
     received_by = exchange_account(waiting.receiver_id, setup)
     limit = setup.exchange_limit
-    beyond = limit is not None and state.books.accounts[received_by].net + row.minutes > limit
-    if beyond and setup.exchange_pauses:
+    beyond = limit is not None and state.books.accounts[received_by].net + row.minutes > limit.at
+    if beyond and limit is not None and limit.then == "pause":
         raise PolicyRefuses(rule="exchange_limit")
     result = state.post(
         Draft(

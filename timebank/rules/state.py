@@ -11,7 +11,7 @@ from uuid import UUID
 from timebank.errors import Refusal, UnknownMember, UnknownPot
 from timebank.ledger.books import Books
 from timebank.ledger.entries import Draft, Entry, KnownEntry, Replayed
-from timebank.rules.policies import Policy, Terms
+from timebank.rules.policies import Limit, Policy, Terms
 
 MINUTES = "minutes"
 #: Name of a member's other account of hours, in groups with time-bank mode.
@@ -88,10 +88,8 @@ class SetUp:
         time_bank: Whether hours also go between two people.
         confirm_days: Days of silence after which logged time-bank hours count as confirmed.
         next_time_zone: (moment, name) of the time zone that begins then; None for no change.
-        exchange_limit: Minutes that somebody may have received beyond what they gave, before the
-            group talks with them first; None for no limit.
-        exchange_pauses: Whether nothing more is booked to them beyond it, and not only talked.
         members: Filled as members are met; a new version starts empty.
+        exchange_limit: What the newest rules of the first pot of hours say of time-bank hours; None for nothing.
     """
 
     version: int
@@ -109,13 +107,12 @@ class SetUp:
     confirm_days: int = 7
     rounding: Rounding = NO_ROUNDING
     next_time_zone: tuple[datetime, str] | None = None
-    exchange_limit: int | None = None
-    exchange_pauses: bool = False
     members: dict[UUID, MemberAccounts] = field(default_factory=dict)
     pots_by_id: dict[UUID, Pot] = field(init=False)
     first_pots: dict[str, Pot] = field(init=False)
     newest: dict[UUID, Policy] = field(init=False)
     common_accounts: frozenset[int] = field(init=False)
+    exchange_limit: Limit | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.pots_by_id = {pot.pot_id: pot for pot in self.pots.values()}
@@ -129,6 +126,9 @@ class SetUp:
         self.common_accounts = frozenset(
             own | set(self.special.values()) | {place.account_id for place in self.held.values()}
         )
+        pot = self.first_pots.get(MINUTES)
+        policy = self.newest.get(pot.pot_id) if pot else None
+        self.exchange_limit = policy.terms.limit if policy else None
 
     def zone_at(self, now: datetime) -> str:
         """Return the time zone that counts at a moment, whether or not a sweep has been by."""
