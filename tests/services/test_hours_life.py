@@ -290,7 +290,7 @@ async def test_a_correction_of_the_entry_ends_the_question_too(desk: LedgerDesk)
 
 async def agree_on_limit(desk: LedgerDesk, at: int, then: str) -> None:
     """Have the group's rules for hours say what follows at a limit."""
-    bo = await desk.cast.actor("bo")
+    bo = await desk.actor("bo")
     once = Once(
         key=f"limit {then}",
         request_hash=sha256(then.encode()).digest(),
