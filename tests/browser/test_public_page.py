@@ -41,7 +41,7 @@ PAGES = {
     "rtl": "/rtl",
     "young": "/g/young?lang=en",
     "young-es": "/g/young?lang=es",
-    "ask-es": "/g/millbank-lane/ask?lang=es",
+    "join-es": "/g/millbank-lane/join?lang=es",
     "start": "/?lang=en",
     "start-es": "/?lang=es",
     "patterns": "/patterns?lang=en",
@@ -137,8 +137,8 @@ def test_the_page_is_whole_without_script(browser, address):
     assert page.locator("details[open]").count() == 1
     page.get_by_role("link", name="Español").click()
     assert page.get_by_role("heading", name="Horas en el bote").is_visible()
-    page.get_by_role("link", name="Pide").click()
-    assert page.get_by_role("link", name="Salir ya de esta página").is_visible()
+    page.get_by_role("link", name="Aporta").click()
+    assert page.get_by_role("heading", name="Aporta").is_visible()
     page.context.close()
 
 

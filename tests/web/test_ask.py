@@ -147,5 +147,6 @@ async def test_whoever_is_not_signed_in_reads_how_to_ask(stage: Stage) -> None:
     assert 'href="/g/riverside/sign-in?next=%2Fg%2Friverside%2Fask"' in answer.text
     assert "/g/riverside/a" not in answer.text.replace("/g/riverside/ask", "")
     assert "Leave this page now" in text_of(answer)
+    assert re.search(r"<title>\s*Riverside</title>", answer.text)
     forged = await stage.http.post("/g/riverside/ask", data=SAMPLE)
     assert forged.status_code == 303, "to the way in, and nothing is asked"

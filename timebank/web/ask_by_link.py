@@ -91,8 +91,8 @@ async def send_by_link(
     request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]
 ) -> ASGIApp:
     """Take an ask, or what its holder wants done with it."""
+    refuse_other_sites(request.app.state.door, request.scope["headers"])
     place = await _outside(request, slug, secret)
-    refuse_other_sites(place.door, request.scope["headers"])
     fields = await read_form(request)
     return await (_step(place, fields) if "act" in fields else _ask(request, place, fields))
 
