@@ -45,7 +45,7 @@ PRINCIPALS: Final[Mapping[str, str | None]] = {
 }
 
 #: In every word that the other group writes, and in every code that it has.
-CANARY: Final = "zyx"
+CANARY: Final = "zyxwq"
 
 _HERE: Final[Mapping[str, tuple[str, ...]]] = {
     "ada": (),

@@ -18,7 +18,6 @@ from timebank.edge.openapi import build_document
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "api.md").read_text(encoding="utf-8")
 GROUP = "/api/v1/groups/{slug}"
-ROW = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[^`? ]*|)(\?[^`]*)?` \|", re.MULTILINE)
 #: A block of commands, and the answer to the last of them.
 EXAMPLE = re.compile(r"```sh\n(.*?)```(?:\s*```json\n(.*?)```)?", re.DOTALL)
 FILES = {
@@ -27,13 +26,30 @@ FILES = {
 }
 
 
+def rows() -> list[tuple[str, str, str]]:
+    """Return every route on the page: (method, path, query); `/reopen` after `/held/{held}/close` is its sister."""
+    found = []
+    for line in PAGE.splitlines():
+        method = path = ""
+        for said in re.findall(r"`([^`]*)`", line.split(" | ")[0]) if line.startswith("| `") else ():
+            route = re.fullmatch(r"(?:(GET|POST|PUT|PATCH|DELETE) )?(/[^? ]*|)(\?.*)?", said)
+            if route is None or not (route[1] or method):
+                continue
+            if route[1]:
+                method, path = route[1], route[2]
+            else:
+                path = path.rpartition("/")[0] + route[2]
+            found.append((method, path, route[3] or ""))
+    return found
+
+
 def nameless(path: str) -> str:
     """Return a path in which it does not matter what a place is called."""
     return re.sub(r"\{\w+\}", "{}", path)
 
 
 async def test_the_page_names_every_route_and_none_that_is_gone(world: World) -> None:
-    written = {(method, nameless(GROUP + path)) for method, path, _ in ROW.findall(PAGE)}
+    written = {(method, nameless(GROUP + path)) for method, path, _ in rows()}
     live = {
         (method, nameless(path)) for method, path in live_routes(world.app) if path.startswith("/api/v1/")
     }
@@ -53,7 +69,7 @@ async def test_the_page_names_every_parameter_of_an_address(world: World) -> Non
         # The options of an import have a page of their own.
         if not operation.path.endswith("/imports") or operation.method == "GET"
     }
-    for method, path, query in ROW.findall(PAGE):
+    for method, path, query in rows():
         names = re.findall(r"(\w+)=", query)
         if (method, nameless(GROUP + path)) in described:
             assert names == described[method, nameless(GROUP + path)], (method, path)
@@ -125,8 +141,6 @@ async def test_the_refusal_shown_on_the_page_of_refusals_is_one(world: World) ->
     shown = json.loads(re.findall(r"```json\n(.*?)```", (DOCS / "errors.md").read_text(), re.DOTALL)[0])
     ask = {"pot": "money", "amount": 10**11, "currency": "EUR", "category": "repairs"}
     draw = (await world.do("flo", "/draws", ask))["id"]
-    await world.do("di", f"/draws/{draw}/approve", {})
-
     problem = (await world.stage.post("bo", f"/draws/{draw}/approve", {})).json()
 
     assert problem.keys() == shown.keys()
