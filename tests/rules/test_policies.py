@@ -141,7 +141,7 @@ def test_every_field_that_is_wrong_is_told_at_once_by_its_path() -> None:
             "EUR",
         )
 
-    assert {str(fault.params["field"]) for fault in refused.value.faults} == {
+    assert {field for field, _ in refused.value.faults} == {
         "who", "approvals", "approvals[1].count", "approvals[1].roles", "per_request_max", "two_people",
         "caps[0]", "caps[0].per", "caps[0].days", "caps[1].days", "consent_hours", "receipts_above", "reserve",
         "rhythm.first", "rhythm.weekday", "beyond_at_once", "promise_days", "limit", "limit.then",
