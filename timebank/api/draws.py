@@ -76,6 +76,7 @@ _MAY_REFUSE: Final = (
 )
 #: What they may say to whoever only reads.
 _LOOK_REFUSALS: Final = (
+    errors.DrawNotOpen,
     errors.FieldInvalid,
     errors.NeedsAccount,
     errors.NeedsRole,
@@ -525,7 +526,7 @@ def draw_out(view: DrawView) -> DrawOut:
         summary="Ask for hours or money from a pot",
         description="Asking never looks at the pot: only at who asks, how much and how often, by the pot's rules.",
         answer=AskedOut,
-        refusals=(NeedsRole, PolicyRefuses, UnknownCategory, UnknownMember, UnknownPot),
+        refusals=(*_MAY_REFUSE, NeedsRole, PolicyRefuses, UnknownCategory, UnknownMember, UnknownPot),
         example={
             "pot": "money",
             "amount": 2500,
@@ -602,7 +603,15 @@ async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         status=200,
         body_required=False,
         answer=ApprovedOut,
-        refusals=(NeedsRole, NotYourDraw, UnknownDraw, AlreadyApproved, DrawNotOpen, PolicyRefuses),
+        refusals=(
+            *_MAY_REFUSE,
+            NeedsRole,
+            NotYourDraw,
+            UnknownDraw,
+            AlreadyApproved,
+            DrawNotOpen,
+            PolicyRefuses,
+        ),
         example={},
         gives={
             "id": _DRAW,
@@ -737,6 +746,7 @@ async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         status=200,
         answer=HandedOverOut,
         refusals=(
+            *_MAY_REFUSE,
             NeedsRole,
             NotYourDraw,
             PayerApproved,

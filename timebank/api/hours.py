@@ -198,6 +198,7 @@ class HoursBatchOut(msgspec.Struct):
 
 
 _REFUSALS: Final = (
+    *_MAY_REFUSE,
     DrawNotOpen,
     NeedsRole,
     NotYourDraw,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 #: What the rules about this noun may say, whichever of its routes is asked.
 _MAY_REFUSE: Final = (
+    errors.NicknameTaken,
     errors.FieldInvalid,
     errors.InvitationNotOpen,
     errors.JoinRequestNotOpen,

@@ -26,6 +26,7 @@ from timebank.store.members import Listing
 
 #: What the rules about this noun may say, whichever of its routes is asked.
 _MAY_REFUSE: Final = (
+    errors.NicknameTaken,
     errors.FieldInvalid,
     errors.LastSteward,
     errors.MayNotGive,

@@ -44,8 +44,13 @@ from timebank.errors import (
     StoreAway,
     TooLarge,
     UnitMismatch,
+    UnknownCategory,
+    UnknownDraw,
     UnknownGroup,
+    UnknownHeldPlace,
+    UnknownMember,
     UnknownPage,
+    UnknownPot,
     UnsupportedMedia,
 )
 
@@ -111,6 +116,11 @@ _BOOK: Final[Refusals] = (
     Overflow,
     SameAccountTwice,
     UnitMismatch,
+    UnknownCategory,
+    UnknownDraw,
+    UnknownHeldPlace,
+    UnknownMember,
+    UnknownPot,
 )
 
 #: Shapes that operations name; each becomes a component.
@@ -260,7 +270,7 @@ def writes_by_link(
         request_body=_json_body(body, required=True, example=example),
         responses={
             str(status): _answer("Done, or done before under this key.", shape, gives),
-            **_refused(*_STRANGER, *_WRITTEN, *_JSON_BODY, *refusals),
+            **_refused(*_STRANGER, *_WRITTEN, *_JSON_BODY, *_BOOK, *refusals),
         },
         security=_SECURITY["anybody"],
     )
