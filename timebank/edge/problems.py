@@ -145,7 +145,8 @@ def say(refusal: Refusal, language: Language) -> Rendered:
 
 
 def _own_fault(refusal: Refusal) -> tuple[tuple[str, Refusal], ...]:
-    return ((str(refusal.params["field"]), refusal),) if isinstance(refusal, FieldInvalid) else ()
+    field = refusal.params.get("field") if isinstance(refusal, FieldInvalid) else None
+    return () if field is None else ((str(field), refusal),)
 
 
 def _said_of_field(field: str, fault: Refusal, language: Language) -> dict[str, Any]:
