@@ -214,6 +214,29 @@ class Database:
             yield connection
 
 
+@contextlib.asynccontextmanager
+async def inside(pool: Pool, group_id: UUID) -> AsyncIterator[Raw]:
+    """Lend a connection inside a transaction and one group's wall for a look-up, in as few round trips as can be.
+
+    Raises:
+        StoreAway: The database cannot be reached.
+    """
+    try:
+        async with pool.acquire() as connection:
+            try:
+                await connection.execute(enter_group(group_id))
+                try:
+                    yield connection
+                finally:
+                    await connection.execute("COMMIT")
+            except asyncpg.InternalClientError:
+                # The driver no longer knows where the conversation stands: nobody may go on with it.
+                connection.terminate()
+                raise
+    except STORE_ERRORS as error:
+        raise StoreAway from error
+
+
 async def leave_clean(connection: Raw, after: BaseException | None = None) -> None:
     """End whatever transaction was left open; a connection on which that fails is never lent again.
 

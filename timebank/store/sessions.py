@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import asyncpg
 from sqlalchemy import text
 
-from timebank.errors import StoreAway
-from timebank.store.engine import STORE_ERRORS, enter_group
+from timebank.store.engine import inside
 from timebank.store.stand_ins import NO_TIES, find_ties
 
 if TYPE_CHECKING:
@@ -203,20 +201,8 @@ async def find_signed(
     Raises:
         StoreAway: The database cannot be reached.
     """
-    try:
-        async with pool.acquire() as connection:
-            try:
-                await connection.execute(enter_group(group_id))
-                try:
-                    rows = await connection.fetch(_FIND_SIGNED, group_id, list(session_hashes), now)
-                    acting = [row["member_id"] for row in rows if "stand_in" in row["roles"]]
-                    ties = await find_ties(connection, group_id, acting, now=now) if acting else {}
-                finally:
-                    await connection.execute("COMMIT")
-            except asyncpg.InternalClientError:
-                # The driver no longer knows where the conversation stands: nobody may go on with it.
-                connection.terminate()
-                raise
-    except STORE_ERRORS as error:
-        raise StoreAway from error
+    async with inside(pool, group_id) as connection:
+        rows = await connection.fetch(_FIND_SIGNED, group_id, list(session_hashes), now)
+        acting = [row["member_id"] for row in rows if "stand_in" in row["roles"]]
+        ties = await find_ties(connection, group_id, acting, now=now) if acting else {}
     return {row[0]: Signed(*row[1:])._replace(stands_in=ties.get(row["member_id"], NO_TIES)) for row in rows}

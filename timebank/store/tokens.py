@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import text
 
-from timebank.errors import StoreAway
-from timebank.store.engine import STORE_ERRORS, enter_group
+from timebank.store.engine import inside
 from timebank.store.stand_ins import NO_TIES, find_ties
 
 if TYPE_CHECKING:
@@ -114,21 +112,9 @@ async def find_bearers(
     Raises:
         StoreAway: The database cannot be reached.
     """
-    try:
-        async with pool.acquire() as connection:
-            try:
-                await connection.execute(enter_group(group_id))
-                try:
-                    rows = await connection.fetch(_FIND_BEARERS, group_id, list(token_hashes), now)
-                    # One more statement, only where somebody carries the role that a tie gives.
-                    acting = [row[1] for row in rows if "stand_in" in row[3]]
-                    ties = await find_ties(connection, group_id, acting, now=now) if acting else {}
-                finally:
-                    await connection.execute("COMMIT")
-            except asyncpg.InternalClientError:
-                # The driver no longer knows where the conversation stands: nobody may go on with it.
-                connection.terminate()
-                raise
-    except STORE_ERRORS as error:
-        raise StoreAway from error
+    async with inside(pool, group_id) as connection:
+        rows = await connection.fetch(_FIND_BEARERS, group_id, list(token_hashes), now)
+        # One more statement, only where somebody carries the role that a tie gives.
+        acting = [row[1] for row in rows if "stand_in" in row[3]]
+        ties = await find_ties(connection, group_id, acting, now=now) if acting else {}
     return {row[0]: Bearer(row[1], row[2], row[3], row[4], ties.get(row[1], NO_TIES)) for row in rows}
