@@ -148,7 +148,7 @@ async def test_duties_in_an_invitation_are_never_more_than_its_maker_may_give_no
     joined = await accept(stage, made["secret"], "Rosa")
     # A card alone opens no duty; the duty is theirs all the same.
     assert (await me(stage, joined.json()["card"])).json()["nickname"] == "Rosa"
-    rosa = await find_member(house, group_id, now=now, nickname="Rosa")
+    rosa = await find_member(house, group_id, now=datetime.now(UTC), nickname="Rosa")
     assert rosa.roles == ("treasurer",)
 
     await revoke_role(house, group_id, stage.cast.ids["bo"], "steward", now=now)
