@@ -136,7 +136,7 @@ async def test_two_groups_are_worked_for_side_by_side_by_two_servers(
 
     assert sorted(seen) == sorted(both)
     for name in ("bo", "cy"):
-        rows = await imports.list_imports(cast.house, await cast.actor(name))
+        rows = (await imports.list_imports(cast.house, await cast.actor(name))).rows
         assert [row.state for row in rows] == ["checked"], name
 
 
