@@ -7,12 +7,21 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.api import samples_of_money, samples_of_people
+from tests.api import samples_of_money, samples_of_pages, samples_of_people
 from tests.api.principals import World, open_world
 from tests.cast import cast, house, stage, today
 from tests.database import Server, copied
 
-__all__ = ["cast", "house", "samples_of_money", "samples_of_people", "stage", "today", "world"]
+__all__ = [
+    "cast",
+    "house",
+    "samples_of_money",
+    "samples_of_pages",
+    "samples_of_people",
+    "stage",
+    "today",
+    "world",
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -82,9 +82,7 @@ SIGNED_IN_PATHS: Final = (
     ),
     "/g/{slug}/sign-out",
     "/g/{slug}/prove",
-    "/g/{slug}/me/",
-    "/g/{slug}/statement",
-    "/g/{slug}/import",
+    *(f"/g/{{slug}}/{path}" for path in ("me", "log", "ask", "today", "pay", "statement", "import")),
 )
 
 

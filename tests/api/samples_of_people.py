@@ -178,8 +178,8 @@ def _tie(world: World, stand_in: str, member: str) -> dict[str, Any]:
 
 @sample("POST", f"{GROUP}/stand-ins")
 async def _(world: World, name: str | None) -> Ask:
-    ids = world.stage.cast.ids
-    return Ask(json=_tie(world, str(ids["flo"]), str(ids["ada"])))
+    # Flo stays somebody who speaks for nobody else: what she says to have given ada waits for a yes.
+    return Ask(json=_tie(world, await somebody(world), str(world.stage.cast.ids["ada"])))
 
 
 @sample("POST", f"{GROUP}/stand-ins/{{stand_in_id}}/end")

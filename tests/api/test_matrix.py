@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import csv
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from timebank.rules.people import Actor
 from timebank.services.tokens import make_token
 from timebank.store import engine
 from timebank.store.engine import Database
+from timebank.web.sending import new_key
 
 MATRIX = Path(__file__).with_name("matrix.csv")
 #: Who asks for what is another group's: whoever may do most of what the route is for.
@@ -271,6 +273,50 @@ async def look_with_foreign_ids(world: World) -> list[str]:
 async def test_an_id_of_another_group_is_answered_like_an_id_that_never_was(world: World) -> None:
     assert len(places_of_ids(world.app)) >= 10
     assert await look_with_foreign_ids(world) == []
+
+
+def pages_about_things(app: Litestar) -> list[tuple[Route, str]]:
+    """Return the pages whose address names a thing by its id, each with the name of that place."""
+    return [
+        ((method, path), parts[0])
+        for method, path in sorted(live_routes(app))
+        if path.startswith("/g/") and (parts := re.findall(r"\{(\w+_id)\}", path))
+    ]
+
+
+def told(answer: httpx.Response, thing: str) -> tuple[int, str]:
+    """Return status and text of a page, without its new keys and the id that it was asked for."""
+    return answer.status_code, re.sub(r' value="[\w-]{22,}"', "", answer.text).replace(thing, "")
+
+
+async def look_at_foreign_pages(world: World) -> list[str]:
+    """Open the page of a thing of the other group wherever there is one; return what went wrong."""
+    wrong, read = [], matrix()
+    for (method, path), place in pages_about_things(world.app):
+        cells = read[method, path]
+        name = PRINCIPALS[next(who for who in MIGHTY if cells[who] == "yes")]
+        ask = await build(world, method, path, name)
+        found = []
+        for thing in (world.foreign[KINDS[place]], str(uuid4())):
+            asked = with_id(ask, "path", (place,), thing)
+            if method == "POST":
+                # Another form: one that is sent twice is answered as the first time.
+                asked.more["data"]["key"] = new_key()
+            answer = await send(world, method, path, name, asked)
+            found.append(told(answer, thing))
+        (status, text), never = found
+        if status != 404:
+            wrong.append(f"{method} {path}: {status} for what is of another group")
+        if (status, text) != never:
+            wrong.append(f"{method} {path}: {text} is not as {never}")
+        if CANARY in text.lower():
+            wrong.append(f"{method} {path}: has a word of another group")
+    return wrong
+
+
+async def test_the_page_of_a_thing_of_another_group_is_like_that_of_one_that_never_was(world: World) -> None:
+    assert len(pages_about_things(world.app)) >= 10
+    assert await look_at_foreign_pages(world) == []
 
 
 def without_guards(patch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,121 @@
+"""Good requests for the pages of members and of duties; see sample_requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.api.principals import World
+from tests.api.sample_requests import Ask, sample
+from tests.api.samples_of_money import hours_for_ada
+from timebank.services.asks import make_form
+from timebank.web.sending import new_key
+
+ASKING = {"pot": "money", "amount": "1.00", "kind": "repairs"}
+
+
+def _form(path: dict[str, str] | None = None, **fields: str) -> Ask:
+    """A form that was not sent yet."""
+    return Ask(path or {}, more={"data": {"key": new_key(), **fields}})
+
+
+# ---------------------------------------------------------------- asking without an account
+
+
+async def _at_new_link(world: World, **more: Any) -> Ask:
+    secret = make_form(world.house.keys, world.stage.cast.group_id)
+    return Ask({"secret": secret}, more=more)
+
+
+@sample("GET", "/g/{slug}/a/{secret}")
+async def _(world: World, name: str | None) -> Ask:
+    return await _at_new_link(world)
+
+
+@sample("POST", "/g/{slug}/a/{secret}")
+async def _(world: World, name: str | None) -> Ask:
+    return await _at_new_link(world, data=dict(ASKING))
+
+
+# ---------------------------------------------------------------- hours
+
+
+@sample("POST", "/g/{slug}/log")
+async def _(world: World, name: str | None) -> Ask:
+    """Help for the whole group."""
+    return _form(what="gave", who="", day=world.today, kind="cooking", minutes="30")
+
+
+async def _logged_by_ada(world: World) -> str:
+    """Hours that ada, who is the member of the matrix, says to have given flo."""
+    body = {"minutes": 30, "effective_on": world.today, "category": "cooking", "mode": "exchange"}
+    said = await world.do("ada", "/hours", {**body, "receiver": str(world.stage.cast.ids["flo"])})
+    return str(said["id"])
+
+
+@sample("GET", "/g/{slug}/log/{hours_id}")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"hours_id": await _logged_by_ada(world)})
+
+
+@sample("POST", "/g/{slug}/log/{hours_id}/undo")
+async def _(world: World, name: str | None) -> Ask:
+    return _form({"hours_id": await _logged_by_ada(world)})
+
+
+@sample("POST", "/g/{slug}/me/hours/{hours_id}")
+async def _(world: World, name: str | None) -> Ask:
+    return _form({"hours_id": await hours_for_ada(world)}, say="yes")
+
+
+@sample("POST", "/g/{slug}/today/hours/{hours_id}")
+async def _(world: World, name: str | None) -> Ask:
+    hours = await hours_for_ada(world)
+    await world.do("ada", f"/hours/{hours}/question", {"minutes": 20})
+    return _form({"hours_id": hours}, time="0:25")
+
+
+# ---------------------------------------------------------------- asks
+
+
+async def _asked(world: World, name: str, *, approved: bool = False) -> str:
+    ask = {"pot": "money", "amount": 100, "currency": "EUR", "category": "repairs"}
+    draw = str((await world.do(name, "/draws", ask))["id"])
+    if approved:
+        await world.do("di", f"/draws/{draw}/approve", {})
+    return draw
+
+
+@sample("POST", "/g/{slug}/ask")
+async def _(world: World, name: str | None) -> Ask:
+    return _form(**ASKING)
+
+
+@sample("GET", "/g/{slug}/asks/{draw_id}")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"draw_id": await _asked(world, "ada")})
+
+
+@sample("POST", "/g/{slug}/asks/{draw_id}")
+async def _(world: World, name: str | None) -> Ask:
+    return _form({"draw_id": await _asked(world, "ada")}, act="cancel")
+
+
+@sample("POST", "/g/{slug}/today/{draw_id}")
+async def _(world: World, name: str | None) -> Ask:
+    return _form({"draw_id": await _asked(world, "flo")}, say="yes")
+
+
+@sample("POST", "/g/{slug}/today/{draw_id}/who")
+async def _(world: World, name: str | None) -> Ask:
+    return _form({"draw_id": await _asked(world, "flo")})
+
+
+@sample("POST", "/g/{slug}/pay/{draw_id}")
+async def _(world: World, name: str | None) -> Ask:
+    draw = await _asked(world, "flo", approved=True)
+    return _form({"draw_id": draw}, held="bank", amount="1.00", day=world.today)
+
+
+@sample("POST", "/g/{slug}/pay/{draw_id}/papers")
+async def _(world: World, name: str | None) -> Ask:
+    return _form({"draw_id": await _asked(world, "flo", approved=True)})
