@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import date
 from uuid import UUID
@@ -107,7 +108,8 @@ async def test_every_kind_is_closed_and_verified_and_nobody_is_in_what_is_publis
         await desk.rows("SELECT * FROM timebank.published_held")
     )
     for name in ("ada", "flo", "mary", *map(str, desk.ids.values())):
-        assert name not in everything.lower()
+        # A word of its own: random ids have three letters of anybody's name in them now and then.
+        assert not re.search(rf"\b{name}\b", everything.lower()), name
 
 
 async def test_every_kind_is_in_a_journal_and_comes_back_from_an_archive(desk: LedgerDesk) -> None:
