@@ -14,8 +14,8 @@ from timebank import errors
 from timebank.api.draws import AmountBody, TextBody, asked_amount, some_words, words
 from timebank.api.fields import Amount, Category, Code, Currency, Minutes, Note, NothingBody
 from timebank.edge.bodies import Reader, check_media_type, receive_body
-from timebank.edge.door import Asked, Door, json_reply
-from timebank.edge.headers import JSON, PROBLEM, REPLAYED, Reply
+from timebank.edge.door import Asked, Door, json_reply, stored_reply
+from timebank.edge.headers import Reply
 from timebank.edge.idempotency import check_key, request_hash
 from timebank.edge.limits import slow_down
 from timebank.edge.openapi import reads_by_link, writes_by_link
@@ -182,12 +182,7 @@ class LinkWrite:
             )
         except Refusal as refusal:
             return reply(refusal, language)
-        return Reply(
-            answer.status,
-            answer.body,
-            JSON if answer.status < 400 else PROBLEM,
-            (REPLAYED,) if answer.replayed else (),
-        )
+        return stored_reply(answer)
 
     def _key(self, door: Door, group_id: UUID, holder: asks.Holder, asked: Asked) -> str:
         if self._is_ask:

@@ -127,12 +127,7 @@ class Write(Generic[T]):
             )
         except Refusal as refusal:
             return reply(refusal, language)
-        return Reply(
-            answer.status,
-            answer.body,
-            JSON if answer.status < 400 else PROBLEM,
-            (REPLAYED,) if answer.replayed else (),
-        )
+        return stored_reply(answer)
 
 
 class Act(Generic[T]):
@@ -182,61 +177,10 @@ class Act(Generic[T]):
             render=renderer(language_of(asked.accept_language)),
         )
         answer = await self._do(door, actor, value, params, once)
-        said = answer.body
         if self._reveal is not None and answer.status < 400:
-            said = _encode(self._reveal(door, actor, msgspec.json.decode(said)))
-        return Reply(
-            answer.status,
-            said,
-            JSON if answer.status < 400 else PROBLEM,
-            (REPLAYED,) if answer.replayed else (),
-        )
-
-
-class ServiceWrite(Generic[T]):
-    """One route that writes through a service instead of the book's writer: once under its key all the same.
-
-    Args:
-        reader: Shape and largest size of the body.
-        do: Does it; gets the door, who asks, the body, the path parameters, the key and the request's hash.
-        empty: Body that stands for none at all; None where a body is needed.
-    """
-
-    __slots__ = ("_do", "_empty", "reader")
-
-    def __init__(
-        self,
-        reader: Reader[T],
-        do: Callable[[Door, Actor, T, dict[str, Any], str, bytes], Awaitable[Answer]],
-        *,
-        empty: bytes | None = None,
-    ) -> None:
-        self.reader = reader
-        self._do = do
-        self._empty = empty
-
-    async def answer(self, request: Request[Any, Any, Any]) -> Reply:
-        """Answer one request."""
-        scope = request.scope
-        asked = Asked(scope["headers"])
-        language = language_of(asked.accept_language)
-        try:
-            door: Door = scope["litestar_app"].state.door
-            params = scope["path_params"]
-            actor = await _who(door, scope, asked)
-            actor.require_scope("write")
-            body = await receive_body(
-                request.receive, size_max=self.reader.size_max, announced=asked.content_length
-            )
-            if body or self._empty is None:
-                check_media_type(asked.content_type)
-            key = check_key(asked.keys)
-            value = self.reader.read(body or self._empty or b"")
-            hashed = request_hash(scope["method"], scope["raw_path"], body)
-            answer = await self._do(door, actor, value, params, key, hashed)
-        except Refusal as refusal:
-            return reply(refusal, language)
-        return Reply(answer.status, answer.body, JSON, (REPLAYED,) if answer.replayed else ())
+            said = self._reveal(door, actor, msgspec.json.decode(answer.body))
+            answer = answer._replace(body=_encode(said))
+        return stored_reply(answer)
 
 
 async def read_stranger(request: Request[Any, Any, Any], reader: Reader[T]) -> tuple[str, T]:
@@ -303,3 +247,13 @@ def json_reply(
 ) -> Reply:
     """Return a value as an answer that no cache keeps, with further headers."""
     return Reply(status, _encode(value), JSON, (*more, REPLAYED) if replayed else more)
+
+
+def stored_reply(answer: Answer) -> Reply:
+    """Return what was stored under a key as it goes out, and whether it was given before."""
+    return Reply(
+        answer.status,
+        answer.body,
+        JSON if answer.status < 400 else PROBLEM,
+        (REPLAYED,) if answer.replayed else (),
+    )
