@@ -14,6 +14,7 @@ import pytest
 
 from tests.authenticator import Device
 from tests.cast import Stage, cast, house, stage
+from timebank.rules.tries import PACES
 from timebank.services import cards, sessions, totp
 from timebank.services.members import grant_role
 
@@ -228,6 +229,19 @@ async def test_a_proof_is_asked_for_and_what_was_written_goes_out_after_it(stage
     card = await stage.http.post(f"{WAYS_IN}/card", data={**fields, "prove-card": fresh.code})
     assert card.status_code == 200
     assert re.search(r'<code class="secret" dir="ltr">[A-Z2-9]{4}(-[A-Z2-9]{4}){3}</code>', card.text)
+
+
+async def test_who_proves_it_right_again_and_again_never_waits(stage: Stage) -> None:
+    cast, often = stage.cast, int(PACES["prove"].pair.free) + 2
+    await begun(stage, "ada")
+
+    for _ in range(often):
+        page = await stage.http.get(PROVE)
+        card = await cards.make_card(
+            cast.house, cast.group_id, cast.ids["ada"], made_by=None, now=datetime.now(UTC)
+        )
+        done = await stage.http.post(PROVE, data={**hidden(page), "prove-card": card.code})
+        assert done.status_code == 303, done.text
 
 
 async def test_duties_wait_and_say_so_until_a_code_comes(stage: Stage) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from timebank.edge.limits import slow_down
+from timebank.edge.limits import peer_of, slow_down
 from timebank.edge.sessions import find_visitor, place_of
 from timebank.services import cards, passkeys, proofs
+from timebank.services.limits import forgive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,4 +63,13 @@ async def prove_once_more(
     door: Door = request.app.state.door
     now = door.clock()
     await slow_down(request, visitor.actor.group_id, "prove", account=visitor.actor.member_id.bytes)
-    return await proofs.prove(door.house, visitor, secret, proof, place_of(request, ""), now=now)
+    made = await proofs.prove(door.house, visitor, secret, proof, place_of(request, ""), now=now)
+    await forgive(
+        door.house,
+        visitor.actor.group_id,
+        "prove",
+        peer_of(request),
+        now=now,
+        account=visitor.actor.member_id.bytes,
+    )
+    return made
