@@ -388,8 +388,8 @@ def form_page(
 
 def _hands(keep_days: int, chosen: Language) -> str:
     return chosen.say_many(
-        "How to reach and pay you: after a yes, and only whoever hands it over. Deleted %(count)s day after the end.",
-        "How to reach and pay you: after a yes, and only whoever hands it over. Deleted %(count)s days after the end.",
+        "How to reach you, and where the money should go: after a yes, and only for whoever hands it over. Deleted %(count)s day after the end.",
+        "How to reach you, and where the money should go: after a yes, and only for whoever hands it over. Deleted %(count)s days after the end.",
         keep_days,
     )
 

@@ -61,7 +61,7 @@ _WAITS: Final[Mapping[str, str]] = {
 }
 _LOOKS: Final[Mapping[str, str]] = {
     "who": N_("%(name)s looked who asked, on %(day)s"),
-    "payout": N_("%(name)s looked how to reach and pay you, on %(day)s"),
+    "payout": N_("%(name)s looked how to reach you and where the money should go, on %(day)s"),
     "link": N_("%(name)s made a new link to this page, on %(day)s"),
 }
 
