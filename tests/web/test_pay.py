@@ -41,7 +41,9 @@ async def test_only_what_is_promised_stands_there_and_papers_are_looked_at_one_b
     assert "How to reach them The blue door Where it should go Cash" in text_of(looked)
     assert "Ada" not in text_of(looked)
     assert "The blue door" not in text_of(await ed.get("/pay"))
-    assert "Ed looked how to reach you and where the money should go" in text_of(await ada.get(f"/asks/{draw}"))
+    assert "Ed looked how to reach you and where the money should go" in text_of(
+        await ada.get(f"/asks/{draw}")
+    )
 
 
 async def test_money_is_handed_over_once_and_arrives(stage: Stage, today: str) -> None:
