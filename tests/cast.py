@@ -7,7 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,10 @@ OTHER_SLUG = "hillside"
 NAMES = ("ada", "flo", "bo", "di", "ed")
 ROLES: Mapping[str, tuple[str, ...]] = {"bo": ("steward",), "di": ("steward",), "ed": ("treasurer",)}
 SCOPES = ("read", "write")
+
+#: For tests that bring a clock of their own: an even hour, and after whatever was really written today.
+#: A fixed day would pass until it is over, and before it begins no duty would be given yet.
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 _keys = itertools.count()
 

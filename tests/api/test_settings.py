@@ -122,18 +122,20 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 async def test_another_time_zone_begins_with_the_next_day_whether_or_not_anybody_sweeps(stage: Stage) -> None:
     house, group_id = stage.cast.house, stage.cast.group_id
-    evening = datetime(2026, 11, 26, 22, 30, tzinfo=UTC)
+    # A winter to come, in which nothing is a day off for summer time and everybody has the duties of today.
+    winter = datetime.now(UTC).year + 1
+    evening = datetime(winter, 11, 26, 22, 30, tzinfo=UTC)
     at(stage, evening)
     app: Any = stage.http._transport.app  # type: ignore[attr-defined]
 
     said = (await stage.post("bo", "/settings", {"time_zone": "Asia/Tokyo"})).json()
 
-    midnight = datetime(2026, 11, 26, 23, 0, tzinfo=UTC)
+    midnight = datetime(winter, 11, 26, 23, 0, tzinfo=UTC)
     assert datetime.fromisoformat(said["time_zone_from"]) == midnight
     assert (await stage.get("ada", "/settings")).json()["time_zone"] == "Europe/Madrid"
     # A day later it is the 28th in Tokyo while it is still the 27th in Madrid.
-    hours = {"minutes": 30, "category": "cooking", "effective_on": "2026-11-28"}
-    tokyo_has_the_28th = datetime(2026, 11, 27, 15, 0, tzinfo=UTC)
+    hours = {"minutes": 30, "category": "cooking", "effective_on": f"{winter}-11-28"}
+    tokyo_has_the_28th = datetime(winter, 11, 27, 15, 0, tzinfo=UTC)
     app.state.door.writer.clock = lambda: tokyo_has_the_28th - timedelta(seconds=1)
     early = await stage.post("ada", "/hours", hours)
     assert early.json()["code"] == "date_in_future"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from tests.cast import Cast
+from tests.cast import NOON, Cast
 from timebank.errors import (
     CardForDuty,
     NeedsRole,
@@ -25,7 +25,7 @@ from timebank.services.sessions import Sessions
 
 pytestmark = pytest.mark.database
 
-NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+NOW = NOON
 
 
 async def card(cast: Cast, name: str = "ada", *, now: datetime = NOW) -> MadeCard:

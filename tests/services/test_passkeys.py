@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.authenticator import Device
-from tests.cast import Cast
+from tests.cast import NOON, Cast
 from timebank.errors import (
     CardNeeded,
     FieldInvalid,
@@ -28,7 +28,7 @@ from timebank.services.sessions import Sessions, SessionSecret, SignedIn
 
 pytestmark = pytest.mark.database
 
-NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+NOW = NOON
 HERE = Place("localhost", "http://localhost", "Riverside")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import pytest
 
-from tests.cast import Cast
+from tests.cast import NOON, Cast
 from timebank.errors import NotSignedIn, Refusal
 from timebank.services import cards, proofs, sessions, totp
 from timebank.services.members import grant_role, revoke_role, set_state
@@ -17,7 +17,7 @@ from timebank.services.sessions import Sessions, SessionSecret
 
 pytestmark = pytest.mark.database
 
-BEGIN = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+BEGIN = NOON
 
 
 class State(NamedTuple):

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.cast import Cast
+from tests.cast import NOON, Cast
 from timebank.errors import CardNeeded, CodesWait, ProofFailed, Refusal, StepUpNeeded
 from timebank.services import cards, proofs, sessions, totp
 from timebank.services.sessions import Sessions, SessionSecret, SignedIn
 
 pytestmark = pytest.mark.database
 
-NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+NOW = NOON
 STEP = timedelta(seconds=30)
 
 
