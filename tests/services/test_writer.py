@@ -19,6 +19,7 @@ from tests.database import Dsn
 from timebank.edge.problems import renderer
 from timebank.errors import GroupBusy, KeyReused, Refusal, ServerFault
 from timebank.i18n import language
+from timebank.rules import decide
 from timebank.rules.commands import (
     ApproveDraw,
     AskDraw,
@@ -177,7 +178,7 @@ async def test_a_refusal_is_remembered_with_its_key(desk: Desk) -> None:
 async def test_our_own_mistake_fails_one_request_and_not_its_neighbours(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules: dict[type, Callable[..., Any]] = writer_module._RULES
+    rules: dict[type, Callable[..., Any]] = decide.RULES
     log_hours = rules[LogHours]
 
     def stumble(command: LogHours, *rest: Any) -> Any:

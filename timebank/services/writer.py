@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,63 +36,13 @@ from timebank.errors import (
     TooLarge,
 )
 from timebank.ledger.books import Books
-from timebank.ledger.entries import KnownEntry
-from timebank.rules import asks, draws
 from timebank.rules.commands import (
-    AnswerDraw,
-    ApproveDraw,
-    AskDraw,
-    CancelDraw,
-    ChangeDraw,
-    ClosePlace,
     Command,
-    ConfirmHours,
-    CorrectEntry,
-    CountHeld,
-    DeclineDraw,
-    DrawArrived,
-    DrawCommand,
-    DrawDue,
-    ExpireProposal,
-    GiveMoney,
-    HandOver,
-    LogHours,
-    MoveHeld,
-    ObjectDraw,
-    OpenPlace,
-    PassSilence,
-    ProposeOpening,
-    ProposeOut,
-    ProposePotMove,
-    QuestionDraw,
-    QuestionHours,
-    QueueDue,
-    ReleaseDraw,
-    ReturnMoney,
-    SettleHours,
-    ShareHours,
-    SignProposal,
-    StepAside,
-    UndoDrawEntry,
-    WithdrawHours,
-    WithdrawProposal,
 )
-from timebank.rules.entries import correct_entry
-from timebank.rules.held import close_place, count_held, move_held, open_place
-from timebank.rules.hours import log_hours, share_hours
-from timebank.rules.hours_life import confirm, pass_silence, question, settle, withdraw
-from timebank.rules.money import give_money
-from timebank.rules.names import folded
+from timebank.rules.decide import decide
+from timebank.rules.named import Named, name_changed_askers, numbers_of, past_by_whom
 from timebank.rules.outcome import Done
-from timebank.rules.proposals import (
-    expire_proposal,
-    propose_opening,
-    propose_out,
-    propose_pot_move,
-    sign,
-    withdraw_proposal,
-)
-from timebank.rules.state import EXCHANGE, MINUTES, NOBODY, SetUp, State, Treasury
+from timebank.rules.state import EXCHANGE, NOBODY, SetUp, State, Treasury
 from timebank.store import book
 from timebank.store.book import AnswerRow, Head, StoredAnswer
 from timebank.store.checkpoints import receipt_code
@@ -118,7 +68,6 @@ from timebank.store.treasury import find_proposals, find_references, has_entries
 
 if TYPE_CHECKING:
     from timebank.rules.people import Actor
-    from timebank.rules.state import Hand, Past
     from timebank.store.checkpoints import Checkpoints
     from timebank.store.engine import Database, Raw
     from timebank.store.keys import KeyStore
@@ -437,17 +386,17 @@ class Writer:
         self, connection: Raw, group_id: UUID, group: _Group, fresh: list[_Submission]
     ) -> tuple[Head, State]:
         """Read every row that the batch names: one statement for each kind."""
-        named = _Named()
+        named = Named()
         for submission in fresh:
             if submission.actor.account:
                 named.members.add(submission.actor.member_id)
             named.members.update(submission.actor.stands_in)
             for command in submission.commands:
-                _NAMES[type(command)](command, submission.actor, named)
+                named.add(command, submission.actor)
         queues = await find_queues(connection, group_id) if named.decides else {}
         named.draws.update(*queues.values())
         draws, hands = await find_draws(connection, group_id, named.draws)
-        named.members.update(_changed_askers(named, hands))
+        named.members.update(name_changed_askers(named, hands))
         known = await book.load_known(connection, group_id, named.entries)
         hours = await find_hours(connection, group_id, named.entries)
         open_hours = await find_open_hours(connection, group_id, hours)
@@ -459,11 +408,11 @@ class Writer:
         # What is remembered of the set-up says which accounts these are. Only the head tells
         # whether that is still true; if not, it is read, and the accounts are read once more.
         setup = group.setup
-        numbers = _numbers(setup, named, known) if setup is not None else set()
+        numbers = numbers_of(setup, named, known) if setup is not None else set()
         head, accounts = await book.load(connection, group_id, numbers)
         if setup is None or setup.version != head.setup_version or not named.members <= setup.members.keys():
             setup = await self._refresh(connection, group, head, named)
-            head, accounts = await book.load(connection, group_id, _numbers(setup, named, known))
+            head, accounts = await book.load(connection, group_id, numbers_of(setup, named, known))
 
         now = self.clock()
         limited = any(policy.terms.caps for policy in setup.policies.values())
@@ -490,7 +439,7 @@ class Writer:
             hours=hours,
             open_hours=open_hours,
             treasury=treasury,
-            past=_past_by_whom(past, setup),
+            past=past_by_whom(past, setup),
             open_asks={(asker, draw.pot_id, draw.asked) for asker, own, draw in past if own and draw.is_open},
             contacts=contacts,
             queues=queues,
@@ -498,7 +447,7 @@ class Writer:
         )
         return head, state
 
-    async def _load_treasury(self, connection: Raw, group_id: UUID, named: _Named) -> Treasury:
+    async def _load_treasury(self, connection: Raw, group_id: UUID, named: Named) -> Treasury:
         """Read what the batch names of money beside the balances; most batches name nothing."""
         treasury = Treasury(
             references=await find_references(connection, self.keys, group_id, named.references),
@@ -512,7 +461,7 @@ class Writer:
                 named.units.add(EXCHANGE)
         return treasury
 
-    async def _refresh(self, connection: Raw, group: _Group, head: Head, named: _Named) -> SetUp:
+    async def _refresh(self, connection: Raw, group: _Group, head: Head, named: Named) -> SetUp:
         """Bring what is remembered of a group up to the head's version, with the members that are named."""
         setup = group.setup
         if setup is None or setup.version != head.setup_version:
@@ -562,7 +511,7 @@ class Writer:
         """Decide the commands of one slice in order, and make records and answers of them."""
         decisions, finished = cut
         for command, submission in decisions:
-            submission.outcomes.append(_decide(command, submission.actor, state))
+            submission.outcomes.append(decide(command, submission.actor, state))
         return self._seal(head, state, sealing, finished)
 
     def _seal(self, head: Head, state: State, sealing: _Sealing, finished: list[_Submission]) -> book.Slice:
@@ -684,240 +633,6 @@ def _answer_all(
         else:
             answers.append(Answer(answer.status, answer.body, replayed))
     return answers
-
-
-class _Named:
-    """What the commands of a batch name: ids, and the units in which members' accounts are needed."""
-
-    __slots__ = (
-        "askers", "changed", "contacts", "decides", "draws", "entries", "members", "openings", "proposals",
-        "references", "units",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.members: set[UUID] = set()
-        self.units: set[str] = {MINUTES}
-        self.draws: set[UUID] = set()
-        self.entries: set[UUID] = set()
-        self.references: set[str] = set()
-        self.proposals: set[UUID] = set()
-        self.openings = False
-        #: Whose earlier draws count, and draws whose askers' do.
-        self.askers: set[UUID] = set()
-        self.changed: set[UUID] = set()
-        self.contacts: set[bytes] = set()
-        #: Whether something may be promised, for which others wait, too.
-        self.decides = False
-
-
-def _numbers(setup: SetUp, named: _Named, known: Mapping[UUID, KnownEntry]) -> set[int]:
-    """Return the numbers of all accounts that the rules may ask for."""
-    numbers = set(setup.common_accounts)
-    for member_id in named.members & setup.members.keys():
-        own = setup.members[member_id].accounts
-        numbers.update(own[unit] for unit in named.units if unit in own)
-    for entry in known.values():
-        for transfer in entry.draft.transfers:
-            numbers.add(transfer.debit)
-            numbers.add(transfer.credit)
-    return numbers
-
-
-def _names_of_hours(command: LogHours, _actor: Actor, named: _Named) -> None:
-    if command.giver is not None:
-        named.members.add(command.giver)
-    if command.receiver is not None:
-        named.members.add(command.receiver)
-    if command.draw is not None:
-        named.draws.add(command.draw)
-    if command.exchange:
-        named.units.add(EXCHANGE)
-
-
-def _names_of_shares(command: ShareHours, _actor: Actor, named: _Named) -> None:
-    named.members.update(share.giver for share in command.shares)
-    if command.receiver is not None:
-        named.members.add(command.receiver)
-    if command.draw is not None:
-        named.draws.add(command.draw)
-
-
-def _names_of_logged(
-    command: ConfirmHours | QuestionHours | SettleHours | WithdrawHours | PassSilence,
-    _actor: Actor,
-    named: _Named,
-) -> None:
-    # Hours and their entry have one id.
-    named.entries.add(command.hours)
-
-
-def _names_of_money(command: GiveMoney, _actor: Actor, named: _Named) -> None:
-    named.units.add(command.currency)
-    if command.giver is not None:
-        named.members.add(command.giver)
-    if command.reference:
-        named.references.add(folded(command.reference))
-
-
-def _names_of_opening(command: ProposeOpening, _actor: Actor, named: _Named) -> None:
-    named.openings = True
-    if command.member is not None:
-        named.members.add(command.member)
-        named.units.add(EXCHANGE)
-
-
-def _names_of_proposal(
-    command: SignProposal | WithdrawProposal | ExpireProposal, _actor: Actor, named: _Named
-) -> None:
-    named.proposals.add(command.proposal)
-
-
-def _names_nothing(_command: Command, _actor: Actor, _named: _Named) -> None:
-    """The accounts of pots, places and the group itself are always there."""
-
-
-def _names_of_ask(command: AskDraw, actor: Actor, named: _Named) -> None:
-    named.decides = True
-    # Whether somebody is at the limit of a time bank is a look at their own account.
-    named.units.add(f"exchange:{MINUTES}")
-    if command.ask_id is not None:
-        named.draws.add(command.ask_id)
-    if command.without_account:
-        named.contacts.add(command.contact_index)
-        return
-    asker = actor.member_id if command.on_behalf_of is None else command.on_behalf_of
-    named.members.add(asker)
-    named.askers.add(asker)
-
-
-def _names_of_draw(command: DrawCommand, _actor: Actor, named: _Named) -> None:
-    named.decides = True
-    named.draws.add(command.draw)
-
-
-def _names_of_change(command: ChangeDraw, actor: Actor, named: _Named) -> None:
-    _names_of_draw(command, actor, named)
-    named.units.add(f"exchange:{MINUTES}")
-    named.changed.add(command.draw)
-
-
-def _names_of_undo(command: UndoDrawEntry, actor: Actor, named: _Named) -> None:
-    _names_of_draw(command, actor, named)
-    named.entries.add(command.entry)
-
-
-def _names_of_queue(_command: QueueDue, _actor: Actor, named: _Named) -> None:
-    named.decides = True
-
-
-def _changed_askers(named: _Named, hands: Mapping[UUID, Mapping[UUID, Hand]]) -> set[UUID]:
-    """Return who the draws are for whose amount changes; what they had counts for their limits."""
-    askers = {
-        member_id
-        for draw_id in named.changed
-        for member_id, hand in hands.get(draw_id, {}).items()
-        if hand.theirs
-    }
-    named.askers |= askers
-    return askers
-
-
-def _past_by_whom(found: Sequence[tuple[UUID, bool, Past]], setup: SetUp) -> dict[UUID, dict[UUID, Past]]:
-    """Return earlier draws by person and by household."""
-    past: dict[UUID, dict[UUID, Past]] = {}
-    for asker, own, draw in found:
-        household = setup.members[asker].household
-        for whose in {asker if own else household, household} - {None}:
-            assert whose is not None
-            past.setdefault(whose, {})[draw.draw_id] = draw
-    return past
-
-
-def _names_of_correction(command: CorrectEntry, _actor: Actor, named: _Named) -> None:
-    named.entries.add(command.entry)
-
-
-_NAMES: dict[type, Callable[[Any, Actor, _Named], None]] = {
-    LogHours: _names_of_hours,
-    ShareHours: _names_of_shares,
-    ConfirmHours: _names_of_logged,
-    QuestionHours: _names_of_logged,
-    SettleHours: _names_of_logged,
-    WithdrawHours: _names_of_logged,
-    PassSilence: _names_of_logged,
-    GiveMoney: _names_of_money,
-    OpenPlace: _names_nothing,
-    ClosePlace: _names_nothing,
-    MoveHeld: _names_nothing,
-    CountHeld: _names_nothing,
-    ProposeOut: _names_nothing,
-    ProposePotMove: _names_nothing,
-    ProposeOpening: _names_of_opening,
-    SignProposal: _names_of_proposal,
-    WithdrawProposal: _names_of_proposal,
-    ExpireProposal: _names_of_proposal,
-    AskDraw: _names_of_ask,
-    ApproveDraw: _names_of_draw,
-    DeclineDraw: _names_of_draw,
-    ObjectDraw: _names_of_draw,
-    QuestionDraw: _names_of_draw,
-    AnswerDraw: _names_of_draw,
-    StepAside: _names_of_draw,
-    CancelDraw: _names_of_draw,
-    ChangeDraw: _names_of_change,
-    HandOver: _names_of_draw,
-    UndoDrawEntry: _names_of_undo,
-    ReturnMoney: _names_of_draw,
-    ReleaseDraw: _names_of_draw,
-    DrawArrived: _names_of_draw,
-    DrawDue: _names_of_draw,
-    QueueDue: _names_of_queue,
-    CorrectEntry: _names_of_correction,
-}
-_RULES: dict[type, Callable[[Any, Actor, State], Done | Refusal]] = {
-    LogHours: log_hours,
-    ShareHours: share_hours,
-    ConfirmHours: confirm,
-    QuestionHours: question,
-    SettleHours: settle,
-    WithdrawHours: withdraw,
-    PassSilence: pass_silence,
-    GiveMoney: give_money,
-    OpenPlace: open_place,
-    ClosePlace: close_place,
-    MoveHeld: move_held,
-    CountHeld: count_held,
-    ProposeOut: propose_out,
-    ProposePotMove: propose_pot_move,
-    ProposeOpening: propose_opening,
-    SignProposal: sign,
-    WithdrawProposal: withdraw_proposal,
-    ExpireProposal: expire_proposal,
-    AskDraw: asks.ask,
-    ApproveDraw: draws.approve,
-    DeclineDraw: draws.decline,
-    ObjectDraw: draws.object_to,
-    QuestionDraw: draws.question,
-    AnswerDraw: asks.answer,
-    StepAside: draws.step_aside,
-    CancelDraw: asks.cancel,
-    ChangeDraw: asks.change,
-    HandOver: draws.hand_over,
-    UndoDrawEntry: draws.undo,
-    ReturnMoney: draws.money_returned,
-    ReleaseDraw: draws.release,
-    DrawArrived: asks.arrived,
-    DrawDue: draws.due,
-    QueueDue: draws.queue_due,
-    CorrectEntry: correct_entry,
-}
-
-
-def _decide(command: Command, actor: Actor, state: State) -> Done | Refusal:
-    try:
-        return _RULES[type(command)](command, actor, state)
-    except Refusal as refusal:
-        return refusal
 
 
 def _encode(submission: _Submission, sealing: _Sealing) -> AnswerRow:
