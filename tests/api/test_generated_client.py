@@ -91,7 +91,9 @@ async def test_a_generated_client_gives_asks_hands_over_and_reads_the_book(
         body=models.MoneyBody(pot="money", amount=5000, currency="EUR", held="bank", effective_on=day),
     )
 
-    refused = await call("flo", "ask_draw", body=models.DrawBody(pot="nowhere", category="cooking", minutes=30))
+    refused = await call(
+        "flo", "ask_draw", body=models.DrawBody(pot="nowhere", category="cooking", minutes=30)
+    )
     assert refused.code == "unknown_pot"
     asked = await call(
         "flo", "ask_draw", body=models.DrawBody(pot="money", category="cooking", amount=1000, currency="EUR")
