@@ -14,12 +14,13 @@ import pytest_asyncio
 
 from tests.api.lists import Filters, Get, check_filters, check_pages, whole
 from tests.api.principals import World
-from tests.cast import OTHER_SLUG
+from tests.cast import NOON, OTHER_SLUG
 from timebank.edge.paging import Listing
 from timebank.services import pages
 from timebank.services.close import close_period
 
 DAYS = ("2026-01-05", "2026-02-01", "2026-03-01")
+LATER = (NOON + timedelta(days=60)).date().isoformat()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -41,7 +42,7 @@ async def full(world: World) -> World:
         await world.do("ada", "/draws", {"pot": "hours", "minutes": 5 + number, "category": "company"})
     wrong = await world.do("ada", "/hours", {"effective_on": DAYS[0], "category": "company", "minutes": 7})
     await world.do("ada", f"/entries/{wrong['entry']}/correct", {"reason": "typo", "instead": {"minutes": 8}})
-    ask = {"pot": "money", "amount": 50, "currency": "EUR", "category": "repairs", "needed_by": "2027-01-01"}
+    ask = {"pot": "money", "amount": 50, "currency": "EUR", "category": "repairs", "needed_by": LATER}
     draw = await world.do("ada", "/draws", ask)
     await world.do("bo", f"/draws/{draw['id']}/approve", {})
     for what in ("", "post", "cancel"):

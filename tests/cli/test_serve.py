@@ -114,18 +114,13 @@ def test_from_nothing_to_an_answer_and_back(home: Path) -> None:
         assert time.monotonic() < give_up, "the database did not come back"
         time.sleep(0.1)
 
-    began = time.monotonic()
     assert first.end(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 5.0
     assert not (home / "postgres" / "postmaster.pid").exists()
 
-    began = time.monotonic()
     third = Served(home, "--port", "0")
     third.wait_ready()
-    warm_start = time.monotonic() - began
     assert third.end(signal.SIGINT) == 0, third.said
     assert "Traceback" not in third.said
-    assert warm_start < 6.0, "three seconds are promised on an idle machine"
 
 
 def test_a_signal_while_it_starts_ends_it_cleanly(home: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -114,13 +113,13 @@ async def test_a_head_sent_drop_by_drop_gains_no_time() -> None:
     async with serving() as port:
         reader, writer = await connect(port)
         answer = asyncio.create_task(reader.read())
-        began = time.monotonic()
-        for byte in b"GET / HTTP/1.1\r\nx-slow: " + b"a" * 200:
+        drops = iter(b"GET / HTTP/1.1\r\nx-slow: " + b"a" * 2_000)
+        for byte in drops:
             writer.write(bytes([byte]))
             await asyncio.sleep(0.02)
             if answer.done():
                 break
-        assert time.monotonic() - began < 1.5
+        assert next(drops, None) is not None, "it was let go on to the end"
         with suppress(ConnectionError):
             await answer
 
@@ -188,13 +187,13 @@ async def test_when_everyone_is_being_served_one_more_is_told_to_come_back() -> 
         assert b"retry-after" in answer
 
 
-async def test_it_stops_within_five_seconds_with_open_streams() -> None:
+async def test_it_stops_although_a_stream_is_open_that_never_ends() -> None:
     async with serving() as port:
         reader, writer = await connect(port)
         writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n")
         assert await asyncio.wait_for(reader.readline(), 2)
-        began = time.monotonic()
-    assert time.monotonic() - began < 5.0
+    # What is left of the stream when the server is gone; before, this would wait for ever.
+    await reader.read()
 
 
 def test_a_taken_port_means_the_next_free_one() -> None:

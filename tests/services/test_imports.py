@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from tests.cast import Cast, a_group
+from tests.cast import NOON, Cast, a_group
 from timebank.errors import (
     ImportHasFaults,
     ImportNotUndoable,
@@ -260,7 +260,7 @@ async def test_in_public_the_beginning_moves_with_the_next_close_and_not_before(
 
     async with cast.house.database.tx(cast.group_id) as tx:
         await tx.execute(text("UPDATE timebank.groups SET preset = preset"))
-    closed = await close_period(cast.house, cast.group_id, now=datetime(2027, 1, 2, tzinfo=UTC))
+    closed = await close_period(cast.house, cast.group_id, now=NOON)
 
     assert before == date(2026, 1, 1)
     assert closed.periods[0].lines == 4
