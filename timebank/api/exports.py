@@ -11,13 +11,14 @@ import msgspec
 from litestar import Request, get
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.api.mail import MailOut
 from timebank.api.statement import OwnLineOut, TotalOut, line_out, total_out
 from timebank.edge.door import json_reply, signed_in
 from timebank.edge.openapi import gives_file, reads
 from timebank.edge.paging import Query, day, one_of, whole
 from timebank.edge.streams import FileReply
-from timebank.errors import NeedsRole, TooLarge
+from timebank.errors import TooLarge
 from timebank.ledger.units import MINUTES
 from timebank.services.export import FORMATS, open_journal_for
 from timebank.services.own_data import (
@@ -170,7 +171,10 @@ class OwnDataOut(msgspec.Struct):
         description="The whole book as a journal for hledger or beancount, or as a sheet, for auditors, stewards and "
         "treasurers. Members are numbers in it.",
         query=JOURNAL.query,
-        refusals=(NeedsRole,),
+        refusals=(
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
     ),
 )
 async def get_journal(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -25,32 +25,6 @@ from timebank.services.members import STATES
 from timebank.store.members import Listing
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.NicknameTaken,
-    errors.FieldInvalid,
-    errors.LastSteward,
-    errors.MayNotGive,
-    errors.MemberNotFound,
-    errors.MemberNotOpen,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.MayNotGive,
-    errors.MemberNotFound,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-)
-
-
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 200")
 _SOME_ID: Final = "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"
@@ -169,7 +143,7 @@ _FILTERS: Final = (
         description="Stewards see everybody and may filter. Others see the nicknames of active members if the group "
         "keeps a list for its members, and else only themselves.",
         query=_FILTERS,
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def list_members(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -208,7 +182,7 @@ async def list_members(request: Request[Any, Any, Any]) -> ASGIApp:
             QueryField("name", {"type": "string"}, "The whole nickname"),
             QueryField("code", {"type": "string"}, "The short code"),
         ),
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.MemberNotFound,),
     ),
 )
 async def find_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -227,7 +201,6 @@ async def find_member(request: Request[Any, Any, Any]) -> ASGIApp:
         MemberOut,
         summary="Oneself",
         description="As the group has the actor, with their code.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_self(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -306,7 +279,13 @@ ERASE: Final = Act(
         description="By a steward, also for people without any device. Duties take a fresh proof of who is asking.",
         status=201,
         example={"nickname": "Rosa"},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MayNotGive,
+            errors.NeedsRole,
+            errors.NicknameTaken,
+            errors.StepUpNeeded,
+        ),
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "state": "active", "roles": []},
     ),
 )
 async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -323,7 +302,15 @@ async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who proved just now who they are; `host` only by a host. They count from the "
         "member's next request on. The last steward stays one.",
         example={"give": ["treasurer"]},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MayNotGive,
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "roles": ["treasurer"]},
     ),
 )
 async def change_roles(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -339,7 +326,13 @@ async def change_roles(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Give another nickname",
         description="By the member themselves, or a steward.",
         example={"nickname": "Rosa M."},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NicknameTaken,
+            errors.NotYourself,
+        ),
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"},
     ),
 )
 async def rename_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -355,7 +348,16 @@ async def rename_member(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Tie people to a household, or untie them",
         description="By a steward. A household is a random id; nothing else about it exists.",
         example={"with": _SOME_ID},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.UnknownMember,
+        ),
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "household": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+        },
     ),
 )
 async def set_household(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -372,7 +374,13 @@ async def set_household(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or a steward. The old one finds nobody from then on; `/me` and the "
         "list show the new one.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NotYourself,
+        ),
+        example={},
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"},
     ),
 )
 async def renew_code(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -388,7 +396,15 @@ async def renew_code(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Suspend somebody",
         description="By a steward. They cannot sign in or be named until they are resumed; nothing of theirs is lost.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "state": "suspended"},
     ),
 )
 async def suspend_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -404,7 +420,15 @@ async def suspend_member(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Let somebody act again",
         description="By a steward: who was suspended, or left. Who left comes back without duties.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.NicknameTaken,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "state": "active"},
     ),
 )
 async def resume_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -421,7 +445,19 @@ async def resume_member(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or a steward. Duties, stand-ins, invitations and tokens end; the answer "
         "names the asks that are still open.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NotYourself,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "state": "left",
+            "ended": {"duties": [], "stand_ins": 0, "invitations": 0, "tokens": 0, "asks_open": []},
+        },
     ),
 )
 async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -438,7 +474,20 @@ async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or somebody who is steward and host. What is personal goes with its "
         "key, also from backups; the entries stay as numbers that nothing ties to anybody.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MemberNotFound,
+            errors.NotYourself,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "state": "erased",
+            "stays": ["entries"],
+            "goes": ["nickname"],
+            "ended": {"duties": [], "stand_ins": 0, "invitations": 0, "tokens": 0, "asks_open": []},
+        },
     ),
 )
 async def erase_member(request: Request[Any, Any, Any]) -> ASGIApp:

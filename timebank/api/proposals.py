@@ -26,7 +26,7 @@ from timebank.api.fields import (
 )
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
-from timebank.edge.openapi import QueryField, reads, writes
+from timebank.edge.openapi import DATED, QueryField, reads, writes
 from timebank.errors import N_, FieldInvalid
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import (
@@ -41,29 +41,6 @@ from timebank.rules.proposals import PROPOSAL_STATES
 from timebank.services.treasury import KINDS, PAGE_MAX, SeenProposal, list_proposals
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.AmountOutOfRange,
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.NoTimeBank,
-    errors.NotYourProposal,
-    errors.OwnProposal,
-    errors.ProposalNotOpen,
-    errors.StepUpNeeded,
-    errors.UnknownCategory,
-    errors.UnknownProposal,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.NotYourProposal,
-    errors.OwnProposal,
-    errors.StepUpNeeded,
-    errors.UnknownProposal,
-)
-
-
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
 
@@ -137,6 +114,41 @@ class ProposalOut(msgspec.Struct, omit_defaults=True):
     book: int | None = None
     counted: int | None = None
     why: str = ""
+
+
+class ProposedOut(msgspec.Struct, omit_defaults=True, rename={"source": "from", "target": "to"}):
+    """What was proposed, signed or posted at once; what is not of its kind is left out.
+
+    `state` is open, signed, or posted for an opening of an empty book, which has an `entry` and no `proposal`.
+    """
+
+    state: str
+    effective_on: date
+    proposal: UUID | None = None
+    entry: UUID | None = None
+    minutes: int | None = None
+    amount: int | None = None
+    currency: str | None = None
+    pot: str = ""
+    held: str = ""
+    source: str = ""
+    target: str = ""
+    category: str = ""
+    member: UUID | None = None
+    received: bool | None = None
+    book: int | None = None
+    counted: int | None = None
+    receipt: str = ""
+    seq: int = 0
+
+
+class ProposalEndedOut(msgspec.Struct, omit_defaults=True):
+    """A proposal that nobody signs any more."""
+
+    proposal: UUID
+    state: str
+    receipt: str = ""
+    seq: int = 0
 
 
 class ProposalsOut(msgspec.Struct, omit_defaults=True):
@@ -215,7 +227,33 @@ WITHDRAW: Final = Write(Reader(NothingBody), _withdraw, empty=b"{}")
         MoneyOutBody,
         summary="Propose money out without an ask",
         description="By a treasurer, such as a bank's fee or a surplus passed on; somebody else signs it.",
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.NeedsRole,
+            errors.UnknownCategory,
+            errors.UnknownHeldPlace,
+            errors.UnknownPot,
+        ),
+        example={
+            "pot": "money",
+            "held": "bank",
+            "amount": 350,
+            "currency": "EUR",
+            "reason": "Fee of the bank",
+        },
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "effective_on": "2026-03-01",
+            "held": "bank",
+            "pot": "money",
+            "amount": 350,
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def propose_money_out(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -229,7 +267,25 @@ async def propose_money_out(request: Request[Any, Any, Any]) -> ASGIApp:
         PotMoveBody,
         summary="Propose that one pot passes something on to another",
         description="By a treasurer, hours also by a steward; somebody else signs it. Both keep the same unit.",
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.NeedsRole,
+            errors.UnknownPot,
+        ),
+        example={"from": "money", "to": "spare", "amount": 10000, "currency": "EUR"},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "effective_on": "2026-03-01",
+            "from": "money",
+            "to": "spare",
+            "amount": 10000,
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def propose_pot_move(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -246,7 +302,29 @@ async def propose_pot_move(request: Request[Any, Any, Any]) -> ASGIApp:
             "Hours by a steward, money by a treasurer. While the book says nothing but openings it is posted at "
             "once; later somebody else signs it."
         ),
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.NeedsRole,
+            errors.NoTimeBank,
+            errors.Overflow,
+            errors.StepUpNeeded,
+            errors.UnknownHeldPlace,
+            errors.UnknownMember,
+            errors.UnknownPot,
+        ),
+        example={"pot": "hours", "minutes": 600},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "effective_on": "2026-03-01",
+            "pot": "hours",
+            "minutes": 600,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def propose_opening(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -262,7 +340,31 @@ async def propose_opening(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer. It is posted now; what the book refuses stays open.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.BelowFloor,
+            errors.NeedsRole,
+            errors.NoTimeBank,
+            errors.Overflow,
+            errors.OwnProposal,
+            errors.ProposalNotOpen,
+            errors.StepUpNeeded,
+            errors.UnknownProposal,
+        ),
+        example={},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "signed",
+            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "pot": "money",
+            "held": "bank",
+            "effective_on": "2026-03-01",
+            "amount": 350,
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def sign_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -278,7 +380,19 @@ async def sign_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By who proposed it, or any steward or treasurer.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=ProposalEndedOut,
+        refusals=(
+            errors.NotYourProposal,
+            errors.ProposalNotOpen,
+            errors.UnknownProposal,
+        ),
+        example={},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "withdrawn",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def withdraw_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -302,7 +416,7 @@ async def withdraw_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
                 "Most rows on a page",
             ),
         ),
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def get_proposals(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -21,20 +21,6 @@ from timebank.services import settings as service
 from timebank.services.settings import PAGE_MAX
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.PresetFixed,
-    errors.StepUpNeeded,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.StepUpNeeded,
-)
-
-
 PAGE: Final = 50
 NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 100")
 
@@ -113,7 +99,6 @@ CHANGE: Final = Act(
         SettingsOut,
         summary="What the group says about itself",
         description="For every member.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -139,7 +124,12 @@ async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who proved just now who they are. Another time zone begins with the next day. The "
         "public sees name and languages from the next close on. A category is retired, never deleted.",
         example={"confirm_days": 14, "categories_add": ["garden"]},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.NeedsRole,
+            errors.PresetFixed,
+            errors.StepUpNeeded,
+        ),
+        gives={"changed": ["categories", "confirm_days"]},
     ),
 )
 async def change_settings(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -161,7 +151,6 @@ async def change_settings(request: Request[Any, Any, Any]) -> ASGIApp:
                 "Most changes on a page",
             ),
         ),
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_changes(request: Request[Any, Any, Any]) -> ASGIApp:
