@@ -23,13 +23,15 @@ from timebank.api.fields import (
     NothingBody,
     quantity,
 )
-from timebank.edge.bodies import NOT_AN_ID, Faults, Reader
+from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Act, Door, Write, json_reply, signed_in
-from timebank.edge.openapi import DATED, QueryField, acts, reads, writes
+from timebank.edge.openapi import DATED, acts, reads, writes
+from timebank.edge.paging import Listing, some_of
 from timebank.errors import (
     FieldInvalid,
 )
 from timebank.rules import commands
+from timebank.rules.draw_steps import STEPS
 from timebank.rules.names import EMPTY, free_text
 from timebank.rules.people import Actor
 from timebank.services import asks, draws
@@ -38,10 +40,13 @@ from timebank.services.draws import DrawView
 from timebank.services.writer import Answer
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-DRAWS_SHOWN: Final = 50
-DRAWS_MOST: Final = 200
-
-NOT_A_LIMIT: Final = f"1–{DRAWS_MOST}"
+DRAWS_LIST: Final[Listing[UUID]] = Listing(
+    "draws",
+    UUID,
+    usual=50,
+    largest=200,
+    filters=(some_of("state", tuple(STEPS), "Only these states, with commas between them"),),
+)
 
 
 class DrawBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -573,32 +578,21 @@ async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         DrawsOut,
         summary="Draws that you may see",
         description="Own ones; to stewards all that are open, to treasurers all that are promised. No names.",
-        query=(
-            QueryField("state", {"type": "string"}, "Only these states, with commas between them."),
-            QueryField("after", {"type": "string"}, "Cursor: the next of an earlier answer."),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": DRAWS_MOST},
-                f"How many; {DRAWS_SHOWN} if not said.",
-            ),
-        ),
+        query=DRAWS_LIST.query,
     ),
 )
 async def get_draws(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return draws that somebody may see, newest first."""
     door, actor = await signed_in(request)
-    query = request.query_params
-    states = query.get("state")
+    asked = DRAWS_LIST.read(request.scope["query_string"])
     views, following = await draws.list_draws(
         door.house,
         actor,
-        states=states.split(",") if states else None,
-        after=_cursor(query.get("after")),
-        limit=_limit(query.get("limit")),
+        states=asked.filters.get("state"),
+        after=asked.after,
+        limit=asked.limit,
     )
-    return json_reply(
-        DrawsOut(tuple(draw_out(view) for view in views), None if following is None else str(following))
-    )
+    return json_reply(DrawsOut(tuple(draw_out(view) for view in views), DRAWS_LIST.next(following) or None))
 
 
 @get(
@@ -1118,23 +1112,6 @@ async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
 async def issue_link_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
     """Give out a new link and short code of an ask without an account."""
     return await LINK.answer(request)
-
-
-def _cursor(text: str | None) -> UUID | None:
-    if text is None:
-        return None
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise FieldInvalid(field="after", why=NOT_AN_ID) from error
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DRAWS_SHOWN
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= DRAWS_MOST):
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
 
 
 ROUTES: Final = (

@@ -26,11 +26,10 @@ from timebank.api.fields import (
     whole,
 )
 from timebank.edge.bodies import BATCH_BODY_MAX, Faults, Reader
-from timebank.edge.days import read_day
 from timebank.edge.door import Write, json_reply, signed_in
-from timebank.edge.openapi import DATED, QueryField, reads, writes
+from timebank.edge.openapi import DATED, reads, writes
+from timebank.edge.paging import Listing, day, one_of, text
 from timebank.errors import (
-    N_,
     AmountOutOfRange,
     FieldInvalid,
 )
@@ -45,12 +44,28 @@ from timebank.rules.commands import (
 )
 from timebank.rules.hours import HOURS_STATES, SHARES_MAX, WEIGHT_MAX
 from timebank.rules.names import free_text
-from timebank.services.hours import PAGE_MAX, Hours, Wanted, list_hours
+from timebank.services.hours import PAGE_MAX, Hours, Place, Wanted, list_hours
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
-NOT_WHOSE: Final = N_("it is neither own nor waiting")
+HOURS_LIST: Final[Listing[Place]] = Listing(
+    "hours",
+    tuple[Annotated[datetime, Meta(tz=True)], UUID],
+    usual=50,
+    largest=PAGE_MAX,
+    filters=(
+        one_of(
+            "whose",
+            ("own", "waiting"),
+            "waiting: all of the group that wait for a word, for stewards",
+            default="own",
+        ),
+        one_of("state", tuple(HOURS_STATES), "Only these"),
+        one_of("role", ("gave", "got"), "Which side one is on"),
+        text("category", "Only this one"),
+        day("from", "First day that it happened on"),
+        day("to", "Last day that it happened on"),
+    ),
+)
 
 
 class HoursBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -558,55 +573,32 @@ async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         HoursListOut,
         summary="Hours, newest first",
         description="One's own; for stewards also all that wait for somebody's word.",
-        query=(
-            QueryField(
-                "whose",
-                {"type": "string", "enum": ["own", "waiting"], "default": "own"},
-                "waiting: all of the group that wait for a word, for stewards",
-            ),
-            QueryField("state", {"type": "string", "enum": list(HOURS_STATES)}, "Only these"),
-            QueryField("role", {"type": "string", "enum": ["gave", "got"]}, "Which side one is on"),
-            QueryField("category", {"type": "string"}, "Only this one"),
-            QueryField("from", {"type": "string", "format": "date"}, "First day that it happened on"),
-            QueryField("to", {"type": "string", "format": "date"}, "Last day that it happened on"),
-            QueryField("after", {"type": "string"}, "`next` of the page before"),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-                "Most rows on a page",
-            ),
-        ),
+        query=HOURS_LIST.query,
         refusals=(errors.NeedsRole,),
     ),
 )
 async def get_hours(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return a page of hours."""
     door, actor = await signed_in(request)
-    asked = request.query_params
-    whose = asked.get("whose", "own")
-    if whose not in {"own", "waiting"}:
-        raise FieldInvalid(field="whose", why=NOT_WHOSE)
+    asked = HOURS_LIST.read(request.scope["query_string"])
+    said = asked.filters
     page = await list_hours(
         door.house,
         actor,
         Wanted(
-            waiting=whose == "waiting",
-            state=asked.get("state", ""),
-            role=asked.get("role", ""),
-            category=asked.get("category", ""),
-            first=read_day(asked.get("from", ""), field="from"),
-            last=read_day(asked.get("to", ""), field="to"),
-            after=asked.get("after", ""),
-            limit=_limit(asked.get("limit", str(PAGE))),
+            waiting=said.get("whose") == "waiting",
+            state=said.get("state", ""),
+            role=said.get("role", ""),
+            category=said.get("category", ""),
+            first=said.get("from"),
+            last=said.get("to"),
+            after=asked.after,
+            limit=asked.limit,
         ),
     )
-    return json_reply(HoursListOut(hours=[_hours_out(hours) for hours in page.hours], next=page.next))
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
+    return json_reply(
+        HoursListOut(hours=[_hours_out(hours) for hours in page.hours], next=HOURS_LIST.next(page.next))
+    )
 
 
 def _hours_out(hours: Hours) -> HoursOut:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
+from msgspec import Meta
 
 from timebank import errors
 from timebank.api.fields import (
@@ -26,8 +27,9 @@ from timebank.api.fields import (
 )
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
-from timebank.edge.openapi import DATED, QueryField, reads, writes
-from timebank.errors import N_, FieldInvalid
+from timebank.edge.openapi import DATED, reads, writes
+from timebank.edge.paging import Listing, one_of
+from timebank.errors import FieldInvalid
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import (
     ProposeOpening,
@@ -38,11 +40,19 @@ from timebank.rules.commands import (
 )
 from timebank.rules.names import free_text
 from timebank.rules.proposals import PROPOSAL_STATES
-from timebank.services.treasury import KINDS, PAGE_MAX, SeenProposal, list_proposals
+from timebank.services.treasury import KINDS, PAGE_MAX, Place, SeenProposal, list_proposals
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
+PROPOSALS: Final[Listing[Place]] = Listing(
+    "proposals",
+    tuple[Annotated[datetime, Meta(tz=True)], UUID],
+    usual=50,
+    largest=PAGE_MAX,
+    filters=(
+        one_of("state", tuple(PROPOSAL_STATES), "Only these"),
+        one_of("kind", tuple(KINDS), "Only these"),
+    ),
+)
 
 
 class MoneyOutBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -406,38 +416,25 @@ async def withdraw_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
         ProposalsOut,
         summary="What takes two people, newest first",
         description="For treasurers, stewards and auditors.",
-        query=(
-            QueryField("state", {"type": "string", "enum": list(PROPOSAL_STATES)}, "Only these"),
-            QueryField("kind", {"type": "string", "enum": list(KINDS)}, "Only these"),
-            QueryField("after", {"type": "string"}, "`next` of the page before"),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-                "Most rows on a page",
-            ),
-        ),
+        query=PROPOSALS.query,
         refusals=(errors.NeedsRole,),
     ),
 )
 async def get_proposals(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return a page of what takes two people."""
     door, actor = await signed_in(request)
-    asked = request.query_params
+    asked = PROPOSALS.read(request.scope["query_string"])
     page = await list_proposals(
         door.house,
         actor,
-        state=asked.get("state", ""),
-        kind=asked.get("kind", ""),
-        after=asked.get("after", ""),
-        limit=_limit(asked.get("limit", str(PAGE))),
+        state=asked.filters.get("state", ""),
+        kind=asked.filters.get("kind", ""),
+        after=asked.after,
+        limit=asked.limit,
     )
-    return json_reply(ProposalsOut([_proposal_out(seen) for seen in page.proposals], page.next))
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
+    return json_reply(
+        ProposalsOut([_proposal_out(seen) for seen in page.proposals], PROPOSALS.next(page.next))
+    )
 
 
 def _proposal_out(seen: SeenProposal) -> ProposalOut:
