@@ -12,7 +12,7 @@ import pytest
 
 from timebank.store.embedded import Cluster
 
-pytest_plugins = ["tests.database"]
+pytest_plugins = ["tests.database", "tests.promised"]
 
 
 def pg_bin() -> Path | None:

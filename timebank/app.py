@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.routes import BaseRoute
+from litestar.types import ControllerRouterHandler
 
 from timebank import __version__
 from timebank.api.routes import API
@@ -112,14 +114,22 @@ def build_app(
             title="timebank",
             version=__version__,
             description="The open book for a common pot. Errors are problem details (RFC 9457).",
-            path="/api/schema",
             operation_id_creator=name_operation,
-            render_plugins=[JsonRenderPlugin(path="/litestar.json")],
+            openapi_router=_Unserved("/api", route_handlers=[]),
+            render_plugins=[JsonRenderPlugin()],
         ),
         # Our own handler logs what matters: the framework would add addresses, and these hold secrets.
         logging_config=None,
         debug=False,
     )
+
+
+class _Unserved(Router):
+    """Takes the pages that the framework would have of the API and serves none: ours has shapes that it does not know."""
+
+    def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:  # noqa: ARG002 - as the framework calls it
+        """Leave a handler out."""
+        return []
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Any:

@@ -49,12 +49,17 @@ def check_answer(document: Mapping[str, Any], operation: Operation, answer: http
     content = operation.content(status)
     assert kind in content or not content, (operation.name, kind)
     if kind.endswith("json") and content:
-        schema = {**content[kind]["schema"], "components": document["components"]}
-        jsonschema_rs.validator_for(_whole(schema), validate_formats=True).validate(answer.json())
+        check_value(document, content[kind]["schema"], answer.json())
 
 
-def _whole(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+def check_value(document: Mapping[str, Any], schema: Mapping[str, Any], value: Any) -> None:
+    """Check a value against a schema of the document."""
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "components": document["components"],
+    }
+    jsonschema_rs.validator_for(whole, validate_formats=True).validate(value)
 
 
 @dataclass(frozen=True, slots=True)

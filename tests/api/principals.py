@@ -114,6 +114,16 @@ class World:
             await tx.execute(text("UPDATE people.sessions SET turned_at = :now"), {"now": now})
         return made.secret, sessions.csrf_of(cast.house.keys, group_id, made.session_id), made.session_id
 
+    async def drop_strong_ways(self, name: str) -> None:
+        """Take the passkeys and the app of somebody of the cast away."""
+        group_id, member_id = self.group_of(name), self.stage.cast.ids[name]
+        async with self.stage.cast.house.database.tx(group_id) as tx:
+            for table in ("passkeys", "totps"):
+                await tx.execute(
+                    text(f"DELETE FROM people.{table} WHERE group_id = :group_id AND member_id = :member_id"),
+                    {"group_id": group_id, "member_id": member_id},
+                )
+
     async def signed_in(self, name: str | None) -> tuple[dict[str, str], str]:
         """Return headers and the cookie of a browser; somebody who may not sign in has an old session."""
         if name is None:

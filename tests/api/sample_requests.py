@@ -250,11 +250,6 @@ async def _(world: World, name: str | None) -> Ask:
     return Ask({"pot": "hours"})
 
 
-@sample("GET", "/api/schema/{path}")
-async def _(world: World, name: str | None) -> Ask:
-    return Ask({"path": "nothing"})
-
-
 @sample("GET", "/static/{path}")
 async def _(world: World, name: str | None) -> Ask:
     return Ask({"path": next(iter(static_files()))})

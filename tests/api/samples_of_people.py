@@ -49,7 +49,6 @@ async def _(world: World, name: str | None) -> Ask:
 _ABOUT: dict[str, Any] = {
     "roles": {"give": ["auditor"]},
     "code": {},
-    "household": {"with": None},
     "suspend": {},
     "leave": {},
     "erase": {},
@@ -64,6 +63,11 @@ def _register(act: str, body: Any) -> None:
 
 for _act, _body in _ABOUT.items():
     _register(_act, _body)
+
+
+@sample("POST", f"{GROUP}/members/{{member_id}}/household")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"member_id": await somebody(world)}, json={"with": await somebody(world)})
 
 
 @sample("POST", f"{GROUP}/members/{{member_id}}/rename")
@@ -269,6 +273,9 @@ async def _(world: World, name: str | None) -> Ask:
 
 @sample("POST", f"{GROUP}/me/prove")
 async def _(world: World, name: str | None) -> Ask:
+    """With one's own card, which is enough for whoever has neither passkey nor app."""
+    if name is not None:
+        await world.drop_strong_ways(name)
     return Ask(json={"card": await card(world, name)})
 
 

@@ -29,6 +29,14 @@ async def test_the_description_is_openapi_and_names_every_shape(stage: Stage) ->
     assert "http://" not in text.replace("http://localhost", "")
 
 
+async def test_there_is_one_description_only(stage: Stage) -> None:
+    for path in ("", "/", "/litestar.json", "/openapi.json", "/openapi.yaml", "/nothing"):
+        answer = await stage.http.get(f"/api/schema{path}")
+
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_page"), path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_the_description_has_the_contract(stage: Stage) -> None:
     document = (await stage.http.get("/api/openapi.json")).json()
     group = "/api/v1/groups/{slug}"

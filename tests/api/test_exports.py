@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.authenticator import Device
 from tests.cast import Stage
 from tests.services.auditors import hledger_complaint
 from timebank.formats.formulas import undefused
+from timebank.services import cards, passkeys
 from timebank.services.members import grant_role
+from timebank.services.sessions import Sessions
 from timebank.services.tokens import make_token
 
 NOTE = '=HYPERLINK("https://bad.example";"Ada, 20 €")\r\nsecond line'
@@ -291,6 +294,35 @@ async def test_duties_and_what_one_decided_are_ones_own_data_too(stage: Stage, t
     assert [(hand["approved"], hand["asked"], hand["paid"]) for hand in ed["hands"]] == [(False, False, True)]
     assert "@ada" not in str(bo) + str(ed)
     assert [words["text"] for words in ed["words"]] == ["bank line of the treasurer"]
+
+
+async def test_own_data_has_the_ways_in_without_what_opens_them(stage: Stage) -> None:
+    cast, now = stage.cast, _moment()
+    ada, flo = cast.ids["ada"], cast.ids["flo"]
+    used = await cards.make_card(cast.house, cast.group_id, ada, made_by=None, now=now)
+    session = await cards.sign_in(cast.house, cast.group_id, used.code, key="k" * 32, now=now)
+    kept = await cards.make_card(cast.house, cast.group_id, ada, made_by=None, now=now + timedelta(seconds=1))
+    await cards.make_card(cast.house, cast.group_id, flo, made_by=None, now=now)
+    signed_in = await Sessions(cast.house, clock=_moment).find(cast.group_id, session.secret)
+    place = passkeys.Place("localhost", "http://localhost", "Riverside")
+    offered = await passkeys.offer_add(cast.house, signed_in, place, now=now)
+    device = Device()
+    await passkeys.add_passkey(
+        cast.house, signed_in, session.secret, device.create(offered), place, name="Mine", now=now
+    )
+
+    answer = await stage.get("ada", "/me/data")
+
+    data = answer.json()
+    assert [card["id"] for card in data["cards"]] == [str(kept.card_id), str(used.card_id)]
+    assert ["used_at" in card for card in data["cards"]] == [False, True]
+    assert [(one["way"], one["id"]) for one in data["sessions"]] == [("card", str(session.session_id))]
+    assert [passkey["name"] for passkey in data["passkeys"]] == ["Mine"]
+    assert data["app_since"] is None
+    for secret in (used.code, kept.code, session.secret):
+        assert secret not in answer.text
+        assert secret.replace("-", "") not in answer.text
+    assert (await stage.get("flo", "/me/data")).json()["passkeys"] == []
 
 
 async def test_only_oneself_gets_ones_own_data(stage: Stage) -> None:

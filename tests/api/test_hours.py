@@ -131,7 +131,8 @@ async def test_every_pair_of_filters_finds_what_the_whole_list_has(stage: Stage,
         f"to={yesterday}": lambda h: h["effective_on"] <= yesterday,
     }
     for one, other in itertools.combinations(filters, 2):
-        if one.partition("=")[0] == other.partition("=")[0]:
+        if one.partition("=")[0] == other.partition("=")[0] or (one[:5], other[:3]) == ("from=", "to="):
+            # No day is both; a last day before the first is refused.
             continue
         right = [h["id"] for h in whole if filters[one](h) and filters[other](h)]
         for limit in (1, 3, 100):

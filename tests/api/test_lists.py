@@ -50,6 +50,16 @@ async def full(world: World) -> World:
         if what:
             await world.do("bo", f"/imports/{import_id}/{what}", None)
             await world.app.state.workshop.idle()
+    for body in ({"reason": "fee"}, {"reason": "fee"}, {"category": "repairs"}):
+        out = {"pot": "money", "held": "bank", "amount": 5, "currency": "EUR", **body}
+        proposed = await world.do("kit", "/money/out", out)
+    await world.do("bo", f"/proposals/{proposed['proposal']}/sign", {})
+    await world.do("kit", "/pots/moves", {"from": "money", "to": "spare", "amount": 5, "currency": "EUR"})
+    for days in (9, 10, 11):
+        await world.do("bo", "/settings", {"confirm_days": days})
+    waiting = {"minutes": 9, "effective_on": DAYS[1], "category": "cooking", "mode": "exchange"}
+    waits = await world.do("flo", "/hours", {**waiting, "receiver": str(ids["ada"])})
+    await world.do("ada", f"/hours/{waits['id']}/confirm", {})
     # Two closes, so that the public lines are of more than one period.
     now = datetime.now(UTC)
     await close_period(world.house, world.stage.cast.group_id, now=now + timedelta(days=1))
@@ -86,6 +96,34 @@ IMPORTS: Filters = {
 }
 
 
+PROPOSALS: Filters = {
+    "state": (("open", "signed", "withdrawn"), lambda row, said: row["state"] == said),
+    "kind": (("money_out", "pot_move", "count"), lambda row, said: row["kind"] == said),
+}
+DRAWS: Filters = {
+    "state": (
+        ("asked", "promised", "asked,promised", "released"),
+        lambda row, said: row["state"] in said.split(","),
+    )
+}
+MEMBERS: Filters = {
+    "role": (("steward", "treasurer", "host"), lambda row, said: said in row["roles"]),
+    "state": (("active", "left", "suspended"), lambda row, said: row["state"] == said),
+    "signs_in": (("true", "false"), lambda row, said: row["signs_in"] == (said == "true")),
+}
+
+
+def hours_of(member: str) -> Filters:
+    """Return the filters of somebody's own hours."""
+    return {
+        "state": (("logged", "confirmed", "settled"), lambda row, said: row["state"] == said),
+        "role": (("gave", "got"), lambda row, said: row["giver" if said == "gave" else "receiver"] == member),
+        "category": (("cooking", "repairs", "company"), lambda row, said: row["category"] == said),
+        "from": ((DAYS[1],), STATEMENT["from"][1]),
+        "to": ((DAYS[1],), STATEMENT["to"][1]),
+    }
+
+
 async def test_every_pair_of_filters_finds_what_the_full_list_says(full: World) -> None:
     # A day after another finds nothing and is refused, so the pairs of days are in order.
     for first, last in ((DAYS[0], DAYS[0]), (DAYS[0], DAYS[2]), (DAYS[1], DAYS[2])):
@@ -97,12 +135,22 @@ async def test_every_pair_of_filters_finds_what_the_full_list_says(full: World) 
         assert await check_filters(getting(full, "ada", "/me/statement"), "lines", days) >= 10
     assert await check_filters(getting(full, None, "/entries"), "entries", ENTRIES) >= 8
     assert await check_filters(getting(full, "bo", "/imports"), "imports", IMPORTS) >= 2
+    hours = hours_of(str(full.stage.cast.ids["ada"]))
+    assert await check_filters(getting(full, "ada", "/hours"), "hours", hours) >= 10
+    assert await check_filters(getting(full, "bo", "/proposals"), "proposals", PROPOSALS) >= 5
+    assert await check_filters(getting(full, "bo", "/draws"), "draws", DRAWS) >= 2
+    assert await check_filters(getting(full, "bo", "/members"), "members", MEMBERS) >= 5
 
 
 async def test_pages_of_every_size_add_up_to_the_whole(full: World) -> None:
     await check_pages(getting(full, "ada", "/me/statement"), "lines", largest=100)
     await check_pages(getting(full, None, "/entries"), "entries", largest=500)
     await check_pages(getting(full, "bo", "/imports"), "imports", largest=200)
+    await check_pages(getting(full, "ada", "/hours"), "hours", largest=100)
+    await check_pages(getting(full, "bo", "/proposals"), "proposals", largest=100)
+    await check_pages(getting(full, "bo", "/draws"), "draws", largest=200)
+    await check_pages(getting(full, "bo", "/members"), "members", largest=200)
+    await check_pages(getting(full, "ada", "/settings/history"), "changes", largest=100)
 
 
 async def test_flows_go_back_period_by_period(full: World) -> None:

@@ -23,6 +23,7 @@ from litestar.routes import HTTPRoute
 
 from tests.api.principals import CANARY, PRINCIPALS, World
 from tests.api.sample_requests import GROUP, KINDS, SIGNED_IN_PATHS, Ask, build, send
+from tests.promised import codes_of_routes
 from timebank.edge.openapi import build_document
 from timebank.rules.people import Actor
 from timebank.services.tokens import make_token
@@ -74,19 +75,6 @@ def outcome(answer: httpx.Response) -> str:
     return str(answer.json()["code"])
 
 
-def codes_of_routes(app: Litestar) -> dict[Route, set[str]]:
-    """Return every code that the description of a route names."""
-    found: dict[Route, set[str]] = {}
-    for path, item in build_document(app)["paths"].items():
-        for method, operation in item.items():
-            codes = found.setdefault((method.upper(), path), set())
-            for answer in operation["responses"].values():
-                problem = answer.get("content", {}).get("application/problem+json", {}).get("schema", {})
-                for part in problem.get("allOf", ()):
-                    codes.update(part.get("properties", {}).get("code", {}).get("enum", ()))
-    return found
-
-
 async def seq(world: World, group_id: UUID | None = None) -> int:
     async with world.house.database.write_door(group_id or world.stage.cast.group_id) as connection:
         found = await connection.fetchval("SELECT seq FROM timebank.book_heads")
@@ -96,7 +84,7 @@ async def seq(world: World, group_id: UUID | None = None) -> int:
 
 async def mismatches(world: World, routes: Mapping[Route, Mapping[str, str]]) -> list[str]:
     """Send one request for each cell, and return where the answer is another than the one written."""
-    wrong, said = [], codes_of_routes(world.app)
+    wrong, said = [], codes_of_routes(build_document(world.app))
     for (method, path), cells in routes.items():
         for principal, expected in cells.items():
             name = PRINCIPALS[principal]
@@ -320,7 +308,8 @@ async def test_the_page_of_a_thing_of_another_group_is_like_that_of_one_that_nev
 
 
 def without_guards(patch: pytest.MonkeyPatch) -> None:
-    """Let everybody do everything, as far as the program is concerned."""
+    """Let everybody do everything, as far as the program is concerned; its description knows of guards only."""
+    patch.setattr("tests.promised.check_refusal", lambda *_: None)
     for guard in ("require_role", "require_scope", "require_fresh"):
         patch.setattr(Actor, guard, lambda *_: None)
     patch.setattr(Actor, "may_act_for", lambda *_: True)

@@ -417,6 +417,6 @@ async def test_everybody_sees_their_own_hours_and_stewards_what_waits(desk: Ledg
     page = await list_hours(desk.house, ada, Wanted(limit=2))
     rest = await list_hours(desk.house, ada, Wanted(limit=2, after=page.next))
     assert [str(h.id) for h in (*page.hours, *rest.hours)] == [got, waits, mine]
-    assert rest.next == ""
+    assert rest.next is None
     first = (await list_hours(desk.house, bo, Wanted(waiting=True))).hours[0]
     assert (first.giver, first.receiver) == (desk.ids["ada"], desk.ids["flo"])

@@ -407,7 +407,7 @@ async def test_those_with_a_duty_see_where_money_is_and_what_waits(desk: LedgerD
     one = await list_proposals(desk.house, bo, limit=1)
     two = await list_proposals(desk.house, bo, limit=1, after=one.next)
     assert [str(p.proposals[0].proposal.proposal_id) for p in (one, two)] == [second, first]
-    assert two.next == ""
+    assert two.next is None
     assert len((await list_proposals(desk.house, bo, kind="pot_move", state="open")).proposals) == 1
     assert (await list_proposals(desk.house, bo, state="signed")).proposals == ()
     for read in (list_held(desk.house, ada), list_proposals(desk.house, ada)):

@@ -11,14 +11,23 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 
 from timebank import errors
-from timebank.api.draws import AmountBody, TextBody, asked_amount, some_words, words
+from timebank.api.draws import (
+    AmountBody,
+    AskedOut,
+    ChangedAskOut,
+    StepOut,
+    TextBody,
+    asked_amount,
+    some_words,
+    words,
+)
 from timebank.api.fields import Amount, Category, Code, Currency, Minutes, Note, NothingBody
 from timebank.edge.bodies import Reader, check_media_type, receive_body
 from timebank.edge.door import Asked, Door, json_reply, stored_reply
 from timebank.edge.headers import Reply
 from timebank.edge.idempotency import check_key, request_hash
 from timebank.edge.limits import slow_down
-from timebank.edge.openapi import reads_by_link, writes_by_link
+from timebank.edge.openapi import for_strangers, reads_by_link, writes_by_link
 from timebank.edge.problems import language_of, renderer, reply
 from timebank.errors import Refusal
 from timebank.rules import commands
@@ -29,32 +38,8 @@ if TYPE_CHECKING:
 
     from timebank.rules.commands import Command
 
+
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.AlreadyDone,
-    errors.AmountOutOfRange,
-    errors.DrawNotOpen,
-    errors.FieldInvalid,
-    errors.KeyNotIssued,
-    errors.NeedsAccount,
-    errors.NotAsker,
-    errors.NotYourDraw,
-    errors.PolicyRefuses,
-    errors.TooManyTries,
-    errors.UnknownCategory,
-    errors.UnknownDraw,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsAccount,
-    errors.NotAsker,
-    errors.NotYourDraw,
-    errors.TooManyTries,
-    errors.UnknownDraw,
-)
-
-
 class FormOut(msgspec.Struct, frozen=True):
     """A secret of one's own: ask with a POST to `asks/{secret}`, and find the ask there again. Keep it."""
 
@@ -206,7 +191,6 @@ CODES: Final = Reader(CodeBody)
         FormOut,
         summary="A form to ask without an account",
         description="A fresh secret; nothing is stored until somebody asks with it.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_form(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -222,7 +206,7 @@ async def get_form(request: Request[Any, Any, Any]) -> ASGIApp:
         StatusOut,
         summary="How far an ask is",
         description="To whoever holds its link. A link that was replaced is answered as one that never was.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.UnknownDraw,),
     ),
 )
 async def get_ask(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -240,7 +224,25 @@ async def get_ask(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Ask without an account",
         description="Where the pot's rules let anybody ask. The secret is the key: sending it twice asks once.",
         keyed=False,
-        refusals=_MAY_REFUSE,
+        answer=AskedOut,
+        refusals=(
+            errors.AlreadyDone,
+            errors.AmountOutOfRange,
+            errors.NeedsAccount,
+            errors.PolicyRefuses,
+            errors.TooManyTries,
+            errors.UnknownCategory,
+            errors.UnknownDraw,
+            errors.UnknownPot,
+        ),
+        example={
+            "pot": "money",
+            "amount": 2500,
+            "currency": "EUR",
+            "category": "repairs",
+            "contact": "Ring twice",
+        },
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "pot": "money", "state": "asked"},
     ),
 )
 async def ask_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -255,7 +257,17 @@ async def ask_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Ask for another amount",
         description="Before it is promised.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=ChangedAskOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.DrawNotOpen,
+            errors.KeyNotIssued,
+            errors.PolicyRefuses,
+            errors.UnitMismatch,
+            errors.UnknownDraw,
+        ),
+        example={"amount": 2000, "currency": "EUR"},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "asked", "asked": 2000, "unit": "EUR"},
     ),
 )
 async def change_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -270,7 +282,14 @@ async def change_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Answer a question",
         description="Of a steward.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.KeyNotIssued,
+            errors.UnknownDraw,
+        ),
+        example={"text": "By Friday"},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "looked_at"},
     ),
 )
 async def answer_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -285,7 +304,15 @@ async def answer_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Need it no more",
         description="What is still promised goes back.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.KeyNotIssued,
+            errors.Overflow,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "cancelled"},
     ),
 )
 async def cancel_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -300,7 +327,14 @@ async def cancel_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Say that it arrived",
         description="Once it was handed over.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.KeyNotIssued,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "arrived"},
     ),
 )
 async def arrived_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -310,14 +344,28 @@ async def arrived_by_link(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post(
     "/groups/{slug:str}/ask-codes",
-    operation_class=writes_by_link(
-        CodeBody,
-        answer=StatusOut,
+    operation_class=for_strangers(
+        StatusOut,
+        body=CodeBody,
         summary="How far the ask of a slip is",
         description="By its short code, which shows and changes nothing else.",
-        status=200,
-        keyed=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.TooManyTries,
+            errors.UnknownDraw,
+        ),
+        example={"code": "K7QP-3MWX"},
+        gives={
+            "pot": "money",
+            "unit": "EUR",
+            "category": "repairs",
+            "state": "asked",
+            "asked": 2500,
+            "promised": 0,
+            "handed": 0,
+            "left": 0,
+            "acts": [],
+            "waits_for": "yes",
+        },
     ),
 )
 async def find_ask_by_code(request: Request[Any, Any, Any]) -> ASGIApp:

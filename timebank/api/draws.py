@@ -23,25 +23,15 @@ from timebank.api.fields import (
     NothingBody,
     quantity,
 )
-from timebank.edge.bodies import NOT_AN_ID, Faults, Reader
+from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Act, Door, Write, json_reply, signed_in
-from timebank.edge.openapi import QueryField, reads, writes
+from timebank.edge.openapi import DATED, acts, reads, writes
+from timebank.edge.paging import Listing, some_of
 from timebank.errors import (
-    AlreadyApproved,
-    DrawNotOpen,
     FieldInvalid,
-    MoreThanPromised,
-    NeedsRole,
-    NotYourDraw,
-    PayerApproved,
-    PolicyRefuses,
-    UnknownCategory,
-    UnknownDraw,
-    UnknownHeldPlace,
-    UnknownMember,
-    UnknownPot,
 )
 from timebank.rules import commands
+from timebank.rules.draw_steps import STEPS
 from timebank.rules.names import EMPTY, free_text
 from timebank.rules.people import Actor
 from timebank.services import asks, draws
@@ -50,50 +40,13 @@ from timebank.services.draws import DrawView
 from timebank.services.writer import Answer
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.AlreadyApproved,
-    errors.AlreadyDone,
-    errors.AmountOutOfRange,
-    errors.DrawNotOpen,
-    errors.FieldInvalid,
-    errors.KeyNotIssued,
-    errors.MoreThanHanded,
-    errors.MoreThanPromised,
-    errors.NeedsAccount,
-    errors.NeedsRole,
-    errors.NotAsker,
-    errors.NotOwnUnsaid,
-    errors.NotYourDraw,
-    errors.NotYourEntry,
-    errors.PayerApproved,
-    errors.PolicyRefuses,
-    errors.StepUpNeeded,
-    errors.SteppedAside,
-    errors.UnknownCategory,
-    errors.UnknownDraw,
-    errors.UnknownEntry,
-    errors.UnknownPot,
+DRAWS_LIST: Final[Listing[UUID]] = Listing(
+    "draws",
+    UUID,
+    usual=50,
+    largest=200,
+    filters=(some_of("state", tuple(STEPS), "Only these states, with commas between them"),),
 )
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.DrawNotOpen,
-    errors.FieldInvalid,
-    errors.NeedsAccount,
-    errors.NeedsRole,
-    errors.NotAsker,
-    errors.NotYourDraw,
-    errors.NotYourEntry,
-    errors.PayerApproved,
-    errors.StepUpNeeded,
-    errors.UnknownDraw,
-    errors.UnknownEntry,
-)
-
-
-DRAWS_SHOWN: Final = 50
-DRAWS_MOST: Final = 200
-
-NOT_A_LIMIT: Final = f"1–{DRAWS_MOST}"
 
 
 class DrawBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -296,13 +249,12 @@ def some_words(text: str, field: str) -> str:
 
 
 class AskedOut(msgspec.Struct, omit_defaults=True):
-    """An ask as it stands; `receipt` and `seq` where it was promised at once."""
+    """An ask as it stands. `talk_first`: whoever asked has reached the limit at which the group talks."""
 
     id: UUID
     pot: str
     state: str
-    receipt: str = ""
-    seq: int = 0
+    talk_first: bool = False
 
 
 class ApprovedOut(msgspec.Struct, omit_defaults=True):
@@ -312,6 +264,7 @@ class ApprovedOut(msgspec.Struct, omit_defaults=True):
     state: str
     approvals: int
     approvals_needed: int
+    waits_for: str = ""
     receipt: str = ""
     seq: int = 0
 
@@ -327,6 +280,75 @@ class HandedOverOut(msgspec.Struct, omit_defaults=True):
     left: int
     receipt: str = ""
     seq: int = 0
+
+
+class StepOut(msgspec.Struct, omit_defaults=True):
+    """How an ask stands after a step; whoever asked gets no receipt, because no entry names them."""
+
+    id: UUID
+    state: str
+    receipt: str = ""
+    seq: int = 0
+
+
+class ChangedAskOut(msgspec.Struct):
+    """An ask for another amount, in the unit of its pot."""
+
+    id: UUID
+    state: str
+    asked: int
+    unit: str
+
+
+class UndoneOut(msgspec.Struct, omit_defaults=True):
+    """The entry that undoes another, and what is promised now."""
+
+    id: UUID
+    state: str
+    entry: UUID
+    undoes: UUID
+    left: int
+    receipt: str = ""
+    seq: int = 0
+
+
+class ReturnedOut(msgspec.Struct, omit_defaults=True):
+    """Money that came back."""
+
+    id: UUID
+    state: str
+    entry: UUID
+    amount: int
+    receipt: str = ""
+    seq: int = 0
+
+
+class ReleasedOut(msgspec.Struct, omit_defaults=True):
+    """What was given back, and what of the promise is left."""
+
+    id: UUID
+    state: str
+    amount: int
+    left: int
+    receipt: str = ""
+    seq: int = 0
+
+
+class WhoOut(msgspec.Struct):
+    """Whose ask it is; `nickname` is null for somebody without an account, `asked_by` who asked for them."""
+
+    id: UUID
+    nickname: str | None
+    asked_by: list[str]
+
+
+class LinkOut(msgspec.Struct):
+    """A new link and code, the `issue`-th; those before lead nowhere."""
+
+    id: UUID
+    issue: int
+    link: str
+    code: str
 
 
 _DRAW: Final = "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10"
@@ -526,7 +548,6 @@ def draw_out(view: DrawView) -> DrawOut:
         summary="Ask for hours or money from a pot",
         description="Asking never looks at the pot: only at who asks, how much and how often, by the pot's rules.",
         answer=AskedOut,
-        refusals=(*_MAY_REFUSE, NeedsRole, PolicyRefuses, UnknownCategory, UnknownMember, UnknownPot),
         example={
             "pot": "money",
             "amount": 2500,
@@ -535,6 +556,15 @@ def draw_out(view: DrawView) -> DrawOut:
             "contact": "Ring twice",
         },
         gives={"id": _DRAW, "pot": "money", "state": "asked"},
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.NeedsAccount,
+            errors.NeedsRole,
+            errors.PolicyRefuses,
+            errors.UnknownCategory,
+            errors.UnknownMember,
+            errors.UnknownPot,
+        ),
     ),
 )
 async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -548,33 +578,21 @@ async def ask_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         DrawsOut,
         summary="Draws that you may see",
         description="Own ones; to stewards all that are open, to treasurers all that are promised. No names.",
-        query=(
-            QueryField("state", {"type": "string"}, "Only these states, with commas between them."),
-            QueryField("after", {"type": "string"}, "Cursor: the next of an earlier answer."),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": DRAWS_MOST},
-                f"How many; {DRAWS_SHOWN} if not said.",
-            ),
-        ),
-        refusals=_LOOK_REFUSALS,
+        query=DRAWS_LIST.query,
     ),
 )
 async def get_draws(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return draws that somebody may see, newest first."""
     door, actor = await signed_in(request)
-    query = request.query_params
-    states = query.get("state")
+    asked = DRAWS_LIST.read(request.scope["query_string"])
     views, following = await draws.list_draws(
         door.house,
         actor,
-        states=states.split(",") if states else None,
-        after=_cursor(query.get("after")),
-        limit=_limit(query.get("limit")),
+        states=asked.filters.get("state"),
+        after=asked.after,
+        limit=asked.limit,
     )
-    return json_reply(
-        DrawsOut(tuple(draw_out(view) for view in views), None if following is None else str(following))
-    )
+    return json_reply(DrawsOut(tuple(draw_out(view) for view in views), DRAWS_LIST.next(following) or None))
 
 
 @get(
@@ -583,7 +601,7 @@ async def get_draws(request: Request[Any, Any, Any]) -> ASGIApp:
         DrawOut,
         summary="One draw",
         description="With what was said about it, and how much of the pot's limits is used.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.UnknownDraw,),
     ),
 )
 async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -603,15 +621,6 @@ async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         status=200,
         body_required=False,
         answer=ApprovedOut,
-        refusals=(
-            *_MAY_REFUSE,
-            NeedsRole,
-            NotYourDraw,
-            UnknownDraw,
-            AlreadyApproved,
-            DrawNotOpen,
-            PolicyRefuses,
-        ),
         example={},
         gives={
             "id": _DRAW,
@@ -621,6 +630,21 @@ async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
             "receipt": "4WQM-80ZR-T5FA",
             "seq": 205,
         },
+        refusals=(
+            errors.AlreadyApproved,
+            errors.AmountOutOfRange,
+            errors.BelowFloor,
+            errors.DrawNotOpen,
+            errors.NeedsRole,
+            errors.NotOwnUnsaid,
+            errors.NotYourDraw,
+            errors.Overflow,
+            errors.PolicyRefuses,
+            errors.StepUpNeeded,
+            errors.SteppedAside,
+            errors.UnitMismatch,
+            errors.UnknownDraw,
+        ),
     ),
 )
 async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -636,7 +660,21 @@ async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who did not ask; the reason is told to whoever did.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.SteppedAside,
+            errors.UnknownDraw,
+        ),
+        example={"reason": "Not this month"},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "not_now",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def decline_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -652,7 +690,23 @@ async def decline_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward, where the rules have a window for it. Nothing is promised while one stands.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.AlreadyDone,
+            errors.DrawNotOpen,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.PolicyRefuses,
+            errors.SteppedAside,
+            errors.UnknownDraw,
+        ),
+        example={"reason": "It is too much"},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "looked_at",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def object_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -667,7 +721,21 @@ async def object_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Ask whoever asked something",
         description="By a steward.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.SteppedAside,
+            errors.UnknownDraw,
+        ),
+        example={"text": "By when is it needed?"},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "looked_at",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -682,7 +750,14 @@ async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Answer a question about an own ask",
         description="By whoever asked, or stands in for them.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.NotAsker,
+            errors.UnknownDraw,
+        ),
+        example={"text": "By Friday"},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "looked_at"},
     ),
 )
 async def answer_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -698,7 +773,22 @@ async def answer_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who is too close to it. It cannot be taken back.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.AlreadyApproved,
+            errors.DrawNotOpen,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.SteppedAside,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "asked",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def step_aside_from_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -714,7 +804,15 @@ async def step_aside_from_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever asked, or stands in for them; what is still promised goes back.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.NotAsker,
+            errors.Overflow,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "cancelled"},
     ),
 )
 async def cancel_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -729,7 +827,17 @@ async def cancel_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Ask for another amount",
         description="By whoever asked, before it is promised. Every yes and objection so far is void.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=ChangedAskOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.DrawNotOpen,
+            errors.NotAsker,
+            errors.PolicyRefuses,
+            errors.UnitMismatch,
+            errors.UnknownDraw,
+        ),
+        example={"amount": 2000, "currency": "EUR"},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "asked", "asked": 2000, "unit": "EUR"},
     ),
 )
 async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -745,17 +853,6 @@ async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a treasurer who neither asked nor, unless the rules say so, approved.",
         status=200,
         answer=HandedOverOut,
-        refusals=(
-            *_MAY_REFUSE,
-            NeedsRole,
-            NotYourDraw,
-            PayerApproved,
-            UnknownDraw,
-            UnknownHeldPlace,
-            DrawNotOpen,
-            MoreThanPromised,
-            PolicyRefuses,
-        ),
         example={"held": "bank"},
         gives={
             "id": _DRAW,
@@ -767,6 +864,24 @@ async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
             "receipt": "B2NC-66YD-0HJS",
             "seq": 206,
         },
+        refusals=(
+            errors.AccountClosed,
+            errors.AmountOutOfRange,
+            errors.BelowFloor,
+            *DATED,
+            errors.DrawNotOpen,
+            errors.MoreThanPromised,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.Overflow,
+            errors.PayerApproved,
+            errors.PolicyRefuses,
+            errors.StepUpNeeded,
+            errors.SteppedAside,
+            errors.UnitMismatch,
+            errors.UnknownDraw,
+            errors.UnknownHeldPlace,
+        ),
     ),
 )
 async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -781,7 +896,31 @@ async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Undo a hand-over, or hours given for an ask",
         description="A hand-over by a steward or treasurer, hours by who took part or a steward.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=UndoneOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.AlreadyCorrected,
+            errors.DrawNotOpen,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.NotYourEntry,
+            errors.Overflow,
+            errors.StepUpNeeded,
+            errors.SteppedAside,
+            errors.UnknownDraw,
+            errors.UnknownEntry,
+            errors.UnknownHeldPlace,
+        ),
+        example={"entry": "a87ff679-a2f3-471d-9181-a67b7542122c", "held": "bank"},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "promised",
+            "entry": "c9f0f895-fb98-4b91-99f5-1fd0297e236d",
+            "undoes": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "left": 2500,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def undo_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -796,7 +935,31 @@ async def undo_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Record money of a draw that came back",
         description="By a treasurer who did not ask.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=ReturnedOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.DrawNotOpen,
+            errors.MoreThanHanded,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.Overflow,
+            errors.PolicyRefuses,
+            errors.SteppedAside,
+            errors.UnitMismatch,
+            errors.UnknownDraw,
+            errors.UnknownHeldPlace,
+        ),
+        example={"held": "bank", "amount": 50, "currency": "EUR"},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "handed_over",
+            "entry": "c9f0f895-fb98-4b91-99f5-1fd0297e236d",
+            "amount": 50,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def return_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -812,7 +975,27 @@ async def return_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who did not ask; all that is left, or a part.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=ReleasedOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.DrawNotOpen,
+            errors.MoreThanPromised,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.Overflow,
+            errors.SteppedAside,
+            errors.UnitMismatch,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "released",
+            "amount": 2500,
+            "left": 0,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def release_draw(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -828,7 +1011,14 @@ async def release_draw(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever asked, or stands in for them.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=StepOut,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.NotAsker,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "arrived"},
     ),
 )
 async def draw_arrived(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -842,7 +1032,15 @@ async def draw_arrived(request: Request[Any, Any, Any]) -> ASGIApp:
         PapersOut,
         summary="How to reach and pay whoever asked",
         description="To a treasurer who may hand a promised draw over. Each look is shown to that person.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(
+            errors.DrawNotOpen,
+            errors.NeedsRole,
+            errors.NotYourDraw,
+            errors.PayerApproved,
+            errors.StepUpNeeded,
+            errors.SteppedAside,
+            errors.UnknownDraw,
+        ),
     ),
 )
 async def get_payout(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -854,13 +1052,18 @@ async def get_payout(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post(
     "/groups/{slug:str}/draws/{draw_id:uuid}/who",
-    operation_class=writes(
+    operation_class=acts(
         NothingBody,
+        WhoOut,
         summary="I need to know who asked",
         description="To a steward; that they looked is shown to that person.",
-        status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.NeedsRole,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "nickname": "Ada", "asked_by": []},
     ),
 )
 async def see_who_asked(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -874,7 +1077,7 @@ async def see_who_asked(request: Request[Any, Any, Any]) -> ASGIApp:
         LooksOut,
         summary="Who looked at what is personal about an own draw",
         description="To whoever asked, or stands in for them.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.UnknownDraw,),
     ),
 )
 async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -886,35 +1089,29 @@ async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post(
     "/groups/{slug:str}/draws/{draw_id:uuid}/link",
-    operation_class=writes(
+    operation_class=acts(
         NothingBody,
+        LinkOut,
         summary="A new link and short code of an ask without an account",
         description="By a steward. The ones before lead nowhere from then on.",
-        status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+            errors.UnknownDraw,
+        ),
+        example={},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "issue": 1,
+            "link": "c8CyF1fvVvCsb4DTKhKQFfxjdqRdHUxSKkP9n8sK-ZM",
+            "code": "K7QP-3MWX",
+        },
     ),
 )
 async def issue_link_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
     """Give out a new link and short code of an ask without an account."""
     return await LINK.answer(request)
-
-
-def _cursor(text: str | None) -> UUID | None:
-    if text is None:
-        return None
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise FieldInvalid(field="after", why=NOT_AN_ID) from error
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DRAWS_SHOWN
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= DRAWS_MOST):
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
 
 
 ROUTES: Final = (

@@ -10,21 +10,11 @@ import msgspec
 from litestar import Request, post
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.api.fields import NOTE_MAX, Amount, Category, Code, Currency, Minutes, Note, quantity
 from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
-from timebank.edge.openapi import writes
-from timebank.errors import (
-    AlreadyCorrected,
-    CorrectionOfCorrection,
-    EntryBelongsToDraw,
-    NeedsRole,
-    NotAMirror,
-    NotYourEntry,
-    UnknownCategory,
-    UnknownEntry,
-    UnknownHeldPlace,
-)
+from timebank.edge.openapi import DATED, writes
 from timebank.rules.commands import CorrectEntry, Instead
 from timebank.rules.names import free_text
 
@@ -83,17 +73,6 @@ CORRECT: Final = Write(Reader(CorrectBody), _commands)
         summary="Correct an entry",
         description="Once only, linked to it. With `instead` both are accepted or refused together.",
         answer=CorrectedOut,
-        refusals=(
-            NeedsRole,
-            NotYourEntry,
-            UnknownEntry,
-            UnknownCategory,
-            UnknownHeldPlace,
-            AlreadyCorrected,
-            CorrectionOfCorrection,
-            EntryBelongsToDraw,
-            NotAMirror,
-        ),
         example={"reason": "It was an hour and a half", "instead": {"minutes": 90}},
         gives={
             "entry": "e4da3b7f-bbce-4345-9777-2b0674a318d5",
@@ -102,6 +81,22 @@ CORRECT: Final = Write(Reader(CorrectBody), _commands)
             "receipt": "V3TX-5R8P-E9GN",
             "seq": 207,
         },
+        refusals=(
+            errors.AccountClosed,
+            errors.AlreadyCorrected,
+            errors.AmountOutOfRange,
+            errors.BelowFloor,
+            errors.CorrectionOfCorrection,
+            *DATED,
+            errors.EntryBelongsToDraw,
+            errors.NotYourEntry,
+            errors.Overflow,
+            errors.SameAccountTwice,
+            errors.UnitMismatch,
+            errors.UnknownCategory,
+            errors.UnknownEntry,
+            errors.UnknownHeldPlace,
+        ),
     ),
 )
 async def correct_entry(request: Request[Any, Any, Any]) -> ASGIApp:

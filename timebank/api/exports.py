@@ -11,13 +11,14 @@ import msgspec
 from litestar import Request, get
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.api.mail import MailOut
 from timebank.api.statement import OwnLineOut, TotalOut, line_out, total_out
 from timebank.edge.door import json_reply, signed_in
 from timebank.edge.openapi import gives_file, reads
 from timebank.edge.paging import Query, day, one_of, whole
 from timebank.edge.streams import FileReply
-from timebank.errors import NeedsRole, TooLarge
+from timebank.errors import TooLarge
 from timebank.ledger.units import MINUTES
 from timebank.services.export import FORMATS, open_journal_for
 from timebank.services.own_data import (
@@ -135,6 +136,33 @@ class StandInOut(msgspec.Struct, omit_defaults=True, rename={"member": "for"}):
     ended_at: datetime | None = None
 
 
+class OwnPasskeyOut(msgspec.Struct):
+    """A passkey, as its owner calls it."""
+
+    id: UUID
+    name: str
+    added_at: datetime
+
+
+class OwnCardOut(msgspec.Struct, omit_defaults=True):
+    """A printed sign-in card; its code is not kept anywhere."""
+
+    id: UUID
+    made_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+class OwnSessionOut(msgspec.Struct):
+    """A session of a browser: how it began, when its owner last proved who they are, and when it was last used."""
+
+    id: UUID
+    way: str
+    since: datetime
+    proved_at: datetime
+    seen_at: datetime
+
+
 class OwnDataOut(msgspec.Struct):
     """Everything that the group holds of a member, as of one moment; `format` names its version."""
 
@@ -159,6 +187,10 @@ class OwnDataOut(msgspec.Struct):
     code: str
     household: UUID | None
     stand_ins: list[StandInOut]
+    passkeys: list[OwnPasskeyOut]
+    app_since: datetime | None
+    cards: list[OwnCardOut]
+    sessions: list[OwnSessionOut]
 
 
 @get(
@@ -170,7 +202,10 @@ class OwnDataOut(msgspec.Struct):
         description="The whole book as a journal for hledger or beancount, or as a sheet, for auditors, stewards and "
         "treasurers. Members are numbers in it.",
         query=JOURNAL.query,
-        refusals=(NeedsRole,),
+        refusals=(
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
     ),
 )
 async def get_journal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -274,6 +309,10 @@ def _own_data(data: OwnData) -> OwnDataOut:
             )
             for tie in data.stand_ins
         ],
+        passkeys=[OwnPasskeyOut(*each) for each in data.passkeys],
+        app_since=data.app_since,
+        cards=[OwnCardOut(*card) for card in data.cards],
+        sessions=[OwnSessionOut(*session) for session in data.sessions],
     )
 
 

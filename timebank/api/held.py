@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
@@ -12,40 +13,16 @@ from msgspec import Meta
 
 from timebank import errors
 from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, NothingBody, whole
+from timebank.api.proposals import ProposedOut
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
-from timebank.edge.openapi import reads, writes
+from timebank.edge.openapi import DATED, reads, writes
 from timebank.ledger.units import AMOUNT_MAX
 from timebank.rules.commands import ClosePlace, CountHeld, MoveHeld, OpenPlace, SignProposal
 from timebank.rules.names import free_text
 from timebank.services.treasury import list_held
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.AmountOutOfRange,
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.NoTimeBank,
-    errors.NotYourProposal,
-    errors.OwnProposal,
-    errors.PlaceNotEmpty,
-    errors.PlaceTaken,
-    errors.ProposalNotOpen,
-    errors.StepUpNeeded,
-    errors.UnknownCategory,
-    errors.UnknownProposal,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.NotYourProposal,
-    errors.OwnProposal,
-    errors.StepUpNeeded,
-    errors.UnknownProposal,
-)
-
-
 Counted = Annotated[int, Meta(description=f"Whole smallest coins that were there, 0 to {AMOUNT_MAX}.")]
 
 
@@ -95,6 +72,54 @@ class HeldListOut(msgspec.Struct):
     held: list[HeldPlaceOut]
 
 
+class OpenedPlaceOut(msgspec.Struct, omit_defaults=True):
+    """A place that was opened."""
+
+    held: str
+    kind: str
+    currency: str
+    receipt: str = ""
+    seq: int = 0
+
+
+class PlaceClosedOut(msgspec.Struct, omit_defaults=True):
+    """Whether a place is closed now; no receipt if it was so before."""
+
+    held: str
+    closed: bool
+    receipt: str = ""
+    seq: int = 0
+
+
+class HeldMoveOut(msgspec.Struct, omit_defaults=True, rename={"source": "from", "target": "to"}):
+    """Money that was carried."""
+
+    entry: UUID
+    source: str
+    target: str
+    amount: int
+    currency: str
+    effective_on: date
+    receipt: str = ""
+    seq: int = 0
+
+
+class CountOut(msgspec.Struct, omit_defaults=True):
+    """A count beside what the book says: `state` right, or open for a proposal about the difference, `amount`."""
+
+    held: str
+    counted: int
+    book: int
+    currency: str
+    state: str
+    proposal: UUID | None = None
+    effective_on: date | None = None
+    pot: str = ""
+    amount: int = 0
+    receipt: str = ""
+    seq: int = 0
+
+
 def _open(body: PlaceBody, _params: dict[str, Any]) -> list[OpenPlace]:
     return [OpenPlace(body.held, body.kind, body.currency)]
 
@@ -141,7 +166,7 @@ SIGN_COUNT: Final = Write(Reader(NothingBody), _sign, empty=b"{}")
         HeldListOut,
         summary="Where money is",
         description="For treasurers, stewards and auditors: every place with what is in it now.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def get_held(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -159,7 +184,20 @@ async def get_held(request: Request[Any, Any, Any]) -> ASGIApp:
         PlaceBody,
         summary="Open a place for money",
         description="By a treasurer or steward. It can be used from the next request on.",
-        refusals=_MAY_REFUSE,
+        answer=OpenedPlaceOut,
+        refusals=(
+            errors.NeedsRole,
+            errors.PlaceTaken,
+            errors.StepUpNeeded,
+        ),
+        example={"held": "tin-in-the-hall", "kind": "cash", "currency": "EUR"},
+        gives={
+            "held": "tin-in-the-hall",
+            "kind": "cash",
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def open_place(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -175,7 +213,15 @@ async def open_place(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a treasurer or steward. Closing it twice changes nothing.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=PlaceClosedOut,
+        refusals=(
+            errors.NeedsRole,
+            errors.PlaceNotEmpty,
+            errors.StepUpNeeded,
+            errors.UnknownPage,
+        ),
+        example={},
+        gives={"held": "tin-in-the-hall", "closed": True, "receipt": "K7QF-2M9T-XW4H-8B3D", "seq": 208},
     ),
 )
 async def close_place(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -191,7 +237,14 @@ async def close_place(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a treasurer or steward. Opening it twice changes nothing.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=PlaceClosedOut,
+        refusals=(
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+            errors.UnknownPage,
+        ),
+        example={},
+        gives={"held": "tin-in-the-hall", "closed": False, "receipt": "K7QF-2M9T-XW4H-8B3D", "seq": 208},
     ),
 )
 async def reopen_place(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -205,7 +258,28 @@ async def reopen_place(request: Request[Any, Any, Any]) -> ASGIApp:
         HeldMoveBody,
         summary="Carry money from one place to another",
         description="By a treasurer. No pot changes.",
-        refusals=_MAY_REFUSE,
+        answer=HeldMoveOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.AmountOutOfRange,
+            errors.BelowFloor,
+            *DATED,
+            errors.NeedsRole,
+            errors.Overflow,
+            errors.StepUpNeeded,
+            errors.UnknownHeldPlace,
+        ),
+        example={"from": "bank", "to": "cash-box", "amount": 5000, "currency": "EUR"},
+        gives={
+            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "from": "bank",
+            "to": "cash-box",
+            "amount": 5000,
+            "currency": "EUR",
+            "effective_on": "2026-03-01",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def move_held(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -222,7 +296,28 @@ async def move_held(request: Request[Any, Any, Any]) -> ASGIApp:
             "By a treasurer or steward. `state` is right where the book says the same; a difference waits for the "
             "signature of somebody else (`proposal`)."
         ),
-        refusals=_MAY_REFUSE,
+        answer=CountOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.NeedsRole,
+            errors.UnitMismatch,
+            errors.UnknownPage,
+            errors.UnknownPot,
+        ),
+        example={"amount": 4200, "currency": "EUR", "reason": "After the market"},
+        gives={
+            "held": "cash-box",
+            "counted": 4200,
+            "book": 4700,
+            "currency": "EUR",
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "effective_on": "2026-03-01",
+            "pot": "money",
+            "amount": 500,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def count_held(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -238,7 +333,32 @@ async def count_held(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer who did not count; it is posted now.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.BelowFloor,
+            errors.NeedsRole,
+            errors.Overflow,
+            errors.OwnProposal,
+            errors.ProposalNotOpen,
+            errors.StepUpNeeded,
+            errors.UnknownProposal,
+        ),
+        example={},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "signed",
+            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "pot": "money",
+            "book": 4700,
+            "held": "cash-box",
+            "counted": 4200,
+            "effective_on": "2026-03-01",
+            "amount": 500,
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def sign_count(request: Request[Any, Any, Any]) -> ASGIApp:

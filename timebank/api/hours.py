@@ -26,21 +26,12 @@ from timebank.api.fields import (
     whole,
 )
 from timebank.edge.bodies import BATCH_BODY_MAX, Faults, Reader
-from timebank.edge.days import read_day
 from timebank.edge.door import Write, json_reply, signed_in
-from timebank.edge.openapi import QueryField, reads, writes
+from timebank.edge.openapi import DATED, reads, writes
+from timebank.edge.paging import Listing, day, one_of, text
 from timebank.errors import (
-    N_,
     AmountOutOfRange,
-    DrawNotOpen,
     FieldInvalid,
-    NeedsRole,
-    NotYourDraw,
-    NotYourEntry,
-    UnknownCategory,
-    UnknownDraw,
-    UnknownMember,
-    UnknownPot,
 )
 from timebank.rules.commands import (
     ConfirmHours,
@@ -53,44 +44,28 @@ from timebank.rules.commands import (
 )
 from timebank.rules.hours import HOURS_STATES, SHARES_MAX, WEIGHT_MAX
 from timebank.rules.names import free_text
-from timebank.services.hours import PAGE_MAX, Hours, Wanted, list_hours
+from timebank.services.hours import PAGE_MAX, Hours, Place, Wanted, list_hours
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.AmountOutOfRange,
-    errors.DrawNotOpen,
-    errors.EntryBelongsToDraw,
-    errors.FieldInvalid,
-    errors.HoursNotOpen,
-    errors.NeedsRole,
-    errors.NoTimeBank,
-    errors.NotYourDraw,
-    errors.NotYourEntry,
-    errors.NotYourHours,
-    errors.OwnHours,
-    errors.PolicyRefuses,
-    errors.SameAccountTwice,
-    errors.SilenceNotOver,
-    errors.UnknownCategory,
-    errors.UnknownDraw,
-    errors.UnknownHours,
+HOURS_LIST: Final[Listing[Place]] = Listing(
+    "hours",
+    tuple[Annotated[datetime, Meta(tz=True)], UUID],
+    usual=50,
+    largest=PAGE_MAX,
+    filters=(
+        one_of(
+            "whose",
+            ("own", "waiting"),
+            "waiting: all of the group that wait for a word, for stewards",
+            default="own",
+        ),
+        one_of("state", tuple(HOURS_STATES), "Only these"),
+        one_of("role", ("gave", "got"), "Which side one is on"),
+        text("category", "Only this one"),
+        day("from", "First day that it happened on"),
+        day("to", "Last day that it happened on"),
+    ),
 )
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.NotYourDraw,
-    errors.NotYourEntry,
-    errors.NotYourHours,
-    errors.OwnHours,
-    errors.UnknownDraw,
-    errors.UnknownHours,
-)
-
-
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
-NOT_WHOSE: Final = N_("it is neither own nor waiting")
 
 
 class HoursBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -180,13 +155,60 @@ class HoursBatchBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class LoggedOut(msgspec.Struct, omit_defaults=True):
-    """Help as it was written down; `seq` for duties and tokens that may see it."""
+    """Help as it was written down; `seq` for duties and tokens that may see it.
+
+    `entry` once it is in the book: help between two people waits for a yes, and from `silence_counts_on` on
+    silence is one. `said` is what was said where the group rounds; `talk_first`: whoever got
+    it has reached the limit at which the group talks.
+    """
 
     id: UUID
-    entry: UUID
     state: str
     minutes: int
     effective_on: date
+    entry: UUID | None = None
+    said: int | None = None
+    talk_first: bool = False
+    silence_counts_on: date | None = None
+    receipt: str = ""
+    seq: int = 0
+
+
+class PartOut(msgspec.Struct):
+    """One person's part, as it was written down."""
+
+    id: UUID
+    giver: UUID
+    minutes: int
+
+
+class SharesOut(msgspec.Struct, omit_defaults=True):
+    """Help that several people gave together, and the part of each, in order."""
+
+    minutes: int
+    effective_on: date
+    shares: list[PartOut]
+    receipt: str = ""
+    seq: int = 0
+
+
+class HoursStepOut(msgspec.Struct, omit_defaults=True):
+    """What hours are now. `minutes` is what was logged; `said` what was said where the group rounds.
+
+    `entry` is what is in the book by now, `correction` what took it out again; `instead` the right hours,
+    with `counted` minutes. `talk_first`: whoever got them has reached the limit at which the group talks.
+    """
+
+    id: UUID
+    state: str
+    minutes: int
+    entry: UUID | None = None
+    proposed: int | None = None
+    said: int | None = None
+    correction: UUID | None = None
+    instead: UUID | None = None
+    counted: int | None = None
+    talk_first: bool = False
     receipt: str = ""
     seq: int = 0
 
@@ -197,17 +219,6 @@ class HoursBatchOut(msgspec.Struct):
     outcomes: list[dict[str, Any]]
 
 
-_REFUSALS: Final = (
-    *_MAY_REFUSE,
-    DrawNotOpen,
-    NeedsRole,
-    NotYourDraw,
-    NotYourEntry,
-    UnknownCategory,
-    UnknownDraw,
-    UnknownMember,
-    UnknownPot,
-)
 _EXAMPLE: Final = {"minutes": 90, "effective_on": "2026-03-01", "category": "cooking", "note": "Soup for ten"}
 _GIVES: Final = {
     "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
@@ -324,9 +335,24 @@ WITHDRAW: Final = Write(Reader(NothingBody), _withdraw, empty=b"{}")
             "groups with time-bank mode, it goes between `giver` and `receiver` and is posted by the receiver's yes."
         ),
         answer=LoggedOut,
-        refusals=_REFUSALS,
         example=_EXAMPLE,
         gives=_GIVES,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.BelowFloor,
+            *DATED,
+            errors.DrawNotOpen,
+            errors.NoTimeBank,
+            errors.NotYourDraw,
+            errors.NotYourEntry,
+            errors.Overflow,
+            errors.PolicyRefuses,
+            errors.SameAccountTwice,
+            errors.UnknownCategory,
+            errors.UnknownDraw,
+            errors.UnknownMember,
+            errors.UnknownPot,
+        ),
     ),
 )
 async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -339,12 +365,13 @@ async def log_hours(request: Request[Any, Any, Any]) -> ASGIApp:
     operation_class=writes(
         HoursBatchBody,
         summary="Log help many times under one key",
-        description="`outcomes` has one entry for each item, in order; a refused one leaves the others alone.",
+        description="`outcomes` has one entry for each item, in order; a refused one leaves the others alone, and has a "
+        "code of `log_hours`.",
         status=200,
         answer=HoursBatchOut,
-        refusals=_REFUSALS,
         example={"items": [_EXAMPLE, {**_EXAMPLE, "minutes": 45}]},
         gives={"outcomes": [{"status": 201, **_GIVES}, {"status": 201, **_GIVES, "minutes": 45}]},
+        refusals=(errors.AmountOutOfRange,),
     ),
 )
 async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -361,7 +388,47 @@ async def log_hours_batch(request: Request[Any, Any, Any]) -> ASGIApp:
             "Shares by `weight` of the whole, or each in minutes. They add up to the whole, to the minute, and "
             "are written all or none."
         ),
-        refusals=_MAY_REFUSE,
+        answer=SharesOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.BelowFloor,
+            *DATED,
+            errors.DrawNotOpen,
+            errors.NotYourDraw,
+            errors.NotYourEntry,
+            errors.Overflow,
+            errors.SameAccountTwice,
+            errors.UnknownCategory,
+            errors.UnknownDraw,
+            errors.UnknownMember,
+            errors.UnknownPot,
+        ),
+        example={
+            "minutes": 90,
+            "effective_on": "2026-03-01",
+            "category": "cooking",
+            "givers": [
+                {"giver": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "weight": 2},
+                {"giver": "8c5a1d0e-7b52-4f3a-a0c4-6f1e2d3b4a59", "weight": 1},
+            ],
+        },
+        gives={
+            "minutes": 90,
+            "effective_on": "2026-03-01",
+            "shares": [
+                {
+                    "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+                    "giver": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+                    "minutes": 60,
+                },
+                {
+                    "id": "c9f0f895-fb98-4b91-99f5-1fd0297e236d",
+                    "giver": "8c5a1d0e-7b52-4f3a-a0c4-6f1e2d3b4a59",
+                    "minutes": 30,
+                },
+            ],
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+        },
     ),
 )
 async def share_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -377,7 +444,23 @@ async def share_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the side that did not log them. Hours between two people are posted by the receiver's yes.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=HoursStepOut,
+        refusals=(
+            errors.HoursNotOpen,
+            errors.NoTimeBank,
+            errors.NotYourHours,
+            errors.Overflow,
+            errors.PolicyRefuses,
+            errors.UnknownHours,
+        ),
+        example={},
+        gives={
+            "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+            "state": "confirmed",
+            "minutes": 90,
+            "entry": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+        },
     ),
 )
 async def confirm_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -392,7 +475,22 @@ async def confirm_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         summary='Say "not quite" to hours',
         description="By the side that did not log them, with what it should be. Asking again replaces it.",
         status=200,
-        refusals=_MAY_REFUSE,
+        answer=HoursStepOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.HoursNotOpen,
+            errors.NoTimeBank,
+            errors.NotYourHours,
+            errors.UnknownHours,
+        ),
+        example={"minutes": 60, "reason": "We began at three"},
+        gives={
+            "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+            "state": "questioned",
+            "minutes": 90,
+            "proposed": 60,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+        },
     ),
 )
 async def question_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -411,7 +509,27 @@ async def question_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         ),
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=HoursStepOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            errors.EntryBelongsToDraw,
+            errors.HoursNotOpen,
+            errors.NoTimeBank,
+            errors.NotYourHours,
+            errors.Overflow,
+            errors.OwnHours,
+            errors.PolicyRefuses,
+            errors.UnknownHours,
+        ),
+        example={"minutes": 75},
+        gives={
+            "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+            "state": "settled",
+            "minutes": 90,
+            "instead": "c9f0f895-fb98-4b91-99f5-1fd0297e236d",
+            "counted": 75,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+        },
     ),
 )
 async def settle_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -427,7 +545,21 @@ async def settle_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By whoever gave or logged them, or a steward; what is in the book is corrected.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=HoursStepOut,
+        refusals=(
+            errors.EntryBelongsToDraw,
+            errors.HoursNotOpen,
+            errors.NotYourHours,
+            errors.Overflow,
+            errors.UnknownHours,
+        ),
+        example={},
+        gives={
+            "id": "0d0f5f0e-6a4b-4d2e-9b1a-2f9d1c7f4a55",
+            "state": "withdrawn",
+            "minutes": 90,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+        },
     ),
 )
 async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -441,55 +573,32 @@ async def withdraw_hours(request: Request[Any, Any, Any]) -> ASGIApp:
         HoursListOut,
         summary="Hours, newest first",
         description="One's own; for stewards also all that wait for somebody's word.",
-        query=(
-            QueryField(
-                "whose",
-                {"type": "string", "enum": ["own", "waiting"], "default": "own"},
-                "waiting: all of the group that wait for a word, for stewards",
-            ),
-            QueryField("state", {"type": "string", "enum": list(HOURS_STATES)}, "Only these"),
-            QueryField("role", {"type": "string", "enum": ["gave", "got"]}, "Which side one is on"),
-            QueryField("category", {"type": "string"}, "Only this one"),
-            QueryField("from", {"type": "string", "format": "date"}, "First day that it happened on"),
-            QueryField("to", {"type": "string", "format": "date"}, "Last day that it happened on"),
-            QueryField("after", {"type": "string"}, "`next` of the page before"),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-                "Most rows on a page",
-            ),
-        ),
-        refusals=_LOOK_REFUSALS,
+        query=HOURS_LIST.query,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def get_hours(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return a page of hours."""
     door, actor = await signed_in(request)
-    asked = request.query_params
-    whose = asked.get("whose", "own")
-    if whose not in {"own", "waiting"}:
-        raise FieldInvalid(field="whose", why=NOT_WHOSE)
+    asked = HOURS_LIST.read(request.scope["query_string"])
+    said = asked.filters
     page = await list_hours(
         door.house,
         actor,
         Wanted(
-            waiting=whose == "waiting",
-            state=asked.get("state", ""),
-            role=asked.get("role", ""),
-            category=asked.get("category", ""),
-            first=read_day(asked.get("from", ""), field="from"),
-            last=read_day(asked.get("to", ""), field="to"),
-            after=asked.get("after", ""),
-            limit=_limit(asked.get("limit", str(PAGE))),
+            waiting=said.get("whose") == "waiting",
+            state=said.get("state", ""),
+            role=said.get("role", ""),
+            category=said.get("category", ""),
+            first=said.get("from"),
+            last=said.get("to"),
+            after=asked.after,
+            limit=asked.limit,
         ),
     )
-    return json_reply(HoursListOut(hours=[_hours_out(hours) for hours in page.hours], next=page.next))
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
+    return json_reply(
+        HoursListOut(hours=[_hours_out(hours) for hours in page.hours], next=HOURS_LIST.next(page.next))
+    )
 
 
 def _hours_out(hours: Hours) -> HoursOut:

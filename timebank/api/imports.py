@@ -12,6 +12,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.edge.bodies import Faults, receive_body
 from timebank.edge.door import Asked, json_reply, signed_in
 from timebank.edge.headers import JSON, REPLAYED, Reply
@@ -24,15 +25,11 @@ from timebank.edge.uploads import is_multipart, receive_upload
 from timebank.errors import (
     N_,
     FieldInvalid,
-    ImportHasFaults,
     ImportNotUndoable,
-    ImportUnderWay,
     JobNotOpen,
-    JobRunning,
     MalformedBody,
     NeedsRole,
     UnknownImport,
-    UnknownLayout,
 )
 from timebank.formats.layouts import LAYOUTS
 from timebank.rules.names import EMPTY
@@ -91,17 +88,6 @@ _OPTIONS: Final = (
         "column", {"type": "string"}, "`giver=Ayudante`: which header is which column; once for each column"
     ),
     QueryField("name", {"type": "string"}, "Name of the file, if it is the body"),
-)
-
-
-_WORK_REFUSALS: Final = (
-    NeedsRole,
-    UnknownImport,
-    ImportHasFaults,
-    ImportNotUndoable,
-    ImportUnderWay,
-    JobNotOpen,
-    JobRunning,
 )
 
 
@@ -233,7 +219,10 @@ IMPORTS: Final[Listing[service.ImportPlace]] = Listing(
         description="Files are read and rehearsed; nothing is written before `post`. Hours and people take a "
         f"steward, money takes a treasurer. At most {UPLOAD_MAX // 2**20} MiB; in a form, options are fields.",
         query=_OPTIONS,
-        refusals=(NeedsRole, JobRunning, ImportUnderWay, UnknownLayout),
+        refusals=(
+            errors.JobRunning,
+            errors.NeedsRole,
+        ),
     ),
 )
 async def hand_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -297,7 +286,12 @@ async def get_import(request: Request[Any, Any, Any], import_id: FromPath[UUID])
         WholeImportOut,
         summary="Write an import into the book",
         description="By who handed it in, once it was checked without a fault. All of it, or nothing.",
-        refusals=_WORK_REFUSALS,
+        refusals=(
+            errors.JobNotOpen,
+            errors.JobRunning,
+            errors.NeedsRole,
+            errors.UnknownImport,
+        ),
     ),
 )
 async def post_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -311,7 +305,12 @@ async def post_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]
         WholeImportOut,
         summary="Take an import back",
         description="Every entry of it that nobody corrected before, each by its mirror. Who joined stays.",
-        refusals=_WORK_REFUSALS,
+        refusals=(
+            errors.ImportNotUndoable,
+            errors.JobRunning,
+            errors.NeedsRole,
+            errors.UnknownImport,
+        ),
     ),
 )
 async def undo_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:
@@ -326,7 +325,12 @@ async def undo_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]
         summary="Stop, and let an import go",
         description="What is being done stops soon and leaves nothing. An import that is not posted is dropped, "
         "and its files are gone; one that is posted stays as it is.",
-        refusals=_WORK_REFUSALS,
+        refusals=(
+            errors.ImportUnderWay,
+            errors.JobNotOpen,
+            errors.NeedsRole,
+            errors.UnknownImport,
+        ),
     ),
 )
 async def cancel_import(request: Request[Any, Any, Any], import_id: FromPath[UUID]) -> ASGIApp:

@@ -32,43 +32,6 @@ if TYPE_CHECKING:
     from timebank.store.invitations import InvitationRow
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.NicknameTaken,
-    errors.FieldInvalid,
-    errors.InvitationNotOpen,
-    errors.JoinRequestNotOpen,
-    errors.JoiningClosed,
-    errors.KeyNotIssued,
-    errors.KeyReused,
-    errors.MayNotGive,
-    errors.MemberNotFound,
-    errors.MemberNotOpen,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.RequestsFull,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownInvitation,
-    errors.UnknownJoinRequest,
-    errors.UnknownMember,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.MayNotGive,
-    errors.MemberNotFound,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownInvitation,
-    errors.UnknownJoinRequest,
-    errors.UnknownMember,
-)
-
-
 _SVG: Final = "image/svg+xml"
 
 
@@ -243,7 +206,20 @@ NOT_NOW: Final = Act(
         "give; it stops working when its maker may not invite any more.",
         status=201,
         example={"uses": 20, "days": 30},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MayNotGive,
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "roles": [],
+            "uses_max": 20,
+            "expires_at": "2026-03-31T12:00:00Z",
+            "secret": "EvxE6Fp3kzleo5DeFtRx0exzM32SYJrB",
+            "path": "/join/EvxE6Fp3kzleo5DeFtRx0exzM32SYJrB",
+        },
     ),
 )
 async def invite(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -257,7 +233,7 @@ async def invite(request: Request[Any, Any, Any]) -> ASGIApp:
         InvitationsOut,
         summary="The group's invitations",
         description="For stewards.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def list_invitations(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -274,7 +250,10 @@ async def list_invitations(request: Request[Any, Any, Any]) -> ASGIApp:
         _SVG,
         summary="An invitation to print",
         description="Its address as a QR code; for stewards, while it is open.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(
+            errors.NeedsRole,
+            errors.UnknownInvitation,
+        ),
     ),
 )
 async def get_qr(request: Request[Any, Any, Any], invitation_id: FromPath[UUID]) -> ASGIApp:
@@ -297,7 +276,13 @@ async def get_qr(request: Request[Any, Any, Any], invitation_id: FromPath[UUID])
         summary="End an invitation",
         description="By a steward; who joined by it stays.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.InvitationNotOpen,
+            errors.NeedsRole,
+            errors.UnknownInvitation,
+        ),
+        example={},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "revoked"},
     ),
 )
 async def revoke_invitation(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -314,7 +299,10 @@ async def revoke_invitation(request: Request[Any, Any, Any]) -> ASGIApp:
         InvitedOut,
         summary="Look at an invitation",
         description="What the group is called, and the key for joining. One that is over is as if it had never been.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.TooManyTries,
+            errors.UnknownInvitation,
+        ),
     ),
 )
 async def look_at_invitation(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -337,8 +325,16 @@ _JOIN: Final = Reader(JoinBody)
         body=JoinBody,
         keyed=True,
         status=201,
-        example={"nickname": "Rosa"},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.InvitationNotOpen,
+            errors.KeyNotIssued,
+            errors.KeyReused,
+            errors.NicknameTaken,
+            errors.TooManyTries,
+            errors.UnknownInvitation,
+        ),
+        example={"nickname": "Noor"},
+        gives={"member": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "card": "KQ94-Q4ER-R7NV-6TVR"},
     ),
 )
 async def accept_invitation(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -365,7 +361,7 @@ async def accept_invitation(request: Request[Any, Any, Any], secret: FromPath[st
         WayOut,
         summary="How people join",
         description="Whether requests are taken, and the key for one.",
-        refusals=_MAY_REFUSE,
+        refusals=(errors.TooManyTries,),
     ),
 )
 async def get_way(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -388,8 +384,15 @@ _ASK: Final = Reader(RequestBody)
         body=RequestBody,
         keyed=True,
         status=201,
-        example={"nickname": "Rosa", "words": "We met at the allotment."},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.JoiningClosed,
+            errors.KeyNotIssued,
+            errors.KeyReused,
+            errors.RequestsFull,
+            errors.TooManyTries,
+        ),
+        example={"nickname": "Inés", "words": "We met at the allotment."},
+        gives={"secret": "ZBkFGKFIkzMvf-CsFYETMR-JEHUkfSVf", "state": "waiting"},
     ),
 )
 async def ask_to_join(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -409,7 +412,10 @@ async def ask_to_join(request: Request[Any, Any, Any]) -> ASGIApp:
         RequestStateOut,
         summary="What became of a request",
         description="For who holds its secret.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.TooManyTries,
+            errors.UnknownJoinRequest,
+        ),
     ),
 )
 async def look_at_request(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -425,7 +431,11 @@ async def look_at_request(request: Request[Any, Any, Any], secret: FromPath[str]
         RequestStateOut,
         summary="Take a request back",
         description="What was written is gone at once. No key: a second time changes nothing.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.JoinRequestNotOpen,
+            errors.TooManyTries,
+            errors.UnknownJoinRequest,
+        ),
     ),
     status_code=200,
 )
@@ -444,7 +454,11 @@ async def withdraw_request(request: Request[Any, Any, Any], secret: FromPath[str
         description="Once the request was accepted: something to sign in with once. No key: for ten minutes it can be "
         "asked for again, in case the answer was lost.",
         status=201,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.JoinRequestNotOpen,
+            errors.TooManyTries,
+            errors.UnknownJoinRequest,
+        ),
     ),
 )
 async def enter_by_request(request: Request[Any, Any, Any], secret: FromPath[str]) -> ASGIApp:
@@ -463,7 +477,7 @@ async def enter_by_request(request: Request[Any, Any, Any], secret: FromPath[str
         WaitingListOut,
         summary="Who waits to be let in",
         description="For stewards.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def list_requests(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -489,7 +503,17 @@ async def list_requests(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward, under the nickname that was written, or another one if it is taken.",
         body_required=False,
         example={},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.JoinRequestNotOpen,
+            errors.NeedsRole,
+            errors.NicknameTaken,
+            errors.UnknownJoinRequest,
+        ),
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "state": "accepted",
+            "member": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+        },
     ),
 )
 async def accept_request(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -505,7 +529,13 @@ async def accept_request(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Say not now",
         description="By a steward. What was written in the request is gone.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.JoinRequestNotOpen,
+            errors.NeedsRole,
+            errors.UnknownJoinRequest,
+        ),
+        example={},
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "state": "not_now"},
     ),
 )
 async def decline_request(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -18,24 +18,6 @@ from timebank.edge.problems import language_of
 from timebank.services.mail import MailAddress, read_address, remove_address, set_address
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.FieldInvalid,
-    errors.MailNotOffered,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownMailLink,
-    errors.UnknownMember,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownMailLink,
-    errors.UnknownMember,
-)
-
-
 _WHAT_IT_IS: Final = (
     "An address is always optional. It is sealed, shown to its owner only, and used once it is confirmed."
 )
@@ -67,7 +49,6 @@ def _out(found: MailAddress | None) -> MailOut:
         MailOut,
         summary="Own mail address",
         description=_WHAT_IT_IS,
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_mail(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -86,7 +67,13 @@ async def get_mail(request: Request[Any, Any, Any]) -> ASGIApp:
         description="A link that confirms it is mailed there; it works for three days. Mail is written in the"
         " language of this request. The same address again mails another link, unless it is confirmed or a"
         " link left within the last minute. Somebody without a duty can then sign in by mail.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MailNotOffered,
+            errors.StepUpNeeded,
+            errors.TooManyTries,
+        ),
+        example={"address": "ada@mail.example"},
+        gives={"address": "ada@mail.example", "confirmed": False},
     ),
 )
 async def post_mail(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -118,7 +105,7 @@ async def post_mail(request: Request[Any, Any, Any]) -> ASGIApp:
         MailOut,
         summary="Forget the own mail address",
         description="Links that were mailed there stop working. Forgetting it again changes nothing.",
-        refusals=_MAY_REFUSE,
+        refusals=(errors.StepUpNeeded,),
     ),
 )
 async def delete_mail(request: Request[Any, Any, Any]) -> ASGIApp:

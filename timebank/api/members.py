@@ -13,46 +13,17 @@ from msgspec import Meta
 
 from timebank import errors
 from timebank.api.fields import NothingBody
-from timebank.edge.bodies import NOT_AN_ID, Reader
+from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, signed_in
-from timebank.edge.openapi import QueryField, acts, reads
-from timebank.errors import N_, FieldInvalid
+from timebank.edge.openapi import acts, reads
+from timebank.edge.paging import Listing, Query, an_id, one_of, text
 from timebank.rules.people import DUTIES, NAMED_DUTIES
-from timebank.rules.set_up import NOT_KNOWN
 from timebank.services import member_acts as service
-from timebank.services.member_acts import PAGE_MAX, Listed
+from timebank.services.member_acts import PAGE_MAX, Listed, Place
 from timebank.services.members import STATES
-from timebank.store.members import Listing
+from timebank.store.members import Listing as Filters
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.NicknameTaken,
-    errors.FieldInvalid,
-    errors.LastSteward,
-    errors.MayNotGive,
-    errors.MemberNotFound,
-    errors.MemberNotOpen,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.MayNotGive,
-    errors.MemberNotFound,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-)
-
-
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 200")
 _SOME_ID: Final = "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"
 
 Nickname = Annotated[str, Meta(max_length=200, description="1 to 40 characters; nobody else here has it.")]
@@ -147,18 +118,19 @@ class GoneOut(msgspec.Struct, omit_defaults=True):
 # ---------------------------------------------------------------- reading
 
 
-_FILTERS: Final = (
-    QueryField("role", {"type": "string", "enum": sorted(DUTIES)}, "Who carries this duty now"),
-    QueryField("state", {"type": "string", "enum": sorted({*STATES, "erased"})}, "Who is in this state"),
-    QueryField("household", {"type": "string", "format": "uuid"}, "Who is tied to this household"),
-    QueryField(
-        "signs_in", {"type": "string", "enum": ["true", "false"]}, "Who has a way to sign in, or none"
-    ),
-    QueryField("after", {"type": "string"}, "`next` of the page before"),
-    QueryField(
-        "limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE}, "Most on a page"
+MEMBERS: Final[Listing[Place]] = Listing(
+    "members",
+    tuple[date, UUID],
+    usual=50,
+    largest=PAGE_MAX,
+    filters=(
+        one_of("role", sorted(DUTIES), "Who carries this duty now"),
+        one_of("state", sorted({*STATES, "erased"}), "Who is in this state"),
+        an_id("household", "Who is tied to this household"),
+        one_of("signs_in", ("true", "false"), "Who has a way to sign in, or none"),
     ),
 )
+FIND: Final = Query((text("name", "The whole nickname"), text("code", "The short code")))
 
 
 @get(
@@ -168,26 +140,27 @@ _FILTERS: Final = (
         summary="Who is in the group",
         description="Stewards see everybody and may filter. Others see the nicknames of active members if the group "
         "keeps a list for its members, and else only themselves.",
-        query=_FILTERS,
-        refusals=_LOOK_REFUSALS,
+        query=MEMBERS.query,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def list_members(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return a page of members."""
     door, actor = await signed_in(request)
-    said = request.query_params
+    asked = MEMBERS.read(request.scope["query_string"])
+    said = asked.filters
     page = await service.list_members(
         door.house,
         actor,
-        Listing(
+        Filters(
             role=said.get("role"),
             state=said.get("state"),
-            household_id=_id(said.get("household")),
-            signs_in=_flag(said.get("signs_in")),
+            household_id=said.get("household"),
+            signs_in=None if "signs_in" not in said else said["signs_in"] == "true",
         ),
         now=door.clock(),
-        after=said.get("after", ""),
-        limit=_limit(said.get("limit", str(PAGE))),
+        after=asked.after,
+        limit=asked.limit,
     )
     shown = [
         _whole(one)
@@ -195,7 +168,7 @@ async def list_members(request: Request[Any, Any, Any]) -> ASGIApp:
         else MemberOut(one.member_id, one.nickname)
         for one in page.members
     ]
-    return json_reply(MembersOut(shown, page.next))
+    return json_reply(MembersOut(shown, MEMBERS.next(page.next)))
 
 
 @get(
@@ -204,17 +177,14 @@ async def list_members(request: Request[Any, Any, Any]) -> ASGIApp:
         FoundOut,
         summary="Find a neighbour by exact nickname or code",
         description="`name` in any spelling, or `code` as it stands on their slip. Nothing is found by parts.",
-        query=(
-            QueryField("name", {"type": "string"}, "The whole nickname"),
-            QueryField("code", {"type": "string"}, "The short code"),
-        ),
-        refusals=_LOOK_REFUSALS,
+        query=FIND.query,
+        refusals=(errors.MemberNotFound,),
     ),
 )
 async def find_member(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return who has a nickname or a code."""
     door, actor = await signed_in(request)
-    said = request.query_params
+    said = FIND.values(request.scope["query_string"])
     found = await service.find_by_name(
         door.house, actor, name=said.get("name", ""), code=said.get("code", "")
     )
@@ -227,7 +197,6 @@ async def find_member(request: Request[Any, Any, Any]) -> ASGIApp:
         MemberOut,
         summary="Oneself",
         description="As the group has the actor, with their code.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_self(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -306,7 +275,13 @@ ERASE: Final = Act(
         description="By a steward, also for people without any device. Duties take a fresh proof of who is asking.",
         status=201,
         example={"nickname": "Rosa"},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MayNotGive,
+            errors.NeedsRole,
+            errors.NicknameTaken,
+            errors.StepUpNeeded,
+        ),
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "state": "active", "roles": []},
     ),
 )
 async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -323,7 +298,15 @@ async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who proved just now who they are; `host` only by a host. They count from the "
         "member's next request on. The last steward stays one.",
         example={"give": ["treasurer"]},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MayNotGive,
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "roles": ["treasurer"]},
     ),
 )
 async def change_roles(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -339,7 +322,13 @@ async def change_roles(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Give another nickname",
         description="By the member themselves, or a steward.",
         example={"nickname": "Rosa M."},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NicknameTaken,
+            errors.NotYourself,
+        ),
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"},
     ),
 )
 async def rename_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -355,7 +344,16 @@ async def rename_member(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Tie people to a household, or untie them",
         description="By a steward. A household is a random id; nothing else about it exists.",
         example={"with": _SOME_ID},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.UnknownMember,
+        ),
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "household": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+        },
     ),
 )
 async def set_household(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -372,7 +370,13 @@ async def set_household(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or a steward. The old one finds nobody from then on; `/me` and the "
         "list show the new one.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NotYourself,
+        ),
+        example={},
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"},
     ),
 )
 async def renew_code(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -388,7 +392,15 @@ async def renew_code(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Suspend somebody",
         description="By a steward. They cannot sign in or be named until they are resumed; nothing of theirs is lost.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "state": "suspended"},
     ),
 )
 async def suspend_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -404,7 +416,15 @@ async def suspend_member(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Let somebody act again",
         description="By a steward: who was suspended, or left. Who left comes back without duties.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NeedsRole,
+            errors.NicknameTaken,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "state": "active"},
     ),
 )
 async def resume_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -421,7 +441,19 @@ async def resume_member(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or a steward. Duties, stand-ins, invitations and tokens end; the answer "
         "names the asks that are still open.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MemberNotFound,
+            errors.MemberNotOpen,
+            errors.NotYourself,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "state": "left",
+            "ended": {"duties": [], "stand_ins": 0, "invitations": 0, "tokens": 0, "asks_open": []},
+        },
     ),
 )
 async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -438,7 +470,20 @@ async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By the member themselves, or somebody who is steward and host. What is personal goes with its "
         "key, also from backups; the entries stay as numbers that nothing ties to anybody.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.LastSteward,
+            errors.MemberNotFound,
+            errors.NotYourself,
+            errors.StepUpNeeded,
+        ),
+        example={},
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "state": "erased",
+            "stays": ["entries"],
+            "goes": ["nickname"],
+            "ended": {"duties": [], "stand_ins": 0, "invitations": 0, "tokens": 0, "asks_open": []},
+        },
     ),
 )
 async def erase_member(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -474,24 +519,3 @@ def _whole(one: Listed) -> MemberOut:
         signs_in=one.signs_in,
         household=one.household,
     )
-
-
-def _id(text: str | None) -> UUID | None:
-    if text is None:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        raise FieldInvalid(field="household", why=NOT_AN_ID) from None
-
-
-def _flag(text: str | None) -> bool | None:
-    if text not in {None, "true", "false"}:
-        raise FieldInvalid(field="signs_in", why=NOT_KNOWN)
-    return None if text is None else text == "true"
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)

@@ -10,11 +10,11 @@ import msgspec
 from litestar import Request, post
 from litestar.types import ASGIApp
 
+from timebank import errors
 from timebank.api.fields import NOTE_MAX, Amount, Code, Currency, Note, whole
 from timebank.edge.bodies import Faults, Reader
 from timebank.edge.door import Write
-from timebank.edge.openapi import writes
-from timebank.errors import NeedsRole, UnknownHeldPlace, UnknownMember, UnknownPot
+from timebank.edge.openapi import DATED, writes
 from timebank.rules.commands import GiveMoney
 from timebank.rules.names import free_text
 
@@ -89,7 +89,6 @@ MONEY: Final = Write(Reader(MoneyBody), _commands)
             "`reference` is refused as `reference_known`, unless `again` says that it is really another one."
         ),
         answer=MoneyOut,
-        refusals=(NeedsRole, UnknownHeldPlace, UnknownMember, UnknownPot),
         example=_EXAMPLE,
         gives={
             "entry": "3c1b2a60-57c4-4f0e-8f57-0c8c8a3b9e11",
@@ -101,6 +100,17 @@ MONEY: Final = Write(Reader(MoneyBody), _commands)
             "receipt": "9XPD-Q3HV-71KC",
             "seq": 204,
         },
+        refusals=(
+            errors.AccountClosed,
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.NeedsRole,
+            errors.Overflow,
+            errors.ReferenceKnown,
+            errors.UnknownHeldPlace,
+            errors.UnknownMember,
+            errors.UnknownPot,
+        ),
     ),
 )
 async def give_money(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -12,35 +12,29 @@ from litestar.types import ASGIApp
 from timebank import errors
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, Door, json_reply, signed_in
-from timebank.edge.openapi import reads, writes
+from timebank.edge.openapi import acts, reads
 from timebank.rules.people import Actor
 from timebank.services.acts import Once
 from timebank.services.policies import agree_policy
 from timebank.services.reminders import list_reminders
 from timebank.services.writer import Answer
 
+
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.DateInFuture,
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.PolicyInvalid,
-    errors.RuleNotYet,
-    errors.StepUpNeeded,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.StepUpNeeded,
-)
-
-
 class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A new version of a pot's rules; docs/policies.md has every field of `terms`."""
 
     terms: dict[str, Any]
     agreed_on: date | None = None
+
+
+class AgreedOut(msgspec.Struct):
+    """A new version of a pot's rules, with every field of `terms` that differs from what is usual."""
+
+    pot: str
+    version: int
+    agreed_on: date
+    terms: dict[str, Any]
 
 
 async def _agree(door: Door, actor: Actor, body: PolicyBody, params: dict[str, Any], once: Once) -> Answer:
@@ -70,11 +64,39 @@ POLICIES: Final = Act(Reader(PolicyBody), _agree)
 
 @post(
     "/groups/{slug:str}/policies/{pot:str}",
-    operation_class=writes(
+    operation_class=acts(
         PolicyBody,
+        AgreedOut,
         summary="Agree on a new version of a pot's rules",
         description="By a steward. It is public at once, and holds for what is asked from then on.",
-        refusals=_MAY_REFUSE,
+        status=201,
+        refusals=(
+            errors.DateInFuture,
+            errors.NeedsRole,
+            errors.PolicyInvalid,
+            errors.RuleNotYet,
+            errors.StepUpNeeded,
+            errors.UnknownPage,
+        ),
+        example={
+            "terms": {
+                "who": "members",
+                "approvals": [{"above": 0, "count": 1}],
+                "per_request_max": 50000,
+                "consent_hours": 24,
+            }
+        },
+        gives={
+            "pot": "money",
+            "version": 3,
+            "agreed_on": "2026-03-01",
+            "terms": {
+                "approvals": [{"above": 0, "count": 1}],
+                "per_request_max": 50000,
+                "two_people": False,
+                "consent_hours": 24,
+            },
+        },
     ),
 )
 async def agree_on_policy(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -88,7 +110,7 @@ async def agree_on_policy(request: Request[Any, Any, Any]) -> ASGIApp:
         RemindersOut,
         summary="What stewards should talk about",
         description="To stewards: a pot above its surplus, stewards for longer than agreed, too few or too many of them.",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def get_reminders(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
 from litestar.types import ASGIApp
+from msgspec import Meta
 
 from timebank import errors
 from timebank.api.fields import (
@@ -26,8 +27,9 @@ from timebank.api.fields import (
 )
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Write, json_reply, signed_in
-from timebank.edge.openapi import QueryField, reads, writes
-from timebank.errors import N_, FieldInvalid
+from timebank.edge.openapi import DATED, reads, writes
+from timebank.edge.paging import Listing, one_of
+from timebank.errors import FieldInvalid
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import (
     ProposeOpening,
@@ -38,34 +40,19 @@ from timebank.rules.commands import (
 )
 from timebank.rules.names import free_text
 from timebank.rules.proposals import PROPOSAL_STATES
-from timebank.services.treasury import KINDS, PAGE_MAX, SeenProposal, list_proposals
+from timebank.services.treasury import KINDS, PAGE_MAX, Place, SeenProposal, list_proposals
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.AmountOutOfRange,
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.NoTimeBank,
-    errors.NotYourProposal,
-    errors.OwnProposal,
-    errors.ProposalNotOpen,
-    errors.StepUpNeeded,
-    errors.UnknownCategory,
-    errors.UnknownProposal,
+PROPOSALS: Final[Listing[Place]] = Listing(
+    "proposals",
+    tuple[Annotated[datetime, Meta(tz=True)], UUID],
+    usual=50,
+    largest=PAGE_MAX,
+    filters=(
+        one_of("state", tuple(PROPOSAL_STATES), "Only these"),
+        one_of("kind", tuple(KINDS), "Only these"),
+    ),
 )
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.NotYourProposal,
-    errors.OwnProposal,
-    errors.StepUpNeeded,
-    errors.UnknownProposal,
-)
-
-
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it is no whole number from 1 to 100")
 
 
 class MoneyOutBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -137,6 +124,41 @@ class ProposalOut(msgspec.Struct, omit_defaults=True):
     book: int | None = None
     counted: int | None = None
     why: str = ""
+
+
+class ProposedOut(msgspec.Struct, omit_defaults=True, rename={"source": "from", "target": "to"}):
+    """What was proposed, signed or posted at once; what is not of its kind is left out.
+
+    `state` is open, signed, or posted for an opening of an empty book, which has an `entry` and no `proposal`.
+    """
+
+    state: str
+    effective_on: date
+    proposal: UUID | None = None
+    entry: UUID | None = None
+    minutes: int | None = None
+    amount: int | None = None
+    currency: str | None = None
+    pot: str = ""
+    held: str = ""
+    source: str = ""
+    target: str = ""
+    category: str = ""
+    member: UUID | None = None
+    received: bool | None = None
+    book: int | None = None
+    counted: int | None = None
+    receipt: str = ""
+    seq: int = 0
+
+
+class ProposalEndedOut(msgspec.Struct, omit_defaults=True):
+    """A proposal that nobody signs any more."""
+
+    proposal: UUID
+    state: str
+    receipt: str = ""
+    seq: int = 0
 
 
 class ProposalsOut(msgspec.Struct, omit_defaults=True):
@@ -215,7 +237,33 @@ WITHDRAW: Final = Write(Reader(NothingBody), _withdraw, empty=b"{}")
         MoneyOutBody,
         summary="Propose money out without an ask",
         description="By a treasurer, such as a bank's fee or a surplus passed on; somebody else signs it.",
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.NeedsRole,
+            errors.UnknownCategory,
+            errors.UnknownHeldPlace,
+            errors.UnknownPot,
+        ),
+        example={
+            "pot": "money",
+            "held": "bank",
+            "amount": 350,
+            "currency": "EUR",
+            "reason": "Fee of the bank",
+        },
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "effective_on": "2026-03-01",
+            "held": "bank",
+            "pot": "money",
+            "amount": 350,
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def propose_money_out(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -229,7 +277,25 @@ async def propose_money_out(request: Request[Any, Any, Any]) -> ASGIApp:
         PotMoveBody,
         summary="Propose that one pot passes something on to another",
         description="By a treasurer, hours also by a steward; somebody else signs it. Both keep the same unit.",
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.NeedsRole,
+            errors.UnknownPot,
+        ),
+        example={"from": "money", "to": "spare", "amount": 10000, "currency": "EUR"},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "effective_on": "2026-03-01",
+            "from": "money",
+            "to": "spare",
+            "amount": 10000,
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def propose_pot_move(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -246,7 +312,29 @@ async def propose_pot_move(request: Request[Any, Any, Any]) -> ASGIApp:
             "Hours by a steward, money by a treasurer. While the book says nothing but openings it is posted at "
             "once; later somebody else signs it."
         ),
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.AmountOutOfRange,
+            *DATED,
+            errors.NeedsRole,
+            errors.NoTimeBank,
+            errors.Overflow,
+            errors.StepUpNeeded,
+            errors.UnknownHeldPlace,
+            errors.UnknownMember,
+            errors.UnknownPot,
+        ),
+        example={"pot": "hours", "minutes": 600},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "open",
+            "effective_on": "2026-03-01",
+            "pot": "hours",
+            "minutes": 600,
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def propose_opening(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -262,7 +350,31 @@ async def propose_opening(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward or treasurer. It is posted now; what the book refuses stays open.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=ProposedOut,
+        refusals=(
+            errors.AccountClosed,
+            errors.BelowFloor,
+            errors.NeedsRole,
+            errors.NoTimeBank,
+            errors.Overflow,
+            errors.OwnProposal,
+            errors.ProposalNotOpen,
+            errors.StepUpNeeded,
+            errors.UnknownProposal,
+        ),
+        example={},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "signed",
+            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
+            "pot": "money",
+            "held": "bank",
+            "effective_on": "2026-03-01",
+            "amount": 350,
+            "currency": "EUR",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def sign_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -278,7 +390,19 @@ async def sign_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By who proposed it, or any steward or treasurer.",
         status=200,
         body_required=False,
-        refusals=_MAY_REFUSE,
+        answer=ProposalEndedOut,
+        refusals=(
+            errors.NotYourProposal,
+            errors.ProposalNotOpen,
+            errors.UnknownProposal,
+        ),
+        example={},
+        gives={
+            "proposal": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "state": "withdrawn",
+            "receipt": "K7QF-2M9T-XW4H-8B3D",
+            "seq": 208,
+        },
     ),
 )
 async def withdraw_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -292,38 +416,25 @@ async def withdraw_proposal(request: Request[Any, Any, Any]) -> ASGIApp:
         ProposalsOut,
         summary="What takes two people, newest first",
         description="For treasurers, stewards and auditors.",
-        query=(
-            QueryField("state", {"type": "string", "enum": list(PROPOSAL_STATES)}, "Only these"),
-            QueryField("kind", {"type": "string", "enum": list(KINDS)}, "Only these"),
-            QueryField("after", {"type": "string"}, "`next` of the page before"),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-                "Most rows on a page",
-            ),
-        ),
-        refusals=_LOOK_REFUSALS,
+        query=PROPOSALS.query,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def get_proposals(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return a page of what takes two people."""
     door, actor = await signed_in(request)
-    asked = request.query_params
+    asked = PROPOSALS.read(request.scope["query_string"])
     page = await list_proposals(
         door.house,
         actor,
-        state=asked.get("state", ""),
-        kind=asked.get("kind", ""),
-        after=asked.get("after", ""),
-        limit=_limit(asked.get("limit", str(PAGE))),
+        state=asked.filters.get("state", ""),
+        kind=asked.filters.get("kind", ""),
+        after=asked.after,
+        limit=asked.limit,
     )
-    return json_reply(ProposalsOut([_proposal_out(seen) for seen in page.proposals], page.next))
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)
+    return json_reply(
+        ProposalsOut([_proposal_out(seen) for seen in page.proposals], PROPOSALS.next(page.next))
+    )
 
 
 def _proposal_out(seen: SeenProposal) -> ProposalOut:

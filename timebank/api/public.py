@@ -345,7 +345,7 @@ async def get_entries(request: Request[Any, Any, Any], slug: FromPath[str]) -> A
     "/api/v1/groups/{slug:str}/policies/{pot:str}",
     http_method=_READ,
     tags=_PUBLIC,
-    operation_class=shows(PoliciesOut, summary="The rules of a pot, every version"),
+    operation_class=shows(PoliciesOut, summary="The rules of a pot, every version", refusals=(UnknownPage,)),
 )
 async def get_policies(request: Request[Any, Any, Any], slug: FromPath[str], pot: FromPath[str]) -> ASGIApp:
     """Return every version of a pot's rules, newest first; new ones show at once, not at the next close."""

@@ -19,25 +19,8 @@ from timebank.edge.openapi import reads, sets
 from timebank.services.recovery import list_recoveries, stop_recovery
 from timebank.store.recoveries import RecoveryRow
 
+
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.NeedsRole,
-    errors.RecoveryNotOpen,
-    errors.RecoveryUnderWay,
-    errors.RecoveryWaits,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-    errors.UnknownRecovery,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.NeedsRole,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-    errors.UnknownRecovery,
-)
-
-
 class StopRecoveryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Nothing needs to be said."""
 
@@ -84,7 +67,6 @@ def _out(row: RecoveryRow, nickname: str = "") -> RecoveryOut:
         summary="Ways back in that were asked for",
         description="Of people with a duty, by whoever runs the server. Stewards, treasurers and auditors see"
         " all of them, everybody else their own.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_recoveries(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -105,7 +87,20 @@ async def get_recoveries(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Stop a way back in",
         description="One's own, or anybody's for a steward, treasurer or auditor, before `due_at` is over and"
         " it is used. The book says so. Stopping it again changes nothing.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.RecoveryNotOpen,
+            errors.UnknownRecovery,
+        ),
+        example={},
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "member": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "state": "stopped",
+            "asked_at": "2026-03-01T12:00:00Z",
+            "due_at": "2026-03-03T12:00:00Z",
+            "ended_at": "2026-03-01T18:00:00Z",
+            "stopped_by": "8c5a1d0e-7b52-4f3a-a0c4-6f1e2d3b4a59",
+        },
     ),
 )
 async def post_stop_recovery(request: Request[Any, Any, Any], recovery_id: FromPath[UUID]) -> ASGIApp:

@@ -14,29 +14,16 @@ from msgspec import Meta
 from timebank import errors
 from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, signed_in
-from timebank.edge.openapi import QueryField, acts, reads
-from timebank.errors import N_, FieldInvalid
+from timebank.edge.openapi import acts, reads
+from timebank.edge.paging import Listing
 from timebank.rules.settings import Change
 from timebank.services import settings as service
-from timebank.services.settings import PAGE_MAX
+from timebank.services.settings import PAGE_MAX, Place
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.PresetFixed,
-    errors.StepUpNeeded,
+HISTORY: Final[Listing[Place]] = Listing(
+    "settings", tuple[Annotated[datetime, Meta(tz=True)], UUID], usual=50, largest=PAGE_MAX
 )
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.NeedsRole,
-    errors.StepUpNeeded,
-)
-
-
-PAGE: Final = 50
-NOT_A_LIMIT: Final = N_("it must be a whole number from 1 to 100")
 
 Word = Annotated[str, Meta(max_length=100)]
 
@@ -113,7 +100,6 @@ CHANGE: Final = Act(
         SettingsOut,
         summary="What the group says about itself",
         description="For every member.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -139,7 +125,12 @@ async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
         description="By a steward who proved just now who they are. Another time zone begins with the next day. The "
         "public sees name and languages from the next close on. A category is retired, never deleted.",
         example={"confirm_days": 14, "categories_add": ["garden"]},
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.NeedsRole,
+            errors.PresetFixed,
+            errors.StepUpNeeded,
+        ),
+        gives={"changed": ["categories", "confirm_days"]},
     ),
 )
 async def change_settings(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -153,26 +144,14 @@ async def change_settings(request: Request[Any, Any, Any]) -> ASGIApp:
         HistoryOut,
         summary="What was changed",
         description="For every member, newest first: what a setting was and what it became.",
-        query=(
-            QueryField("after", {"type": "string"}, "`next` of the page before"),
-            QueryField(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE},
-                "Most changes on a page",
-            ),
-        ),
-        refusals=_LOOK_REFUSALS,
+        query=HISTORY.query,
     ),
 )
 async def list_changes(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return what was changed."""
     door, actor = await signed_in(request)
-    page = await service.read_history(
-        door.house,
-        actor,
-        after=request.query_params.get("after", ""),
-        limit=_limit(request.query_params.get("limit", str(PAGE))),
-    )
+    asked = HISTORY.read(request.scope["query_string"])
+    page = await service.read_history(door.house, actor, after=asked.after, limit=asked.limit)
     sees_who = not actor.roles.isdisjoint({"steward", "auditor"})
     return json_reply(
         HistoryOut(
@@ -182,7 +161,7 @@ async def list_changes(request: Request[Any, Any, Any]) -> ASGIApp:
                 )
                 for row in page.changes
             ],
-            page.next,
+            HISTORY.next(page.next),
         )
     )
 
@@ -196,9 +175,3 @@ def _change(body: SettingsBody) -> Change:
         value = getattr(body, name)
         said[name] = tuple(value) if isinstance(value, list) else value
     return Change(**said)
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= PAGE_MAX:
-        raise FieldInvalid(field="limit", why=NOT_A_LIMIT)
-    return int(text)

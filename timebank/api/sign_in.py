@@ -32,34 +32,6 @@ from timebank.services.proofs import Proof
 from timebank.services.sessions import SessionSecret
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.CardForDuty,
-    errors.CodesWait,
-    errors.FieldInvalid,
-    errors.ProofFailed,
-    errors.SignInFailed,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownCard,
-    errors.UnknownMember,
-    errors.UnknownPasskey,
-    errors.UnknownSession,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.CardForDuty,
-    errors.FieldInvalid,
-    errors.ProofFailed,
-    errors.SignInFailed,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownCard,
-    errors.UnknownMember,
-    errors.UnknownPasskey,
-    errors.UnknownSession,
-)
-
-
 ONE_OF_THEM: Final = N_("give exactly one of the ways")
 
 CardText = Annotated[str, Meta(max_length=100, description="As printed: `ABCD-EFGH-JKMN-PQRS`, in any case.")]
@@ -130,7 +102,6 @@ PROVE: Final = Reader(ProveBody)
         summary="Begin to sign in with a passkey",
         description="The device knows whose passkey it is, so nobody says who they are.",
         who="anybody",
-        refusals=_MAY_REFUSE,
     ),
 )
 async def offer_sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
@@ -150,7 +121,19 @@ async def offer_sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) ->
         description="Sets the session's cookie. A card signs in once. Duties wait for a passkey or a code.",
         body=SignInBody,
         who="anybody",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.FormNotOurs,
+            errors.SignInFailed,
+            errors.TooManyTries,
+        ),
+        example={"card": "ABCD-EFGH-JKMN-PQRS"},
+        gives={
+            "member": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "roles": ["member"],
+            "duties_wait": [],
+            "fresh": True,
+            "csrf": "Zd4_Jzx6SplrgXPsK-LUggW1Q3T0ieh0SfmKgai-A6c",
+        },
     ),
 )
 async def sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
@@ -171,7 +154,7 @@ async def sign_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIA
         None,
         summary="Sign out",
         description="The session ends on the server.",
-        refusals=_MAY_REFUSE,
+        refusals=(errors.UnknownSession,),
     ),
 )
 async def sign_out(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
@@ -190,7 +173,6 @@ async def sign_out(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
         description="`duties_wait` lists duties that wait for a passkey or a code; `fresh` says whether "
         "the last proof is at most five minutes old.",
         who="session",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_session(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -206,7 +188,6 @@ async def get_session(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="One's own sessions",
         description="When each began and how; nothing else is kept of them.",
         who="session",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -231,7 +212,7 @@ async def list_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
         None,
         summary="End one of one's own sessions",
         description="From the next request on.",
-        refusals=_MAY_REFUSE,
+        refusals=(errors.UnknownSession,),
     ),
 )
 async def end_session(request: Request[Any, Any, Any], session_id: FromPath[UUID]) -> ASGIApp:
@@ -249,7 +230,6 @@ async def end_session(request: Request[Any, Any, Any], session_id: FromPath[UUID
         EndedOut,
         summary="End all of one's own sessions but this one",
         description="From the next request on.",
-        refusals=_MAY_REFUSE,
     ),
 )
 async def end_other_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -269,7 +249,6 @@ async def end_other_sessions(request: Request[Any, Any, Any]) -> ASGIApp:
         PasskeyOptionsOut,
         summary="Begin to prove with a passkey who one is",
         description="For this session only.",
-        refusals=_MAY_REFUSE,
     ),
 )
 async def offer_proof(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -289,7 +268,19 @@ async def offer_proof(request: Request[Any, Any, Any]) -> ASGIApp:
         description="After `step_up_needed`; then send the same again. The cookie changes with it. A card is "
         "enough only for members without duties who have neither passkey nor app.",
         body=ProveBody,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.CodesWait,
+            errors.ProofFailed,
+            errors.TooManyTries,
+        ),
+        example={"card": "ABCD-EFGH-JKMN-PQRS"},
+        gives={
+            "member": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "roles": ["member"],
+            "duties_wait": [],
+            "fresh": True,
+            "csrf": "Zd4_Jzx6SplrgXPsK-LUggW1Q3T0ieh0SfmKgai-A6c",
+        },
     ),
 )
 async def prove(request: Request[Any, Any, Any]) -> ASGIApp:

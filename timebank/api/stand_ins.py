@@ -20,31 +20,6 @@ from timebank.services import stand_ins as service
 from timebank.services.stand_ins import Tie
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.FieldInvalid,
-    errors.LastSteward,
-    errors.MayNotGive,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.StandInNotOpen,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-    errors.UnknownStandIn,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.FieldInvalid,
-    errors.MayNotGive,
-    errors.NeedsRole,
-    errors.NotYourConsent,
-    errors.NotYourself,
-    errors.StepUpNeeded,
-    errors.UnknownMember,
-    errors.UnknownStandIn,
-)
-
-
 _IDS: Final = ("3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "8c5a1d0e-7b52-4f3a-a0c4-6f1e2d3b4a59")
 
 Scope = Annotated[str, Meta(max_length=10, description="log, ask or see.")]
@@ -141,9 +116,21 @@ END: Final = Act(
             "for": _IDS[1],
             "scopes": ["log", "see"],
             "until": "2026-12-31",
-            "consent": "on_paper",
+            "consent": "said",
         },
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.NotYourConsent,
+            errors.StepUpNeeded,
+            errors.UnknownMember,
+        ),
+        gives={
+            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
+            "stand_in": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "for": "8c5a1d0e-7b52-4f3a-a0c4-6f1e2d3b4a59",
+            "scopes": ["log", "see"],
+            "until": "2026-12-31",
+            "state": "active",
+        },
     ),
 )
 async def begin_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -159,7 +146,12 @@ async def begin_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="End a stand-in",
         description="By either of the two, or a steward; it counts from the next request on.",
         body_required=False,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.StandInNotOpen,
+            errors.UnknownStandIn,
+        ),
+        example={},
+        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "state": "ended"},
     ),
 )
 async def end_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -173,7 +165,6 @@ async def end_stand_in(request: Request[Any, Any, Any]) -> ASGIApp:
         TiesOut,
         summary="Who stands in for whom",
         description="Stewards see all; others those they are part of.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_stand_ins(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -188,7 +179,6 @@ async def list_stand_ins(request: Request[Any, Any, Any]) -> ASGIApp:
         TiesOut,
         summary="Own stand-ins",
         description="For whom the actor stands in, and who stands in for them.",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def list_own(request: Request[Any, Any, Any]) -> ASGIApp:

@@ -24,43 +24,6 @@ from timebank.errors import UnknownMember, UnknownPage
 from timebank.services import cards, passkeys, totp, ways_in
 
 #: What the rules about this noun may say, whichever of its routes is asked.
-_MAY_REFUSE: Final = (
-    errors.CardForDuty,
-    errors.CardNeeded,
-    errors.CodesWait,
-    errors.FieldInvalid,
-    errors.MemberNotFound,
-    errors.NeedsRole,
-    errors.ProofFailed,
-    errors.RecoveryNotOpen,
-    errors.RecoveryUnderWay,
-    errors.RecoveryWaits,
-    errors.SignInFailed,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownCard,
-    errors.UnknownMember,
-    errors.UnknownPasskey,
-    errors.UnknownRecovery,
-)
-#: What they may say to whoever only reads.
-_LOOK_REFUSALS: Final = (
-    errors.CardForDuty,
-    errors.CardNeeded,
-    errors.FieldInvalid,
-    errors.MemberNotFound,
-    errors.NeedsRole,
-    errors.ProofFailed,
-    errors.SignInFailed,
-    errors.StepUpNeeded,
-    errors.TooManyTries,
-    errors.UnknownCard,
-    errors.UnknownMember,
-    errors.UnknownPasskey,
-    errors.UnknownRecovery,
-)
-
-
 PasskeyName = Annotated[str, Meta(max_length=200, description="What its owner calls it, 1 to 40 characters.")]
 
 
@@ -144,7 +107,6 @@ TOTP: Final = Reader(TotpBody)
         summary="One's own ways in",
         description="Passkeys, whether there is an app that shows codes, and cards that hold.",
         who="session",
-        refusals=_LOOK_REFUSALS,
     ),
 )
 async def get_ways_in(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -168,7 +130,10 @@ async def get_ways_in(request: Request[Any, Any, Any]) -> ASGIApp:
         PasskeyOptionsOut,
         summary="Begin to add a passkey",
         description="For this session only. Needs a fresh proof; who has a passkey or app already proves with it.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.CardNeeded,
+            errors.StepUpNeeded,
+        ),
     ),
 )
 async def offer_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -188,7 +153,23 @@ async def offer_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Add a passkey",
         description="It proves who one is, so that the cookie changes and duties that waited are there.",
         body=PasskeyBody,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.CardNeeded,
+            errors.PasskeyTaken,
+            errors.ProofFailed,
+            errors.StepUpNeeded,
+        ),
+        example={
+            "name": "My phone",
+            "passkey": {"id": "gUx9Drd2y-UsORBeBOEPLw", "type": "public-key", "response": {}},
+        },
+        gives={
+            "member": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "roles": ["member"],
+            "duties_wait": [],
+            "fresh": True,
+            "csrf": "Zd4_Jzx6SplrgXPsK-LUggW1Q3T0ieh0SfmKgai-A6c",
+        },
     ),
 )
 async def add_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -214,7 +195,11 @@ async def add_passkey(request: Request[Any, Any, Any]) -> ASGIApp:
         None,
         summary="Take a passkey away",
         description="One of one's own, after a fresh proof.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.CardNeeded,
+            errors.StepUpNeeded,
+            errors.UnknownPasskey,
+        ),
     ),
 )
 async def remove_passkey(request: Request[Any, Any, Any], passkey_id: FromPath[UUID]) -> ASGIApp:
@@ -231,7 +216,6 @@ async def remove_passkey(request: Request[Any, Any, Any], passkey_id: FromPath[U
         NewTotpOut,
         summary="Begin to set up an app that shows codes",
         description="Nothing is kept before the first code comes back.",
-        refusals=_MAY_REFUSE,
     ),
 )
 async def offer_totp(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -250,7 +234,19 @@ async def offer_totp(request: Request[Any, Any, Any]) -> ASGIApp:
         summary="Set up an app that shows codes",
         description="It replaces one that was there, and proves who one is. Needs a fresh proof before.",
         body=TotpBody,
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.CardNeeded,
+            errors.ProofFailed,
+            errors.StepUpNeeded,
+        ),
+        example={"nonce": "d5c76786d1a3fef18dabd2a00cdf08e6", "code": "631959"},
+        gives={
+            "member": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "roles": ["member"],
+            "duties_wait": [],
+            "fresh": True,
+            "csrf": "Zd4_Jzx6SplrgXPsK-LUggW1Q3T0ieh0SfmKgai-A6c",
+        },
     ),
 )
 async def add_totp(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -270,7 +266,10 @@ async def add_totp(request: Request[Any, Any, Any]) -> ASGIApp:
         None,
         summary="Take the app away",
         description="After a fresh proof.",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.CardNeeded,
+            errors.StepUpNeeded,
+        ),
     ),
 )
 async def remove_totp(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -289,7 +288,11 @@ async def remove_totp(request: Request[Any, Any, Any]) -> ASGIApp:
         description="For oneself, or as a steward for a member without duties. It signs in once, within "
         "thirty days. Needs a fresh proof.",
         who="token",
-        refusals=_MAY_REFUSE,
+        refusals=(
+            errors.CardForDuty,
+            errors.NeedsRole,
+            errors.StepUpNeeded,
+        ),
     ),
 )
 async def make_card(request: Request[Any, Any, Any], member_id: FromPath[UUID]) -> ASGIApp:
@@ -308,7 +311,7 @@ async def make_card(request: Request[Any, Any, Any], member_id: FromPath[UUID]) 
         summary="Sign-in cards of a member that hold",
         description="One's own; a steward sees those of all. Without the codes, which nobody has but the paper.",
         who="token",
-        refusals=_LOOK_REFUSALS,
+        refusals=(errors.NeedsRole,),
     ),
 )
 async def list_cards(request: Request[Any, Any, Any], member_id: FromPath[UUID]) -> ASGIApp:
@@ -328,7 +331,7 @@ async def list_cards(request: Request[Any, Any, Any], member_id: FromPath[UUID])
         summary="Take a sign-in card back",
         description="One's own, or as a steward anybody's, if it was not used.",
         who="token",
-        refusals=_MAY_REFUSE,
+        refusals=(errors.UnknownCard,),
     ),
 )
 async def revoke_card(request: Request[Any, Any, Any], card_id: FromPath[UUID]) -> ASGIApp:

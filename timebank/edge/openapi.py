@@ -21,9 +21,6 @@ from litestar.openapi.spec import (
 
 from timebank.edge.problems import status_of
 from timebank.errors import (
-    AccountClosed,
-    AmountOutOfRange,
-    BelowFloor,
     DateBeforeBegin,
     DateInFuture,
     FieldInvalid,
@@ -38,19 +35,11 @@ from timebank.errors import (
     NeedsScope,
     NotSignedIn,
     OutcomeUnknown,
-    Overflow,
     Refusal,
-    SameAccountTwice,
     StoreAway,
     TooLarge,
-    UnitMismatch,
-    UnknownCategory,
-    UnknownDraw,
     UnknownGroup,
-    UnknownHeldPlace,
-    UnknownMember,
     UnknownPage,
-    UnknownPot,
     UnsupportedMedia,
 )
 
@@ -96,32 +85,18 @@ class QueryField(NamedTuple):
 
 Refusals = Sequence[type[Refusal]]
 
-#: What every route without an account may say.
-_STRANGER: Final[Refusals] = (UnknownGroup, UnknownPage, StoreAway)
-#: What every route for somebody signed in may say, and if it changes something.
-_SIGNED_IN: Final[Refusals] = (*_STRANGER, NotSignedIn, NeedsScope)
-_CHANGING: Final[Refusals] = (*_SIGNED_IN, FormNotOurs, GroupBusy)
+#: What a route may say whose request names a day.
+DATED: Final[Refusals] = (DateBeforeBegin, DateInFuture)
+
+#: What every route may say, and what is added for whoever is signed in.
+_ALWAYS: Final[Refusals] = (UnknownGroup, StoreAway)
 _QUERY: Final[Refusals] = (FieldInvalid,)
-#: What every POST may say, and those that the writer answers.
+#: What every route with a key may say, and those that the writer answers.
 _KEYED: Final[Refusals] = (KeyMissing, KeyInvalid)
-_WRITTEN: Final[Refusals] = (*_KEYED, KeyReused, GroupBusy, ImportUnderWay, OutcomeUnknown)
-_JSON_BODY: Final[Refusals] = (MalformedBody, MalformedAmount, FieldInvalid, TooLarge, UnsupportedMedia)
-#: What the book itself may say of an entry.
-_BOOK: Final[Refusals] = (
-    AmountOutOfRange,
-    AccountClosed,
-    BelowFloor,
-    DateBeforeBegin,
-    DateInFuture,
-    Overflow,
-    SameAccountTwice,
-    UnitMismatch,
-    UnknownCategory,
-    UnknownDraw,
-    UnknownHeldPlace,
-    UnknownMember,
-    UnknownPot,
-)
+_WRITER: Final[Refusals] = (KeyReused, GroupBusy, ImportUnderWay, OutcomeUnknown)
+_BODY: Final[Refusals] = (MalformedBody, FieldInvalid, TooLarge, UnsupportedMedia)
+#: Fields that are refused in words of their own if they are no whole numbers.
+_AMOUNTS: Final = frozenset({"minutes", "amount"})
 
 #: Shapes that operations name; each becomes a component.
 _shapes: dict[str, type] = {"Problem": Problem}
@@ -167,8 +142,14 @@ def writes(
         ),
         responses={
             str(status): _answer("Done, or done before under this key.", shape, gives),
-            **_refused(*_CHANGING, *_WRITTEN, *_JSON_BODY, *_BOOK, *refusals),
         },
+        refused=(
+            *_changing("token"),
+            *_KEYED,
+            *_WRITER,
+            *_json(body),
+            *refusals,
+        ),
     )
 
 
@@ -194,7 +175,6 @@ def changes(
         gives: An answer, true in its shape.
     """
     shape = _reference(answer) if answer else Schema(type=OpenAPIType.OBJECT)
-    always: Refusals = (UnknownGroup, UnknownPage, StoreAway, FormNotOurs) if who == "anybody" else _CHANGING
     return _operation(
         summary=summary,
         description=description,
@@ -202,8 +182,12 @@ def changes(
         request_body=_json_body(body, required=True, example=example) if body else None,
         responses={
             "200": _answer("Done.", shape, gives if answer else {}),
-            **_refused(*always, *(_JSON_BODY if body else ()), *refusals),
         },
+        refused=(
+            *_changing(who),
+            *_json(body),
+            *refusals,
+        ),
         security=_SECURITY[who],
     )
 
@@ -234,8 +218,12 @@ def reads(
         request_body=None,
         responses={
             "200": _answer("What was asked for.", _reference(answer), gives),
-            **_refused(*_SIGNED_IN, *(_QUERY if query else ()), *refusals),
         },
+        refused=(
+            *_reading(who),
+            *(_QUERY if query else ()),
+            *refusals,
+        ),
         security=_SECURITY[who],
     )
 
@@ -270,8 +258,14 @@ def writes_by_link(
         request_body=_json_body(body, required=True, example=example),
         responses={
             str(status): _answer("Done, or done before under this key.", shape, gives),
-            **_refused(*_STRANGER, *_WRITTEN, *_JSON_BODY, *_BOOK, *refusals),
         },
+        refused=(
+            *_ALWAYS,
+            *(_KEYED if keyed else ()),
+            *_WRITER,
+            *_json(body),
+            *refusals,
+        ),
         security=_SECURITY["anybody"],
     )
 
@@ -292,8 +286,11 @@ def reads_by_link(
         request_body=None,
         responses={
             "200": _answer("What was asked for.", _reference(answer)),
-            **_refused(*_STRANGER, *refusals),
         },
+        refused=(
+            *_ALWAYS,
+            *refusals,
+        ),
         security=_SECURITY["anybody"],
     )
 
@@ -304,6 +301,7 @@ def shows(
     summary: str,
     description: str = "",
     query: tuple[QueryField, ...] = (),
+    refusals: Refusals = (),
     gives: Any = None,
 ) -> type[Operation]:
     """Describe a public route: the same for everybody, as of the last close.
@@ -311,6 +309,7 @@ def shows(
     Args:
         answer: Struct of the answer.
         query: Query parameters, all optional.
+        refusals: What it may say besides what every such route says.
         gives: An answer, true in its shape.
     """
     return _operation(
@@ -321,8 +320,12 @@ def shows(
         responses={
             "200": _answer("As of the last close; with an ETag.", _reference(answer), gives),
             "304": OpenAPIResponse(description="What If-None-Match names is still so."),
-            **_refused(UnknownGroup, UnknownPage, StoreAway, *(_QUERY if query else ())),
         },
+        refused=(
+            *_ALWAYS,
+            *(_QUERY if query else ()),
+            *refusals,
+        ),
         security=_SECURITY["anybody"],
     )
 
@@ -353,8 +356,12 @@ def gives_file(
                 description="The file, sent while it is written.",
                 content=dict.fromkeys((media_type, *more_types), file),
             ),
-            **_refused(*_SIGNED_IN, *_QUERY, *refusals),
         },
+        refused=(
+            *_reading("token"),
+            *(_QUERY if query else ()),
+            *refusals,
+        ),
     )
 
 
@@ -387,8 +394,14 @@ def acts(
         request_body=_json_body(body, required=body_required, example=example),
         responses={
             str(status): _answer("Done, or done before under this key.", _reference(answer), gives),
-            **_refused(*_CHANGING, *_KEYED, KeyReused, *_JSON_BODY, *refusals),
         },
+        refused=(
+            *_changing("token"),
+            *_KEYED,
+            KeyReused,
+            *_json(body),
+            *refusals,
+        ),
     )
 
 
@@ -421,8 +434,13 @@ def for_strangers(
         request_body=None if body is None else _json_body(body, required=True, example=example),
         responses={
             str(status): _answer("What was asked for.", _reference(answer), gives),
-            **_refused(*_STRANGER, *(_KEYED if keyed else ()), *(_JSON_BODY if body else ()), *refusals),
         },
+        refused=(
+            *_ALWAYS,
+            *(_KEYED if keyed else ()),
+            *_json(body),
+            *refusals,
+        ),
         security=_SECURITY["anybody"],
     )
 
@@ -469,7 +487,8 @@ def takes_files(
         request_body=RequestBody(
             content={**dict.fromkeys(media_types, file), "multipart/form-data": form}, required=True
         ),
-        responses=_accepted(answer, MalformedBody, KeyReused, TooLarge, *_QUERY, *refusals),
+        responses=_accepted(answer),
+        refused=(*_changing("token"), *_KEYED, KeyReused, MalformedBody, TooLarge, *_QUERY, *refusals),
     )
 
 
@@ -485,7 +504,8 @@ def asks_for(answer: type, *, summary: str, description: str, refusals: Refusals
         description=description,
         parameters=[_key(_SAME_THING)],
         request_body=None,
-        responses=_accepted(answer, *refusals),
+        responses=_accepted(answer),
+        refused=(*_changing("token"), *_KEYED, *refusals),
     )
 
 
@@ -509,7 +529,7 @@ def sets(
         example: A body that is accepted.
         gives: An answer to it, true in its shape.
     """
-    taken: Refusals = () if body is None else (*_KEYED, *_JSON_BODY)
+    taken: Refusals = () if body is None else (*_KEYED, *_json(body))
     return _operation(
         summary=summary,
         description=description,
@@ -517,16 +537,38 @@ def sets(
         request_body=None if body is None else _json_body(body, required=body_required, example=example),
         responses={
             "200": _answer("What is so by now.", _reference(answer), gives),
-            **_refused(*_CHANGING, *taken, *refusals),
         },
+        refused=(
+            *_changing("token"),
+            *taken,
+            *refusals,
+        ),
     )
 
 
-def _accepted(answer: type, *refusals: type[Refusal]) -> dict[str, OpenAPIResponse]:
-    return {
-        "202": _answer("Taken in; look again for what comes of it.", _reference(answer)),
-        **_refused(*_CHANGING, *_KEYED, *refusals),
-    }
+def _accepted(answer: type) -> dict[str, OpenAPIResponse]:
+    return {"202": _answer("Taken in; look again for what comes of it.", _reference(answer))}
+
+
+def _reading(who: Who) -> Refusals:
+    """Return what every route for these people may say."""
+    if who == "anybody":
+        return _ALWAYS
+    return (*_ALWAYS, NotSignedIn, NeedsScope) if who == "token" else (*_ALWAYS, NotSignedIn)
+
+
+def _changing(who: Who) -> Refusals:
+    """Return what every route may say by which these people change something."""
+    return _ALWAYS if who == "anybody" else (*_reading(who), FormNotOurs)
+
+
+def _json(body: type | None) -> Refusals:
+    """Return what may be said of a body as such."""
+    if body is None:
+        return ()
+    _, schemas = msgspec.json.schema_components([body])
+    names = {name for schema in schemas.values() for name in schema.get("properties", ())}
+    return _BODY if _AMOUNTS.isdisjoint(names) else (*_BODY, MalformedAmount)
 
 
 def name_operation(handler: HTTPRouteHandler, method: str, _path: list[Any]) -> str:
@@ -565,6 +607,7 @@ def _operation(
     parameters: list[Parameter],
     request_body: RequestBody | None,
     responses: dict[str, OpenAPIResponse],
+    refused: Refusals,
     security: list[dict[str, list[str]]] = _SECURITY["token"],
 ) -> type[Operation]:
     @dataclass
@@ -576,7 +619,9 @@ def _operation(
             own = [p for p in self.parameters or () if isinstance(p, Parameter) and p.param_in == "path"]
             self.parameters = [*(_SLUG if p.name == "slug" else p for p in own), *parameters]
             self.request_body = request_body
-            self.responses = dict(responses)
+            # Nothing is at an address that has something else where an id should be.
+            has_id = any(isinstance(p.schema, Schema) and p.schema.format == "uuid" for p in own)
+            self.responses = {**responses, **_refused(*refused, *((UnknownPage,) if has_id else ()))}
             self.security = security
 
     return Described

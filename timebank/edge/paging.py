@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from timebank.edge.bodies import FIELD_TWICE, UNKNOWN_FIELD, Faults
+from timebank.edge.bodies import FIELD_TWICE, NOT_AN_ID, UNKNOWN_FIELD, Faults
 from timebank.edge.days import read_day
 from timebank.edge.openapi import QueryField
 from timebank.errors import N_, FieldInvalid
@@ -73,6 +74,33 @@ def one_of(name: str, values: Sequence[str], description: str, *, default: str |
         return said
 
     return Filter(QueryField(name, {"type": "string", "enum": list(values), **usual}, description), read)
+
+
+def some_of(name: str, values: Sequence[str], description: str) -> Filter:
+    """Return a filter with a few fixed values, one or several of them with commas between."""
+
+    def read(said: str) -> list[str]:
+        chosen = said.split(",")
+        if not set(chosen) <= set(values):
+            raise FieldInvalid(field=name, why=NOT_KNOWN)
+        return chosen
+
+    choice = "|".join(values)
+    return Filter(
+        QueryField(name, {"type": "string", "pattern": f"^({choice})(,({choice}))*$"}, description), read
+    )
+
+
+def an_id(name: str, description: str) -> Filter:
+    """Return a filter that is an id; one that the group does not have finds nothing."""
+
+    def read(said: str) -> UUID:
+        try:
+            return UUID(said)
+        except ValueError:
+            raise FieldInvalid(field=name, why=NOT_AN_ID) from None
+
+    return Filter(QueryField(name, {"type": "string", "format": "uuid"}, description), read)
 
 
 def day(name: str, description: str) -> Filter:

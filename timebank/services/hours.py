@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-import msgspec
-
-from timebank.errors import N_, FieldInvalid
+from timebank.errors import FieldInvalid
 from timebank.rules.commands import PassSilence
 from timebank.rules.hours import HOURS_STATES
 from timebank.rules.set_up import NOT_KNOWN
@@ -32,7 +29,8 @@ PAGE_MAX: Final = 100
 ROLES: Final = frozenset({"", "gave", "got"})
 #: What one sweep of a group takes; the next one takes the rest.
 SWEEP_MAX: Final = 1_000
-NOT_A_PLACE: Final = N_("it is no place in this list")
+#: Of a row in a list: when it was logged, and its id.
+Place = tuple[datetime, UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Wanted:
     Attributes:
         waiting: All of the group that wait for somebody's word, instead of one's own.
         role: ``gave`` or ``got``; of one's own only.
-        after: ``next`` of the page before.
+        after: ``next`` of the page before; None for the first one.
         limit: Most rows, 1 to 100.
     """
 
@@ -52,7 +50,7 @@ class Wanted:
     category: str = ""
     first: date | None = None
     last: date | None = None
-    after: str = ""
+    after: Place | None = None
     limit: int = 50
 
 
@@ -86,10 +84,10 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class HoursPage:
-    """One page, newest first; ``next`` is empty on the last one."""
+    """One page, newest first; ``next`` is None on the last one."""
 
     hours: tuple[Hours, ...]
-    next: str
+    next: Place | None
 
 
 async def list_hours(house: House, actor: Actor, wanted: Wanted) -> HoursPage:
@@ -109,7 +107,7 @@ async def list_hours(house: House, actor: Actor, wanted: Wanted) -> HoursPage:
     if wanted.role not in ROLES or (wanted.role and wanted.waiting):
         raise FieldInvalid(field="role", why=NOT_KNOWN)
     filters = {
-        "before": _read_place(wanted.after),
+        "before": wanted.after,
         "state": wanted.state or None,
         "category": wanted.category or None,
         "first": wanted.first,
@@ -127,7 +125,8 @@ async def list_hours(house: House, actor: Actor, wanted: Wanted) -> HoursPage:
         ties = await _ties(tx, house, actor, shown)
         said = await _questions(tx, house, actor, shown)
     hours = tuple(_seen(row, ties, said, actor) for row in shown)
-    return HoursPage(hours, _write_place(shown[-1]) if len(rows) > wanted.limit else "")
+    last = shown[-1] if len(rows) > wanted.limit else None
+    return HoursPage(hours, None if last is None else (last.logged_at, last.hours_id))
 
 
 async def due_hours(house: House, group_id: UUID, *, now: datetime) -> list[Command]:
@@ -186,20 +185,3 @@ async def _questions(tx: Tx, house: House, actor: Actor, rows: Sequence[ListedHo
             continue
         said[question_id] = words.decode()
     return said
-
-
-def _read_place(after: str) -> tuple[datetime, UUID] | None:
-    if not after:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(after.encode("ascii"))
-        at, hours_id = msgspec.json.decode(raw, type=tuple[datetime, UUID])
-        if at.utcoffset() != timedelta():
-            raise ValueError(at)
-    except (ValueError, msgspec.MsgspecError):
-        raise FieldInvalid(field="after", why=NOT_A_PLACE) from None
-    return at, hours_id
-
-
-def _write_place(row: ListedHours) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((row.logged_at, row.hours_id))).decode("ascii")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
-
-import msgspec
 
 from timebank.errors import (
     N_,
@@ -60,7 +57,8 @@ if TYPE_CHECKING:
     from timebank.store.members import ListedRow
 
 PAGE_MAX: Final = 200
-NOT_A_PLACE: Final = N_("it is no place in a list of members")
+#: Of a row in a list of members: when they joined, and their id.
+Place = tuple[date, UUID]
 NAME_OR_CODE: Final = N_("give either a name or a code")
 
 #: What stays in the book when somebody is forgotten, and what does not, as the answer names it.
@@ -94,14 +92,20 @@ class Members:
 
     members: tuple[Listed, ...]
     whole: bool
-    next: str
+    next: Place | None
 
 
 # ---------------------------------------------------------------- reading
 
 
 async def list_members(
-    house: House, actor: Actor, listing: Listing, *, now: datetime, after: str = "", limit: int = 50
+    house: House,
+    actor: Actor,
+    listing: Listing,
+    *,
+    now: datetime,
+    after: Place | None = None,
+    limit: int = 50,
 ) -> Members:
     """Return a page of the members whom the actor may see, in the order in which they joined.
 
@@ -111,18 +115,17 @@ async def list_members(
     Raises:
         NeedsScope: The token was not made for reading.
         NeedsRole: A filter was given that only stewards may use.
-        FieldInvalid: A filter does not exist, or ``after`` did not come from a list.
+        FieldInvalid: A filter does not exist.
     """
     assert 1 <= limit <= PAGE_MAX, limit
     actor.require_scope("read")
     whole = "steward" in actor.roles
     _check_listing(listing, whole=whole)
-    place = _read_place(after)
     async with house.database.read(actor.group_id) as tx:
         if not whole:
             listed = await store.has_member_list(tx, actor.group_id)
             listing = Listing(state="active", member_id=None if listed else actor.member_id)
-        rows = await store.list_members(tx, actor.group_id, listing, now=now, after=place, limit=limit + 1)
+        rows = await store.list_members(tx, actor.group_id, listing, now=now, after=after, limit=limit + 1)
     shown = rows[:limit]
     if whole:
         shown = await _with_codes(house, actor.group_id, shown, now=now)
@@ -130,7 +133,7 @@ async def list_members(
     return Members(
         tuple(_listed(house, actor.group_id, row) for row in shown),
         whole,
-        "" if last is None else _write_place((last.joined_on, last.member_id)),
+        None if last is None else (last.joined_on, last.member_id),
     )
 
 
@@ -233,19 +236,6 @@ def _check_listing(listing: Listing, *, whole: bool) -> None:
         raise FieldInvalid(field="role", why=NOT_KNOWN)
     if listing.state is not None and listing.state not in {*STATES, "erased"}:
         raise FieldInvalid(field="state", why=NOT_KNOWN)
-
-
-def _read_place(after: str) -> tuple[date, UUID] | None:
-    if not after:
-        return None
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(after.encode("ascii")), type=tuple[date, UUID])
-    except (ValueError, msgspec.MsgspecError):
-        raise FieldInvalid(field="after", why=NOT_A_PLACE) from None
-
-
-def _write_place(place: tuple[date, UUID]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode("ascii")
 
 
 # ---------------------------------------------------------------- joining and names

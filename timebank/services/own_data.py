@@ -14,6 +14,8 @@ from timebank.formats.statement_csv import StatementLine, StatementSum, write_st
 from timebank.ledger.units import MINUTES
 from timebank.services.export import ENDS_BEFORE
 from timebank.services.mail import MailAddress, find_address
+from timebank.services.passkeys import OwnPasskey
+from timebank.services.passkeys import list_in as list_passkeys
 from timebank.services.statement import Line, Total, list_own_lines, list_own_totals
 from timebank.store import members as members_store
 from timebank.store import own_data as store
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from timebank.rules.people import Actor
     from timebank.services.house import House
     from timebank.store.engine import Tx
-    from timebank.store.own_data import DutyRow, HandRow, OwnGroup
+    from timebank.store.own_data import DutyRow, HandRow, OwnCardRow, OwnGroup, OwnSessionRow
     from timebank.store.stand_ins import StandInRow
     from timebank.store.statement import TotalRow
     from timebank.store.tokens import TokenRow
@@ -103,6 +105,10 @@ class OwnData:
         code: Short code by which others find them; empty if they have none.
         household: Random id that stewards tied them to.
         stand_ins: Who stands in for them, and for whom they do, then and now.
+        passkeys: As their owner calls them; what they prove with is not told.
+        app_since: Since when they have an app that shows codes; None for none.
+        cards: Printed cards without their codes, which are not kept.
+        sessions: Of browsers, without their secrets.
     """
 
     group: OwnGroup
@@ -124,6 +130,10 @@ class OwnData:
     code: str
     household: UUID | None
     stand_ins: tuple[StandInRow, ...]
+    passkeys: tuple[OwnPasskey, ...]
+    app_since: datetime | None
+    cards: tuple[OwnCardRow, ...]
+    sessions: tuple[OwnSessionRow, ...]
 
 
 async def read_own_statement(
@@ -203,6 +213,10 @@ async def read_own_data(house: House, actor: Actor, *, now: datetime) -> OwnData
             tx, actor.group_id, Listing(member_id=actor.member_id), now=now, after=None, limit=1
         )
         stand_ins = await stand_ins_store.list_stand_ins(tx, actor.group_id, member_id=actor.member_id)
+        passkeys = await list_passkeys(tx, house, actor.group_id, actor.member_id)
+        app_since = await store.find_app(tx, actor.group_id, actor.member_id)
+        cards = await store.list_cards(tx, actor.group_id, actor.member_id)
+        sessions = await store.list_sessions(tx, actor.group_id, actor.member_id)
     told = {(about_id, what): said for about_id, what, said in words}
     return OwnData(
         group=group,
@@ -229,6 +243,10 @@ async def read_own_data(house: House, actor: Actor, *, now: datetime) -> OwnData
         code=members_store.open_code(house.keys, actor.group_id, actor.member_id, listed.code_box),
         household=listed.household_id,
         stand_ins=tuple(stand_ins),
+        passkeys=tuple(passkeys),
+        app_since=app_since,
+        cards=tuple(cards),
+        sessions=tuple(sessions),
     )
 
 

@@ -234,7 +234,12 @@ async def list_own(house: House, signed_in: SignedIn) -> list[OwnPasskey]:
     """Return a member's passkeys, oldest first."""
     group_id = signed_in.actor.group_id
     async with house.database.read(group_id) as tx:
-        rows = await store.list_passkeys(tx, group_id, signed_in.actor.member_id)
+        return await list_in(tx, house, group_id, signed_in.actor.member_id)
+
+
+async def list_in(tx: Tx, house: House, group_id: UUID, member_id: UUID) -> list[OwnPasskey]:
+    """Return a member's passkeys inside a transaction, oldest first."""
+    rows = await store.list_passkeys(tx, group_id, member_id)
     return [
         OwnPasskey(row.passkey_id, passkey.name, row.added_at)
         for row, passkey in _opened(house, group_id, rows)

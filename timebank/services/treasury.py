@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-import msgspec
-
-from timebank.errors import N_, FieldInvalid
+from timebank.errors import FieldInvalid
 from timebank.rules.commands import ExpireProposal
 from timebank.rules.proposals import DAYS_OPEN, PROPOSAL_STATES
 from timebank.rules.set_up import NOT_KNOWN
@@ -33,7 +30,8 @@ KINDS: Final = ("count", "money_out", "opening", "pot_move")
 #: Who sees where money is, and what waits.
 LOOKERS: Final = ("treasurer", "steward", "auditor")
 SWEEP_MAX: Final = 1_000
-NOT_A_PLACE: Final = N_("it is no place in this list")
+#: Of a row in a list: when it was proposed, and its id.
+Place = tuple[datetime, UUID]
 _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _LAST_ID: Final = UUID(int=2**128 - 1)
 
@@ -50,10 +48,10 @@ class SeenProposal:
 
 @dataclass(frozen=True, slots=True)
 class ProposalPage:
-    """One page, newest first; ``next`` is empty on the last one."""
+    """One page, newest first; ``next`` is None on the last one."""
 
     proposals: tuple[SeenProposal, ...]
-    next: str
+    next: Place | None
 
 
 async def list_held(house: House, actor: Actor) -> list[ListedPlace]:
@@ -70,13 +68,19 @@ async def list_held(house: House, actor: Actor) -> list[ListedPlace]:
 
 
 async def list_proposals(
-    house: House, actor: Actor, *, state: str = "", kind: str = "", after: str = "", limit: int = 50
+    house: House,
+    actor: Actor,
+    *,
+    state: str = "",
+    kind: str = "",
+    after: Place | None = None,
+    limit: int = 50,
 ) -> ProposalPage:
     """Return a page of what takes two people.
 
     Args:
         state, kind: Only these; empty for all.
-        after: ``next`` of the page before.
+        after: ``next`` of the page before; None for the first one.
         limit: Most rows, 1 to 100.
 
     Raises:
@@ -89,7 +93,7 @@ async def list_proposals(
     for field, wanted, known in (("state", state, PROPOSAL_STATES), ("kind", kind, KINDS)):
         if wanted and wanted not in known:
             raise FieldInvalid(field=field, why=NOT_KNOWN)
-    place = _read_place(after)
+    place = after or (_END_OF_TIME, _LAST_ID)
     async with house.database.read(actor.group_id) as tx:
         rows = await store.list_proposals(
             tx, actor.group_id, state=state or None, kind=kind or None, before=place, limit=limit + 1
@@ -105,7 +109,8 @@ async def list_proposals(
         )
         for row in shown
     )
-    return ProposalPage(seen, _write_place(shown[-1]) if len(rows) > limit else "")
+    last = shown[-1] if len(rows) > limit else None
+    return ProposalPage(seen, None if last is None else (last.proposed_at, last.proposal_id))
 
 
 async def due_proposals(house: House, group_id: UUID, *, now: datetime) -> list[Command]:
@@ -132,20 +137,3 @@ async def _reasons(tx: Tx, house: House, actor: Actor, rows: Sequence[Proposal])
             continue
         said[proposal_id] = words.decode()
     return said
-
-
-def _read_place(after: str) -> tuple[datetime, UUID]:
-    if not after:
-        return _END_OF_TIME, _LAST_ID
-    try:
-        raw: Any = base64.urlsafe_b64decode(after.encode("ascii"))
-        at, proposal_id = msgspec.json.decode(raw, type=tuple[datetime, UUID])
-        if at.utcoffset() != timedelta():
-            raise ValueError(at)
-    except (ValueError, msgspec.MsgspecError):
-        raise FieldInvalid(field="after", why=NOT_A_PLACE) from None
-    return at, proposal_id
-
-
-def _write_place(row: Proposal) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((row.proposed_at, row.proposal_id))).decode("ascii")

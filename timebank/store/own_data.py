@@ -40,6 +40,25 @@ class HandRow(NamedTuple):
     paid: bool
 
 
+class OwnCardRow(NamedTuple):
+    """A sign-in card of theirs; ``used_at`` None for one that was not used."""
+
+    card_id: UUID
+    made_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+class OwnSessionRow(NamedTuple):
+    """A session of theirs that holds, or is over and not swept yet."""
+
+    session_id: UUID
+    way: str
+    begun_at: datetime
+    proved_at: datetime
+    seen_at: datetime
+
+
 async def find_group(tx: Tx, group_id: UUID) -> OwnGroup:
     """Return the group, which is there."""
     row = await tx.execute(
@@ -77,6 +96,46 @@ async def list_hands(tx: Tx, group_id: UUID, member_id: UUID) -> list[HandRow]:
         {"group_id": group_id, "member_id": member_id},
     )
     return [HandRow(*row) for row in rows]
+
+
+async def list_cards(tx: Tx, group_id: UUID, member_id: UUID) -> list[OwnCardRow]:
+    """Return every card of a member that is kept, newest first."""
+    rows = await tx.execute(
+        text("""
+            SELECT card_id, made_at, expires_at, used_at
+              FROM people.cards
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+          ORDER BY made_at DESC, card_id
+        """),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    return [OwnCardRow(*row) for row in rows]
+
+
+async def list_sessions(tx: Tx, group_id: UUID, member_id: UUID) -> list[OwnSessionRow]:
+    """Return every session of a member that is kept, newest first."""
+    rows = await tx.execute(
+        text("""
+            SELECT session_id, way, begun_at, proved_at, seen_at
+              FROM people.sessions
+             WHERE group_id = :group_id
+               AND member_id = :member_id
+          ORDER BY begun_at DESC, session_id
+        """),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    return [OwnSessionRow(*row) for row in rows]
+
+
+async def find_app(tx: Tx, group_id: UUID, member_id: UUID) -> datetime | None:
+    """Return when a member set an app up that shows codes; None for none."""
+    row = await tx.execute(
+        text("SELECT added_at FROM people.totps WHERE group_id = :group_id AND member_id = :member_id"),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    found: datetime | None = row.scalar_one_or_none()
+    return found
 
 
 async def list_words(tx: Tx, group_id: UUID, member_id: UUID) -> list[NoteRow]:
