@@ -146,10 +146,9 @@ class Book:
         if chance.random() < 0.2 * rare:
             waited = {pot: (chance.randrange(-50, 50), chance.randrange(-50, 50)) for pot in self.pots}
         kinds: dict[str, dict[str, list[int]]] = {pot: {} for pot in self.pots}
-        for _ in range(chance.randrange(30) if lines is None else lines):
-            leaves.append(self._line(preset, kinds))
-        for _ in range(chance.randrange(6)):
-            leaves.append(RecordLeaf(chance.randbytes(32)))
+        lines = chance.randrange(30) if lines is None else lines
+        leaves += [self._line(preset, kinds) for _ in range(lines)]
+        leaves += [RecordLeaf(chance.randbytes(32)) for _ in range(chance.randrange(6))]
         for pot, (available, promised) in waited.items():
             self.pots[pot][1] += available
             self.pots[pot][2] += promised
