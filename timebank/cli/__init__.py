@@ -36,6 +36,7 @@ COMMANDS: Final = (
     "export",
     "close",
     "verify",
+    "witness",
     "member",
     "token",
     "card",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from timebank.cli.progress import Bar
 from timebank.config import OperatorError
 from timebank.services.log_sources import NoLogError, open_log
 from timebank.services.public_verify import LogVerdict, NotACheckpointError, check_log
+from timebank.services.witness import write_whole
 
 WHOLE: Final = 0
 WRONG: Final = 1
@@ -77,16 +77,6 @@ def _kept(checkpoint: Path | None, keep: Path | None) -> bytes | None:
         raise OperatorError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it has its old content or the new one, whatever happens."""
-    aside = path.with_name(f".{path.name}.new")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
 def _tell(where: str, verdict: LogVerdict, seconds: float) -> None:
     if not verdict.ok:
         print(f"{where}: SOMETHING IS WRONG.")
@@ -103,7 +93,7 @@ def _tell(where: str, verdict: LogVerdict, seconds: float) -> None:
     print(
         _PROVED.format(
             leaves=f"{seen.leaves:,}",
-            key=verdict.log_key,
+            key=verdict.keys.log_key if verdict.keys else "",
             periods=f"{seen.periods:,}",
             until=f", the last one until {seen.last_day}," if seen.last_day else "",
             lines=f"{seen.lines:,}",
