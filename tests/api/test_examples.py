@@ -133,6 +133,17 @@ async def test_every_example_of_a_request_is_answered_as_its_example_says(world:
     assert sent >= 65
 
 
+async def test_forgetting_oneself_is_answered_as_its_example_says(stage: Stage) -> None:
+    document = (await stage.http.get("/api/openapi.json")).json()
+    operation = next(each for each in operations(document) if each.name == "erase_member")
+
+    answer = await stage.post("flo", f"/members/{stage.cast.ids['flo']}/erase", {})
+
+    assert answer.status_code == 200, answer.text
+    check_answer(document, operation, answer)
+    assert shape(answer.json()) == shape(example(operation.content("200")["application/json"]))
+
+
 async def test_every_answer_to_somebody_who_is_welcome_is_as_described(world: World) -> None:
     document = build_document(world.app)
     for operation in operations(document):

@@ -480,8 +480,8 @@ async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
         gives={
             "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
             "state": "erased",
-            "stays": ["entries"],
-            "goes": ["nickname"],
+            "stays": list(service.STAYS),
+            "goes": list(service.GOES),
             "ended": {"duties": [], "stand_ins": 0, "invitations": 0, "tokens": 0, "asks_open": []},
         },
     ),
