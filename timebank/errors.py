@@ -524,6 +524,15 @@ class FormNotOurs(NotAllowed):
     message = N_("This did not come from a page of ours, or the page was too old. Open it again.")
 
 
+class MadeTheirCard(NotAllowed):
+    """Whoever printed a sign-in card for somebody, or is them, does not say that they are who they are."""
+
+    code = "made_their_card"
+    message = N_(
+        "You printed a sign-in card for this person, or they are you; another steward says who they are."
+    )
+
+
 class MayNotGive(NotAllowed):
     """A duty that this actor cannot give to anybody or take away."""
 

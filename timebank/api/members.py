@@ -116,11 +116,16 @@ class FoundOut(msgspec.Struct):
 
 
 class DoneOut(msgspec.Struct, omit_defaults=True):
-    """What somebody is now; a field that this act does not touch is left out."""
+    """What somebody is now; a field that this act does not touch is left out.
+
+    `proposed` are duties that wait until another steward signs `proposal`; `roles` are those that hold.
+    """
 
     id: UUID
     state: str = ""
     roles: list[str] | None = None
+    proposal: UUID | None = None
+    proposed: list[str] | None = None
     household: UUID | None = None
 
 
@@ -131,6 +136,7 @@ class LeavingOut(msgspec.Struct):
     stand_ins: int
     invitations: int
     tokens: int
+    duties_proposed: int
     asks_open: list[UUID]
 
 
@@ -303,7 +309,8 @@ ERASE: Final = Act(
         NewMemberBody,
         DoneOut,
         summary="Enter somebody",
-        description="By a steward, also for people without any device. Duties take a fresh proof of who is asking.",
+        description="By a steward, also for people without any device. Duties take a fresh proof of who is asking, "
+        "and another steward's yes where there is one who can sign in.",
         status=201,
         example={"nickname": "Rosa"},
         refusals=_MAY_REFUSE,
@@ -320,8 +327,9 @@ async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
         RolesBody,
         DoneOut,
         summary="Give and take duties",
-        description="By a steward who proved just now who they are; `host` only by a host. They count from the "
-        "member's next request on. The last steward stays one.",
+        description="By a steward who proved just now who they are; `host` only by a host. Giving takes two where another "
+        "steward can sign in: the answer names a `proposal`, and they sign it. What is given or taken counts from "
+        "the member's next request on. The last steward stays one.",
         example={"give": ["treasurer"]},
         refusals=_MAY_REFUSE,
     ),

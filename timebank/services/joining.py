@@ -25,7 +25,8 @@ from timebank.rules.names import NICKNAME_MAX, free_text, plain_text
 from timebank.rules.people import Actor, check_duties, check_may_give, may_give
 from timebank.services.acts import Acted, Once
 from timebank.services.cards import make_card
-from timebank.services.members import Newcomer, join, make_keys
+from timebank.services.duties import give
+from timebank.services.members import Newcomer, join, load_member, make_keys
 from timebank.store import groups as groups_store
 from timebank.store import invitations as store
 from timebank.store import join_requests as requests_store
@@ -241,7 +242,7 @@ async def accept_invitation(
     assert found is not None, "or it would not be open"
     kept: tuple[int, str] | None = None
     if before is None:
-        newcomer = Newcomer(member_id, text, tuple(found.roles))
+        newcomer = Newcomer(member_id, text)
         await make_keys(house, group_id, [newcomer])
         async with house.database.tx(group_id) as tx:
             await groups_store.bump_setup_version(tx, group_id)
@@ -249,13 +250,18 @@ async def accept_invitation(
             if before is None:
                 inviter = await _find_open(house, tx, group_id, secret, now=now)
                 records = await join(house, tx, group_id, [newcomer], now=now, actor=inviter)
+                member = await load_member(house, tx, group_id, member_id, now=now)
+                given = await give(
+                    tx, house, group_id, member, found.roles, giver=found.made_by, account=inviter, now=now
+                )
+                records += given.records
                 await store.use_invitation(tx, group_id, found.invitation_id, member_id, now=now)
                 kept = await house.append_records(tx, group_id, records, now=now)
     if kept is not None:
         house.checkpoints.keep(group_id, *kept)
     else:
         await _check_again(house, group_id, member_id, text, before, now)
-    card = await make_card(house, group_id, member_id, made_by=found.made_by, now=now)
+    card = await make_card(house, group_id, member_id, made_by=member_id, now=now)
     return Joined(member_id, card.code, again=kept is None)
 
 

@@ -32,6 +32,7 @@ from timebank.rules.people import (
 )
 from timebank.rules.set_up import NOT_KNOWN, TWICE
 from timebank.services.acts import Acted, Once, Records
+from timebank.services.duties import Given, give, withdraw_duties_of
 from timebank.services.members import (
     STATES,
     Member,
@@ -263,7 +264,7 @@ async def enter_member(
         sha256(b"timebank/member/1\0" + actor.group_id.bytes + once.answer_id(actor).bytes).digest()[:16]
     )
     checked = check_duties(roles, field="roles")
-    newcomer = Newcomer(member_id, nickname, checked)
+    newcomer = Newcomer(member_id, nickname)
     if "steward" in actor.roles:
         await make_keys(house, actor.group_id, [newcomer])
 
@@ -273,7 +274,10 @@ async def enter_member(
         if checked:
             actor.require_fresh()
         records = await join(house, tx, actor.group_id, [newcomer], now=once.now, actor=actor.account)
-        return Acted(201, {"id": str(member_id), "state": "active", "roles": list(checked)}, records)
+        member = await load_member(house, tx, actor.group_id, member_id, now=once.now)
+        given = await _give(house, tx, actor, member, checked, now=once.now)
+        body = {"id": str(member_id), "state": "active", "roles": list(given.roles), **given.said(checked)}
+        return Acted(201, body, [*records, *given.records])
 
     return await once.run(house, actor, act)
 
@@ -353,7 +357,7 @@ async def set_household(
 async def change_duties(
     house: House, actor: Actor, once: Once, member_id: UUID, *, give: Sequence[str], take: Sequence[str]
 ) -> Answer:
-    """Give and take duties; they count from the member's next request on.
+    """Give and take duties; they count from the member's next request on. Giving them takes another steward's yes.
 
     Refuses: NeedsRole, MayNotGive, StepUpNeeded, FieldInvalid, MemberNotFound, MemberNotOpen, LastSteward.
     """
@@ -368,16 +372,26 @@ async def change_duties(
         states = {"active"} if given else {"active", "suspended"}
         member = await _find_open(house, tx, actor, member_id, states, now=once.now)
         records: Records = []
-        for roles, is_given in ((given, True), (taken, False)):
-            for role in roles:
-                if (role in member.roles) != is_given:
-                    records += await change_role(
-                        tx, actor.group_id, member, role, given=is_given, now=once.now, actor=actor.account
-                    )
-        roles_now = sorted((set(member.roles) | set(given)) - set(taken))
-        return Acted(200, {"id": str(member_id), "roles": roles_now}, records)
+        for role in taken:
+            if role in member.roles:
+                records += await change_role(
+                    tx, actor.group_id, member, role, given=False, now=once.now, actor=actor.account
+                )
+        missing = [role for role in given if role not in member.roles]
+        new = await _give(house, tx, actor, member, missing, now=once.now)
+        roles_now = sorted((set(member.roles) | set(new.roles)) - set(taken))
+        body = {"id": str(member_id), "roles": roles_now, **new.said(missing)}
+        return Acted(200, body, [*records, *new.records])
 
     return await once.run(house, actor, act)
+
+
+async def _give(
+    house: House, tx: Tx, actor: Actor, member: Member, roles: Sequence[str], *, now: datetime
+) -> Given:
+    return await give(
+        tx, house, actor.group_id, member, roles, giver=actor.member_id, account=actor.account, now=now
+    )
 
 
 # ---------------------------------------------------------------- suspending and coming back
@@ -487,6 +501,15 @@ async def _end_tokens(
     return "tokens", await store.end_tokens(tx, actor.group_id, member.member_id, now=now), []
 
 
+async def _withdraw_duties(
+    house: House, tx: Tx, actor: Actor, member: Member, *, now: datetime
+) -> tuple[str, Any, Records]:
+    ended, records = await withdraw_duties_of(
+        house, tx, actor.group_id, member.member_id, account=actor.account, now=now
+    )
+    return "duties_proposed", ended, records
+
+
 async def _name_open_asks(
     house: House,  # noqa: ARG001
     tx: Tx,
@@ -505,6 +528,7 @@ LEAVING: Final[tuple[Leaving, ...]] = (
     _end_ties,
     _end_invitations,
     _end_tokens,
+    _withdraw_duties,
     _name_open_asks,
 )
 

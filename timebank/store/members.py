@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from timebank.errors import NicknameTaken, UnknownMember
 from timebank.store.boxes import code_index, open_box, seal
+from timebank.store.duties import forget_card_makers
 from timebank.store.hours import forget_waiting
 from timebank.store.sessions import delete_sessions
 from timebank.store.ways_in import delete_ways_in
@@ -439,6 +440,7 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
         names,
     )
     await delete_ways_in(tx, group_id, member_id)
+    await forget_card_makers(tx, group_id, member_id)
     await forget_waiting(tx, group_id, member_id)
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
