@@ -48,6 +48,13 @@ SELECT DISTINCT c.group_id, c.member_id, c.made_by
    AND NOT EXISTS (SELECT FROM people.member_roles AS r
                     WHERE r.group_id = c.group_id AND r.member_id = c.member_id AND r.role <> 'stand_in'
                       AND (r.until IS NULL OR r.until > now()));
+
+-- What files and their columns are called may name people. It is sealed from now on, and which column is which
+-- is remembered by its place; what was kept in clear goes.
+DELETE FROM timebank.import_columns;
+UPDATE timebank.imports
+   SET options = options - ARRAY['columns', 'files', 'sheet']
+ WHERE state NOT IN ('new', 'checked');
 SET ROLE timebank_owner;
 
 DO $$

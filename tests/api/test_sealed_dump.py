@@ -53,6 +53,8 @@ OPEN: Final = {
     "people.cards.code_hash": _HASH,
     "people.cards.used_key": _HASH,
     "people.draw_looks.what": _STATE,
+    "people.duty_proposals.roles": _STATE,
+    "people.duty_proposals.state": _STATE,
     "people.import_papers.what": _STATE,
     "people.invitations.roles": _STATE,
     "people.invitations.secret_hash": _HASH,
@@ -108,16 +110,16 @@ OPEN: Final = {
     "timebank.groups.slug": _GROUP,
     "timebank.groups.time_zone": _STATE,
     "timebank.groups.words": _STATE,
-    "timebank.held_places.code": "small letters and digits that a group calls a place by; the form asks for no name",
+    "timebank.held_places.code": "small letters and digits by which a group calls a place of its own, as with pots",
     "timebank.held_places.kind": _STATE,
     "timebank.held_places.unit": _STATE,
     "timebank.hours.category": _GROUP,
     "timebank.hours.state": _STATE,
     "timebank.hours_questions.state": _STATE,
-    "timebank.import_columns.columns": _HASH,
+    "timebank.import_columns.columns": "places of columns in a header",
     "timebank.import_columns.header_hash": _HASH,
     "timebank.import_columns.layout": _STATE,
-    "timebank.imports.options": "how files are read",
+    "timebank.imports.options": "how files are read; what they and their columns are called is in a box",
     "timebank.imports.state": _STATE,
     "timebank.imports.summary": "numbers of lines and sums",
     "timebank.jobs.kind": _STATE,
@@ -253,7 +255,10 @@ async def _hours(world: World) -> None:
         if settled:
             await world.do("bo", f"/hours/{waiting}/settle", {"minutes": 25, "reason": w("as said")})
     shares = [{"giver": str(ids[who]), "weight": 1} for who in ("ada", "flo")]
-    await world.do("bo", "/hours/shares", {**body, "givers": shares, "receiver": None, "mode": "pot"})
+    body |= {"givers": shares}
+    await world.do(
+        "bo", "/hours/shares", {name: body[name] for name in body if name not in {"receiver", "mode"}}
+    )
 
 
 async def _money(world: World) -> None:
@@ -470,13 +475,13 @@ async def test_no_word_about_anybody_can_be_read_in_a_dump_without_the_keys(
         await connection.execute("ALTER TABLE people.members DROP COLUMN remark")
 
         # And one name that is written as it is, however it is coded, is found.
-        for code in ("utf-8", "utf-16-le"):
+        for name, code in (("ada", "utf-8"), ("flo", "utf-16-le")):
 
             def in_clear(*said: Any, code: str = code) -> bytes:
                 return str(said[-1]).encode(code)
 
             monkeypatch.setattr("timebank.store.members.seal_nickname", in_clear)
-            await world.do("ada", f"/members/{world.stage.cast.ids['ada']}/rename", {"nickname": w(code)})
+            await world.do(name, f"/members/{world.stage.cast.ids[name]}/rename", {"nickname": w(code)})
             assert await readable(connection) == {"people.members.nickname_box"}
             assert "people.members.nickname_box" in {
                 line.partition(":")[0] for line in await unexplained(connection)
