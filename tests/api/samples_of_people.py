@@ -47,6 +47,11 @@ async def _(world: World, name: str | None) -> Ask:
     return Ask(json={"nickname": _fresh_name()})
 
 
+@sample("GET", f"{GROUP}/members/{{member_id}}/leaving")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"member_id": await somebody(world)})
+
+
 _ABOUT: dict[str, Any] = {
     "roles": {"give": ["auditor"]},
     "code": {},

@@ -21,9 +21,11 @@ from timebank.errors import (
     Refusal,
     UnknownMember,
 )
+from timebank.rules.commands import CancelDraw, Command, WithdrawProposal
 from timebank.rules.names import NICKNAME_MAX, plain_text, read_member_code
 from timebank.rules.people import (
     DUTIES,
+    MEMBER,
     NAMED_DUTIES,
     Actor,
     check_duties,
@@ -44,9 +46,11 @@ from timebank.services.members import (
     load_member,
     make_keys,
 )
+from timebank.services.writer import Writer
 from timebank.store import invitations as invitations_store
 from timebank.store import members as store
 from timebank.store import stand_ins as stand_ins_store
+from timebank.store import treasury as treasury_store
 from timebank.store.boxes import blind_index
 from timebank.store.ids import id_of
 from timebank.store.members import Listing
@@ -510,6 +514,41 @@ async def _withdraw_duties(
     return "duties_proposed", ended, records
 
 
+async def _cancel_asks(
+    house: House, tx: Tx, actor: Actor, member: Member, *, now: datetime
+) -> tuple[str, Any, Records]:
+    found = await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id, own=True)
+    await _write(house, tx, actor, member, [CancelDraw(draw_id) for draw_id in found], now=now)
+    left = await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id, own=True)
+    return "asks_cancelled", [str(draw_id) for draw_id in found if draw_id not in left], []
+
+
+async def _withdraw_proposals(
+    house: House, tx: Tx, actor: Actor, member: Member, *, now: datetime
+) -> tuple[str, Any, Records]:
+    found = await treasury_store.list_open_proposals(tx, actor.group_id, member.member_id)
+    await _write(house, tx, actor, member, [WithdrawProposal(proposal) for proposal in found], now=now)
+    return "proposals_withdrawn", [str(proposal) for proposal in found], []
+
+
+async def _write(
+    house: House, tx: Tx, actor: Actor, member: Member, commands: Sequence[Command], *, now: datetime
+) -> None:
+    """Have commands written in the name of whoever goes; the book says by whom it was done."""
+    if not commands:
+        return
+    goes = Actor(
+        group_id=actor.group_id,
+        member_id=member.member_id,
+        account=actor.account,
+        accounts=member.accounts,
+        roles=frozenset({MEMBER}),
+        scopes=frozenset({"write"}),
+    )
+    writer = Writer(house.database, house.keys, house.checkpoints, clock=lambda: now, random=house.random)
+    await writer.write_within(tx, actor.group_id, commands, actor=goes, key=f"leaving {house.new_id()}")
+
+
 async def _name_open_asks(
     house: House,  # noqa: ARG001
     tx: Tx,
@@ -518,12 +557,19 @@ async def _name_open_asks(
     *,
     now: datetime,  # noqa: ARG001
 ) -> tuple[str, Any, Records]:
-    found = await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id)
+    # What somebody asked for another stays that one's; and what could not be cancelled is told.
+    found = [
+        draw_id
+        for own in (True, False)
+        for draw_id in await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id, own=own)
+    ]
     return "asks_open", [str(draw_id) for draw_id in found], []
 
 
 #: What is ended, or handed on by name, when somebody goes; each is a line of the answer.
 LEAVING: Final[tuple[Leaving, ...]] = (
+    _cancel_asks,
+    _withdraw_proposals,
     _end_duties,
     _end_ties,
     _end_invitations,
@@ -531,6 +577,30 @@ LEAVING: Final[tuple[Leaving, ...]] = (
     _withdraw_duties,
     _name_open_asks,
 )
+
+
+async def look_at_leaving(house: House, actor: Actor, member_id: UUID, *, now: datetime) -> dict[str, Any]:
+    """Return what would end if a member left now, under the names of the answer to leaving; nothing is changed.
+
+    Raises:
+        NeedsScope: The token was not made for reading.
+        NotYourself: It is somebody else, and the actor is no steward.
+        MemberNotFound, MemberNotOpen
+    """
+    actor.require_scope("read")
+    group_id = actor.group_id
+    async with house.database.read(group_id) as tx:
+        member = await _find_open(house, tx, actor, member_id, {"active", "suspended"}, now=now)
+        check_self_or(actor, member_id, "steward")
+        own = await stand_ins_store.list_open_asks(tx, group_id, member_id, own=True)
+        others = await stand_ins_store.list_open_asks(tx, group_id, member_id, own=False)
+        return {
+            "asks_cancelled": own,
+            "proposals_withdrawn": await treasury_store.list_open_proposals(tx, group_id, member_id),
+            "duties": [role for role in member.roles if role in NAMED_DUTIES],
+            **await store.count_what_ends(tx, group_id, member_id, now=now),
+            "asks_open": others,
+        }
 
 
 async def leave_group(house: House, actor: Actor, once: Once, member_id: UUID) -> Answer:
