@@ -362,7 +362,7 @@ class UnknownCategory(Unknown):
     """A category that the group does not keep."""
 
     code = "unknown_category"
-    message = N_("This group has no category %(category)s.")
+    message = N_("This group has no such category.")
 
 
 class UnknownDraw(Unknown):
@@ -390,7 +390,7 @@ class UnknownHeldPlace(Unknown):
     """A place where money is kept that the group does not have in this unit."""
 
     code = "unknown_held_place"
-    message = N_("This group keeps no %(currency)s at %(held)s.")
+    message = N_("This group keeps no %(currency)s at such a place.")
 
 
 class UnknownHours(Unknown):
@@ -460,7 +460,7 @@ class UnknownPot(Unknown):
     """A pot that the group does not have."""
 
     code = "unknown_pot"
-    message = N_("This group has no pot %(pot)s.")
+    message = N_("This group has no such pot.")
 
 
 class UnknownSession(Unknown):
@@ -522,6 +522,15 @@ class FormNotOurs(NotAllowed):
 
     code = "form_not_ours"
     message = N_("This did not come from a page of ours, or the page was too old. Open it again.")
+
+
+class MadeTheirCard(NotAllowed):
+    """Whoever printed a sign-in card for somebody, or is them, does not say that they are who they are."""
+
+    code = "made_their_card"
+    message = N_(
+        "You printed a sign-in card for this person, or they are you; another steward says who they are."
+    )
 
 
 class MayNotGive(NotAllowed):

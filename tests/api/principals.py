@@ -12,12 +12,16 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
+import msgspec
 import pytest
 from litestar import Litestar
 from sqlalchemy import text
 
 from tests.cast import OTHER_SLUG, SLUG, Cast, Stage, a_group, be_durable_enough, running, trust_this_server
 from tests.database import Dsn
+from tests.mail_sink import Sink, mail_sink
+from tests.mail_stage import ORIGIN
+from tests.services.test_post import SENDER
 from tests.worker import in_process
 from timebank.app import build_app
 from timebank.config import Settings
@@ -25,8 +29,11 @@ from timebank.rules.set_up import MINUTES, NewHeldPlace, NewPot
 from timebank.services import cards, recovery, sessions
 from timebank.services.groups import create_group
 from timebank.services.house import House
+from timebank.services.mail import address_index
 from timebank.services.members import NewMember, add_members, set_state
+from timebank.services.post import Recipient
 from timebank.services.tokens import make_token
+from timebank.store import mail as mail_store
 from timebank.store.checkpoints import Checkpoints
 from timebank.store.engine import Database
 from timebank.store.keys import KeyStore
@@ -63,6 +70,7 @@ _THERE: Final[Mapping[str, tuple[str, ...]]] = {
     "cy": ("steward", "treasurer", "auditor", "host"),
     "dot": (),
     "eve": ("treasurer",),
+    "gil": ("steward",),
 }
 GONE: Final = "xe"
 _PAST: Final = b"date,giver,receiver,hours,category,note\n2026-02-01,Ada,,1:30,cooking,soup\n"
@@ -77,6 +85,7 @@ class World:
         foreign: An id of the other group for each kind of thing: member, draw, entry, hours, import.
         today: Today in the time zone of both groups.
         kept: What sample requests made once and use again.
+        sink: The mail server, with everything that was sent.
     """
 
     app: Litestar
@@ -84,6 +93,7 @@ class World:
     foreign: dict[str, str]
     today: str
     kept: dict[str, str] = dataclasses.field(default_factory=dict)
+    sink: Sink = dataclasses.field(default_factory=Sink)
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -140,6 +150,22 @@ class World:
         done: dict[str, Any] = answer.json()
         return done
 
+    async def give_address(self, name: str) -> str:
+        """Let somebody of the cast have a mail address that is confirmed, and return it."""
+        cast, group_id, address = self.stage.cast, self.group_of(name), f"{name}@mail.example"
+        key = cast.house.keys.find_member_key(group_id, cast.ids[name])
+        assert key is not None
+        content = msgspec.json.encode(Recipient(address, "en"))
+        row = mail_store.AddressRow(
+            cast.ids[name],
+            mail_store.seal_address(key, group_id, cast.ids[name], content),
+            address_index(cast.house, group_id, address),
+            datetime.now(UTC),
+        )
+        async with cast.house.database.tx(group_id) as tx:
+            await mail_store.upsert_address(tx, group_id, row)
+        return address
+
     async def hand_in(self, name: str, *, slug: str = SLUG, content: bytes = _PAST) -> str:
         """Hand a file in, wait until it is checked, and return the id of the import."""
         # There is one piece of long work at a time in a group.
@@ -164,12 +190,12 @@ async def open_world(dsn: Dsn, home: Path) -> AsyncIterator[World]:
         keys = KeyStore(home)
         checkpoints = Checkpoints(keys, home)
         cast = await _cast(House(database, keys, checkpoints), datetime.now(UTC))
-        app = build_app(Settings(home=home, database_urls={}), dsn, worker=in_process)
-        async with running(app):
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        async with mail_sink() as sink:
+            settings = Settings(home=home, database_urls={}, origin=ORIGIN, smtp=sink.smtp, mail_from=SENDER)
+            app = build_app(settings, dsn, worker=in_process)
+            async with running(app), a_client(app) as http:
                 today = datetime.now(ZoneInfo("Europe/Madrid")).date().isoformat()
-                world = World(app, Stage(cast, http), {}, today)
+                world = World(app, Stage(cast, http), {}, today, sink=sink)
                 world.kept["old session"] = (await world.session(GONE))[0]
                 await set_state(cast.house, cast.group_id, cast.ids[GONE], "left")
                 await _life_here(world)
@@ -178,6 +204,12 @@ async def open_world(dsn: Dsn, home: Path) -> AsyncIterator[World]:
         await checkpoints.close()
         await database.close()
         keys.close()
+
+
+def a_client(app: Litestar) -> httpx.AsyncClient:
+    """Return what sends requests to an application without a network in between."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=ORIGIN)
 
 
 async def _cast(house: House, now: datetime) -> Cast:
@@ -254,7 +286,9 @@ async def _life_there(world: World) -> None:
     )
     card = await cards.make_card(cast.house, cast.other_group_id, cast.ids["dot"], made_by=None, now=now)
     back = await recovery.ask_recovery(cast.house, cast.other_group_id, cast.ids["eve"], now=now)
+    duty = await world.do("cy", f"/members/{cast.ids['dot']}/roles", {"give": ["auditor"]}, **there)
     world.foreign |= {
+        "duty": duty["proposal"],
         "proposal": proposal["proposal"],
         "invitation": invitation["id"],
         "stand_in": tie["id"],

@@ -51,6 +51,7 @@ KINDS: Final = {
     "count_id": "proposal",
     "draw": "draw",
     "draw_id": "draw",
+    "duty_id": "duty",
     "entry": "entry",
     "entry_id": "entry",
     "for": "member",

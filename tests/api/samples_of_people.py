@@ -11,6 +11,7 @@ from tests.api.principals import GONE, World
 from tests.api.sample_requests import GROUP, Ask, sample
 from tests.authenticator import Device
 from tests.cast import SLUG
+from tests.services.test_post import until
 from timebank.services import cards, recovery, totp
 from timebank.store import recoveries as recoveries_store
 
@@ -44,6 +45,11 @@ async def _(world: World, name: str | None) -> Ask:
 @sample("POST", f"{GROUP}/members")
 async def _(world: World, name: str | None) -> Ask:
     return Ask(json={"nickname": _fresh_name()})
+
+
+@sample("GET", f"{GROUP}/members/{{member_id}}/leaving")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"member_id": await somebody(world)})
 
 
 _ABOUT: dict[str, Any] = {
@@ -80,6 +86,27 @@ async def _(world: World, name: str | None) -> Ask:
     member = await somebody(world)
     await world.do("di", f"/members/{member}/suspend", {})
     return Ask({"member_id": member}, json={})
+
+
+# ---------------------------------------------------------------- duties that wait
+
+
+async def duty(world: World) -> str:
+    """A duty for somebody that di proposed."""
+    said = await world.do("di", f"/members/{await somebody(world)}/roles", {"give": ["auditor"]})
+    return str(said["proposal"])
+
+
+for _act in ("sign", "withdraw"):
+
+    @sample("POST", f"{GROUP}/duties/{{duty_id}}/{_act}")
+    async def _(world: World, name: str | None) -> Ask:
+        return Ask({"duty_id": await duty(world)}, json={})
+
+
+@sample("POST", f"{GROUP}/members/{{member_id}}/vouch")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"member_id": await somebody(world)}, json={"code": "ABCD-EFGH"})
 
 
 # ---------------------------------------------------------------- joining
@@ -377,16 +404,41 @@ async def _(world: World, name: str | None) -> Ask:
     return Ask(more={"data": {"who": "Flo"}})
 
 
-for _method, _path in (
-    ("GET", "/g/{slug}/sign-in/mail/{secret}"),
-    ("POST", "/g/{slug}/sign-in/mail/{secret}"),
-    ("GET", "/g/{slug}/mail/{secret}"),
-    ("POST", "/g/{slug}/mail/{secret}"),
-):
+async def _mailed(world: World, address: str, since: int) -> str:
+    """The secret of the link that came to an address; one that never was if there came none."""
+    for letter in world.sink.messages[since:]:
+        if letter["To"] == address:
+            words = letter.get_content().split()
+            return str(next(word for word in words if f"/g/{SLUG}/" in word).rpartition("/")[2])
+    return "x" * 43
 
-    @sample(_method, _path)
-    async def _(world: World, name: str | None) -> Ask:
-        return Ask({"secret": "x" * 43})
+
+async def _link_to_sign_in(world: World, name: str | None) -> Ask:
+    """The link that somebody is mailed who asks for one in this browser; whoever carries a duty gets none."""
+    address = await world.give_address(name) if name else ""
+    since, cookie = len(world.sink.messages), ""
+    # Who asks is looked up in order: once Flo got her link, everybody before her has theirs or gets none.
+    last = await world.give_address("flo")
+    for who in (name or "nobody", "flo"):
+        answer = await world.http.post(f"/g/{SLUG}/sign-in/mail", data={"who": who.title()})
+        cookie = cookie or answer.headers["set-cookie"].partition(";")[0]
+        world.http.cookies.clear()
+    await until(lambda: last in [letter["To"] for letter in world.sink.messages[since:]])
+    return Ask({"secret": await _mailed(world, address, since)}, more={"headers": {"Cookie": cookie}})
+
+
+async def _link_to_confirm(world: World, name: str | None) -> Ask:
+    """The link that confirms an address which somebody set just now."""
+    address, since = f"person{next(_numbers)}@mail.example", len(world.sink.messages)
+    answer = await world.stage.post(name, "/me/mail", {"address": address})
+    if answer.status_code == 200:
+        await until(lambda: address in [letter["To"] for letter in world.sink.messages[since:]])
+    return Ask({"secret": await _mailed(world, address, since)})
+
+
+for _method in ("GET", "POST"):
+    sample(_method, "/g/{slug}/sign-in/mail/{secret}")(_link_to_sign_in)
+    sample(_method, "/g/{slug}/mail/{secret}")(_link_to_confirm)
 
 
 @sample("GET", "/g/{slug}/join/{secret}")

@@ -242,6 +242,30 @@ async def test_papers_are_wiped_by_the_sweep_and_words_go_with_the_person(stage:
     assert await rows(stage, "SELECT 1 FROM people.notes WHERE what = 'facts'") == []
 
 
+async def test_with_its_papers_the_key_of_an_ask_without_an_account_is_gone(stage: Stage, today: str) -> None:
+    await fund(stage, today)
+    await agree(stage, OPEN_RULES)
+    secret = (await stage.get(None, "/asks")).json()["secret"]
+    ask = {**ASK, "contact": "0600 123", "payout": "ES91 2100"}
+    draw = (await stage.post(None, f"/asks/{secret}", ask, key=None)).json()["id"]
+    await stage.post("bo", f"/draws/{draw}/approve", {"not_own": True})
+    await stage.post("ed", f"/draws/{draw}/hand-over", {"held": "bank"})
+    keys, group_id = stage.cast.house.keys, stage.cast.group_id
+    assert await sweep(stage, days=29) == 0
+    assert keys.find_member_key(group_id, UUID(draw)) is not None
+
+    assert await sweep(stage, days=31) == 1
+
+    assert keys.find_member_key(group_id, UUID(draw)) is None
+    assert await rows(stage, "SELECT 1 FROM people.ask_notes") == []
+    # Whoever holds the link still sees how far it is, and says that it arrived.
+    status = (await stage.get(None, f"/asks/{secret}")).json()
+    assert status["state"] == "handed_over"
+    arrived = await stage.post(None, f"/asks/{secret}/arrived", {}, key=status["key"])
+    assert arrived.json()["state"] == "arrived"
+    assert (await verify_group(stage.cast.house, group_id)).ok
+
+
 async def sweep(stage: Stage, **later: float) -> int:
     """Look at what is due so much later, with a clock that is there already."""
     house, at = stage.cast.house, datetime.now(UTC) + timedelta(**later)

@@ -169,3 +169,26 @@ async def test_a_filter_that_cannot_be_is_refused_by_name(stage: Stage) -> None:
         answer = await stage.get("ada", f"/hours?{query}")
 
         assert (answer.status_code, answer.json()["params"]["field"]) == (422, field), query
+
+
+async def test_a_list_opens_no_more_boxes_of_members_than_it_takes_to_name_who_is_on_it(
+    stage: Stage, today: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from timebank.store import members as members_store
+
+    flo = stage.cast.ids["flo"]
+    body = {"minutes": 30, "effective_on": today, "category": "cooking", "receiver": str(flo)}
+    assert (await stage.post("ada", "/hours", body)).status_code == 201
+    opened: list[Any] = []
+    open_accounts = members_store.open_accounts
+
+    def note(keys: Any, group_id: Any, member_id: Any, box: bytes) -> Any:
+        opened.append(member_id)
+        return open_accounts(keys, group_id, member_id, box)
+
+    monkeypatch.setattr(members_store, "open_accounts", note)
+    (row,) = (await stage.get("ada", "/hours")).json()["hours"]
+
+    assert (row["giver"], row["receiver"]) == (str(stage.cast.ids["ada"]), str(flo))
+    # The reader's own is opened where they are looked up; the others only until Flo was found.
+    assert opened[-1] == flo

@@ -146,10 +146,12 @@ async def test_duties_in_an_invitation_are_never_more_than_its_maker_may_give_no
     made = await invited(stage, roles=["treasurer"], uses=3)
 
     joined = await accept(stage, made["secret"], "Rosa")
-    # A card alone opens no duty; the duty is theirs all the same.
+    # A card alone opens no duty, and a duty takes the yes of another steward.
     assert (await me(stage, joined.json()["card"])).json()["nickname"] == "Rosa"
     rosa = await find_member(house, group_id, now=datetime.now(UTC), nickname="Rosa")
-    assert rosa.roles == ("treasurer",)
+    assert rosa.roles == ()
+    (duty,) = (await stage.get("di", "/duties")).json()["duties"]
+    assert (await stage.post("di", f"/duties/{duty['id']}/sign", None)).json()["roles"] == ["treasurer"]
 
     await revoke_role(house, group_id, stage.cast.ids["bo"], "steward", now=now)
     assert (await look(stage, made["secret"])).status_code == 404

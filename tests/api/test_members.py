@@ -228,7 +228,10 @@ async def test_duties_are_given_and_taken_from_the_next_request_on_and_the_book_
     assert (await stage.post("ada", f"/members/{ada}/roles", {"give": ["steward"]})).status_code == 403
 
     given = await stage.post("bo", f"/members/{ada}/roles", {"give": ["steward", "auditor"]})
-    assert given.json()["roles"] == ["auditor", "steward"]
+    assert given.json()["proposed"] == ["auditor", "steward"]
+    assert (await stage.get("ada", "/invitations")).status_code == 403
+    signed = await stage.post("di", f"/duties/{given.json()['proposal']}/sign", None)
+    assert signed.json()["roles"] == ["auditor", "steward"]
     assert (await stage.get("ada", "/invitations")).status_code == 200
     taken = await stage.post("ada", f"/members/{ada}/roles", {"take": ["steward", "treasurer"]})
     assert taken.json()["roles"] == ["auditor"]
@@ -313,11 +316,14 @@ async def test_whoever_leaves_is_told_what_ended_and_what_stays_open(stage: Stag
 
     assert gone["state"] == "left"
     assert gone["ended"] == {
+        "asks_cancelled": [ask.json()["id"]],
+        "proposals_withdrawn": [],
         "duties": [],
         "stand_ins": 1,
         "invitations": 0,
         "tokens": 1,
-        "asks_open": [ask.json()["id"]],
+        "duties_proposed": 0,
+        "asks_open": [],
     }
     assert (await stage.get("ada", "/me")).status_code == 401
     assert (await stage.get("flo", "/me")).json()["roles"] == []

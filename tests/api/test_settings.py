@@ -13,11 +13,14 @@ import pytest
 from tests.api.test_joining import at
 from tests.api.test_members import count, fingerprint
 from tests.cast import Stage
+from tests.database import Dsn, run
 from timebank.errors import FieldInvalid, PresetFixed
 from timebank.ledger.canonical import canonical
 from timebank.rules.settings import Change, Settings, change_settings
 from timebank.services.close import close_period
 from timebank.services.settings import let_time_zone_begin
+from timebank.services.verify import verify_group
+from timebank.store.migrate import SUPERUSER
 
 
 async def test_a_steward_changes_settings_and_every_member_sees_what_they_were(stage: Stage) -> None:
@@ -195,3 +198,27 @@ async def test_settings_are_for_members_only(stage: Stage, path: str) -> None:
     assert (await stage.get("ada", path)).status_code == 200
     for name in ("cy", None):
         assert (await stage.get(name, path)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "UPDATE timebank.settings_history SET after = jsonb_set(after, '{confirm_days}', '30')",
+        "UPDATE timebank.settings_history SET changed_by = 0",
+        "DELETE FROM timebank.settings_history",
+        (
+            "INSERT INTO timebank.settings_history SELECT group_id, gen_random_uuid(), changed_at, changed_by,"
+            " before, after FROM timebank.settings_history"
+        ),
+    ],
+)
+async def test_a_history_of_settings_that_is_another_than_the_book_says_is_found(
+    stage: Stage, fresh_dsn: Dsn, changed: str
+) -> None:
+    assert (await stage.post("bo", "/settings", {"confirm_days": 20})).status_code == 200
+    assert (await verify_group(stage.cast.house, stage.cast.group_id)).ok
+
+    await run(fresh_dsn, SUPERUSER, changed)
+
+    verdict = await verify_group(stage.cast.house, stage.cast.group_id)
+    assert {finding.check for finding in verdict.findings} == {"settings"}

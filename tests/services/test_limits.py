@@ -13,14 +13,16 @@ from litestar import Litestar, Request, get
 from litestar.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from tests.cast import Cast, cast, house, running
+from tests.cast import Cast, cast, house, running, trust_this_server
 from tests.database import Dsn, connected
+from timebank.app import build_app
+from timebank.config import Settings
 from timebank.edge.door import Door
 from timebank.edge.headers import JSON, Reply
 from timebank.edge.limits import peer_bytes, slow_down
 from timebank.edge.problems import answer_problem
 from timebank.errors import TooManyTries
-from timebank.rules.tries import PACES
+from timebank.rules.tries import PACES, Pace
 from timebank.services.house import House
 from timebank.services.limits import forget_old, forgive, take
 from timebank.store.checkpoints import Checkpoints
@@ -246,3 +248,54 @@ async def test_a_refusal_says_when_to_come_again(house: House, cast: Cast) -> No
     assert answer.json()["code"] == "too_many_tries"
     assert answer.json()["retryable"] is True
     assert answer.headers["retry-after"] == str(answer.json()["params"]["seconds"]) == "2"
+
+
+# ---------------------------------------------------------------- joining, with and without an invitation
+
+#: What a stranger can try, as method and path below the group; bodies do not matter before the limit does.
+OF_STRANGERS = {
+    "join": ("POST", "/api/v1/groups/riverside/join-requests"),
+    "invitation": ("GET", "/api/v1/groups/riverside/invitations/" + "x" * 32),
+    "invitation by joining": ("POST", "/api/v1/groups/riverside/invitations/" + "x" * 32),
+    "invitation on a page": ("GET", "/g/riverside/join/" + "x" * 32),
+    "invitation by joining on a page": ("POST", "/g/riverside/join/" + "x" * 32),
+    "card": ("POST", "/api/v1/groups/riverside/sign-in"),
+}
+AGAIN = {"json": {"card": "AAAA-AAAA-AAAA-AAAA"}}
+
+
+async def tried(dsn: Dsn, home: Path, way: str, tries: int, *, host: str = "192.0.2.7") -> list[int]:
+    """Start a server, try as often from one place that names another one each time, and stop the server."""
+    app = build_app(Settings(home=home, database_urls={}), dsn, clock=lambda: NOON)
+    method, path = OF_STRANGERS[way]
+    async with running(app):
+        transport = httpx.ASGITransport(app=app, client=(host, 5000), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            more = AGAIN if way == "card" else {}
+            return [
+                (
+                    await http.request(
+                        method, path, headers={"X-Forwarded-For": f"198.51.100.{number}"}, **more
+                    )
+                ).status_code
+                for number in range(tries)
+            ]
+
+
+@pytest.mark.parametrize("way", OF_STRANGERS)
+async def test_a_stranger_who_changes_their_address_or_waits_for_a_restart_is_slowed_down_alike(
+    cast: Cast, fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
+    # A few tries are enough to see it.
+    few = Pace(4, 60, 600, 600)
+    for what in ("join", "invitation", "sign_in"):
+        monkeypatch.setitem(PACES, what, PACES[what]._replace(address=few))
+
+    first = await tried(fresh_dsn, tmp_path, way, 3)
+    assert 429 not in first
+    # Another server process, started later: it knows of the first tries, whatever the header says.
+    second = await tried(fresh_dsn, tmp_path, way, 4)
+    assert second == [first[0], first[0], 429, 429]
+    # And nobody else is slowed down by it.
+    assert 429 not in await tried(fresh_dsn, tmp_path, way, 3, host="192.0.2.8")

@@ -390,6 +390,7 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
     assert await allowed("TRIGGER") == set()
     assert await allowed("DELETE") == {
         "people.ask_notes",
+        "people.card_makers",
         "people.cards",
         "people.import_papers",
         "people.mail",

@@ -203,7 +203,7 @@ NOT_NOW: Final = Act(
         MadeInvitationOut,
         summary="Invite people",
         description="By a steward. Duties in it take a fresh proof of who is asking, and are never more than they may "
-        "give; it stops working when its maker may not invite any more.",
+        "give; where another steward can sign in, whoever joins gets them once that one agrees. It stops working when its maker may not invite any more.",
         status=201,
         example={"uses": 20, "days": 30},
         refusals=(

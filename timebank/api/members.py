@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 from msgspec import Meta
 
@@ -87,21 +88,29 @@ class FoundOut(msgspec.Struct):
 
 
 class DoneOut(msgspec.Struct, omit_defaults=True):
-    """What somebody is now; a field that this act does not touch is left out."""
+    """What somebody is now; a field that this act does not touch is left out.
+
+    `proposed` are duties that wait until another steward signs `proposal`; `roles` are those that hold.
+    """
 
     id: UUID
     state: str = ""
     roles: list[str] | None = None
+    proposal: UUID | None = None
+    proposed: list[str] | None = None
     household: UUID | None = None
 
 
 class LeavingOut(msgspec.Struct):
-    """What ended with somebody's leaving; `asks_open` are still to be cancelled or handed over."""
+    """What ended with somebody's leaving, or would end; `asks_open` were asked for others, and stay theirs."""
 
+    asks_cancelled: list[UUID]
+    proposals_withdrawn: list[UUID]
     duties: list[str]
     stand_ins: int
     invitations: int
     tokens: int
+    duties_proposed: int
     asks_open: list[UUID]
 
 
@@ -272,7 +281,8 @@ ERASE: Final = Act(
         NewMemberBody,
         DoneOut,
         summary="Enter somebody",
-        description="By a steward, also for people without any device. Duties take a fresh proof of who is asking.",
+        description="By a steward, also for people without any device. Duties take a fresh proof of who is asking, "
+        "and another steward's yes where there is one who can sign in.",
         status=201,
         example={"nickname": "Rosa"},
         refusals=(
@@ -295,8 +305,9 @@ async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
         RolesBody,
         DoneOut,
         summary="Give and take duties",
-        description="By a steward who proved just now who they are; `host` only by a host. They count from the "
-        "member's next request on. The last steward stays one.",
+        description="By a steward who proved just now who they are; `host` only by a host. Giving takes two where another "
+        "steward can sign in: the answer names a `proposal`, and they sign it. What is given or taken counts from "
+        "the member's next request on. The last steward stays one.",
         example={"give": ["treasurer"]},
         refusals=(
             errors.LastSteward,
@@ -432,14 +443,40 @@ async def resume_member(request: Request[Any, Any, Any]) -> ASGIApp:
     return await RESUME.answer(request)
 
 
+@get(
+    "/groups/{slug:str}/members/{member_id:uuid}/leaving",
+    operation_class=reads(
+        LeavingOut,
+        summary="What would end if somebody left",
+        description="For the member themselves, and stewards; nothing is changed.",
+        gives={
+            "asks_cancelled": [_SOME_ID],
+            "proposals_withdrawn": [],
+            "duties": [],
+            "stand_ins": 1,
+            "invitations": 0,
+            "tokens": 1,
+            "duties_proposed": 0,
+            "asks_open": [],
+        },
+        refusals=(errors.MemberNotFound, errors.MemberNotOpen, errors.NotYourself),
+    ),
+)
+async def look_at_leaving(request: Request[Any, Any, Any], member_id: FromPath[UUID]) -> ASGIApp:
+    """Return what would end if somebody left."""
+    door, actor = await signed_in(request)
+    found = await service.look_at_leaving(door.house, actor, member_id, now=door.clock())
+    return json_reply(LeavingOut(**found))
+
+
 @post(
     "/groups/{slug:str}/members/{member_id:uuid}/leave",
     operation_class=acts(
         NothingBody,
         GoneOut,
         summary="Leave, or let somebody go",
-        description="By the member themselves, or a steward. Duties, stand-ins, invitations and tokens end; the answer "
-        "names the asks that are still open.",
+        description="By the member themselves, or a steward. Their open asks are cancelled and what they proposed is "
+        "withdrawn; duties, stand-ins, invitations and tokens end. `GET .../leaving` tells it before.",
         body_required=False,
         refusals=(
             errors.LastSteward,
@@ -502,6 +539,7 @@ ROUTES: Final = (
     renew_code,
     suspend_member,
     resume_member,
+    look_at_leaving,
     leave_group,
     erase_member,
 )

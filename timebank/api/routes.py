@@ -11,6 +11,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from timebank.api import (
     asks,
     draws,
+    duties,
     entries,
     exports,
     held,
@@ -53,6 +54,7 @@ SIGNED_IN_API: Final = Router(
         *sign_in.ROUTES,
         *ways_in.ROUTES,
         *members.ROUTES,
+        *duties.ROUTES,
         *joining.ROUTES,
         *stand_ins.ROUTES,
         *settings.ROUTES,

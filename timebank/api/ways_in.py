@@ -21,7 +21,7 @@ from timebank.edge.door import json_reply, read_json, session_of, signed_in
 from timebank.edge.openapi import changes, reads
 from timebank.edge.sessions import place_of
 from timebank.errors import UnknownMember, UnknownPage
-from timebank.services import cards, passkeys, totp, ways_in
+from timebank.services import cards, duties, passkeys, totp, ways_in
 
 #: What the rules about this noun may say, whichever of its routes is asked.
 PasskeyName = Annotated[str, Meta(max_length=200, description="What its owner calls it, 1 to 40 characters.")]
@@ -57,12 +57,13 @@ class CardOut(msgspec.Struct):
     expires_at: datetime
 
 
-class WaysInOut(msgspec.Struct):
-    """How somebody signs in."""
+class WaysInOut(msgspec.Struct, omit_defaults=True):
+    """How somebody signs in; `show` is the code that another steward sees before waiting duties are there."""
 
     passkeys: list[PasskeyOut]
     totp: bool
     cards: list[CardOut]
+    show: str = ""
 
 
 class CardsOut(msgspec.Struct):
@@ -105,7 +106,8 @@ TOTP: Final = Reader(TotpBody)
     operation_class=reads(
         WaysInOut,
         summary="One's own ways in",
-        description="Passkeys, whether there is an app that shows codes, and cards that hold.",
+        description="Passkeys, whether there is an app that shows codes, and cards that hold; and while duties wait "
+        "because a steward printed a card, the code to show to another steward.",
         who="session",
     ),
 )
@@ -119,6 +121,7 @@ async def get_ways_in(request: Request[Any, Any, Any]) -> ASGIApp:
             passkeys=[PasskeyOut(each.passkey_id, each.name, each.added_at) for each in own],
             totp=visitor.has_totp,
             cards=[CardOut(row.card_id, row.made_at, row.expires_at) for row in rows],
+            show=await duties.find_word(door.house, visitor),
         )
     )
 

@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     roles.add_argument("--nickname", required=True, metavar="NAME", help="of the member")
     roles.add_argument("--give", action="append", default=[], choices=ROLES, help="may be given again")
     roles.add_argument("--take", action="append", default=[], choices=ROLES, help="may be given again")
+    vouch = doing("vouch", "say that somebody for whom a steward printed a card is who they are", _vouch)
+    vouch.add_argument("--nickname", required=True, metavar="NAME", help="of the member")
     code = doing("code", "give somebody a new short code, and print it", _code)
     code.add_argument("--nickname", required=True, metavar="NAME", help="of the member")
 
@@ -105,6 +107,15 @@ async def _roles(args: argparse.Namespace, house: House, group_id: UUID) -> None
         await revoke_role(house, group_id, member.member_id, role, now=datetime.now(UTC))
     member = await find_member(house, group_id, member_id=member.member_id, now=datetime.now(UTC))
     print(" ".join(member.roles) or "none")
+
+
+async def _vouch(args: argparse.Namespace, house: House, group_id: UUID) -> None:
+    from timebank.services.duties import vouch_as_host
+    from timebank.services.members import find_member
+
+    now = datetime.now(UTC)
+    member = await find_member(house, group_id, nickname=args.nickname, now=now)
+    await vouch_as_host(house, group_id, member.member_id, now=now)
 
 
 async def _code(args: argparse.Namespace, house: House, group_id: UUID) -> None:

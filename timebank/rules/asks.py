@@ -60,7 +60,7 @@ def ask(command: AskDraw, actor: Actor, state: State) -> Done | Refusal:
     setup = state.setup
     pot = setup.pot(command.pot, command.unit)
     if command.category not in setup.categories:
-        raise UnknownCategory(category=command.category)
+        raise UnknownCategory
     policy = setup.newest[pot.pot_id]
     terms = policy.terms
     _check_amount(command.amount, terms)

@@ -39,6 +39,7 @@ AUDIT_CHECKS: Final[Mapping[str, str]] = {
     "genesis": "The first record names this book, its origin and the day it begins on, and no other does.",
     "restores": "The epoch of the head counts the restores that the book tells of.",
     "policies": "Every version of a policy, applied or published, is the one that the book has the hash of.",
+    "settings": "Every change of settings is the one that the book has the hash of, by whom it says, and no other.",
     "closings": "Every closed period is in the book, and nothing else was closed or published.",
     "published_balances": "Published balances are those of the book at the close; opening + in - out = closing.",
     "published_flows": "Published flows are the sums of the entries of their period.",
@@ -112,6 +113,15 @@ class PlaceRow(NamedTuple):
     number: int
     unit: str
     account_id: int
+
+
+class ChangeRow(NamedTuple):
+    """A change of settings as the history has it: by which account, and the values that changed."""
+
+    change: str
+    changed_by: int
+    before: dict[str, Any]
+    after: dict[str, Any]
 
 
 class CloseRow(NamedTuple):
@@ -193,6 +203,7 @@ class GroupFrame:
         ties: By account number, what the members' boxes say it is: the name in an Actor.
         all_opened: Whether every box could be opened; if not, an account may be somebody's whom
             we cannot see.
+        changes: Every change of settings.
     """
 
     book_id: bytes
@@ -205,6 +216,7 @@ class GroupFrame:
     places: Sequence[PlaceRow]
     ties: Mapping[int, str]
     all_opened: bool
+    changes: Sequence[ChangeRow] = ()
 
 
 class BookAudit:
@@ -294,6 +306,7 @@ class BookAudit:
         self._check_opened()
         self._check_genesis()
         self._check_policies()
+        self._check_settings()
         self._check_closings()
         restores = len(self._others.get("restored", ()))
         if self.group.epoch != 1 + restores:
@@ -610,6 +623,22 @@ class BookAudit:
         for where in ("applied", "published"):
             if seen[where] != len(hashes):
                 self._find("policies", 0, f"{len(hashes)} versions are recorded, {seen[where]} are {where}")
+
+    def _check_settings(self) -> None:
+        recorded = {
+            str(fields.get("change")): (fields.get("actor"), fields.get("changed"), fields.get("hash"), seq)
+            for seq, fields in self._others.get("settings", ())
+        }
+        for row in self.group.changes:
+            actor, changed, said, seq = recorded.pop(row.change, (None, None, None, 0))
+            try:
+                found = canonical({"after": row.after, "before": row.before, "change": row.change})
+            except NotCanonical:
+                found = b""
+            if (actor, changed, said) != (row.changed_by, sorted(row.after), sha256(found).hexdigest()):
+                self._find("settings", seq, f"the change {row.change} is not the one that the book has")
+        for change, (_, _, _, seq) in recorded.items():
+            self._find("settings", seq, f"the change {change} is not in the history")
 
     def _check_closings(self) -> None:
         recorded = [

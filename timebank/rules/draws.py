@@ -390,7 +390,7 @@ def queue_due(command: QueueDue, actor: Actor, state: State) -> Done | Refusal:
     _require_group(actor)
     pot = state.setup.pots_by_id.get(command.pot)
     if pot is None:
-        raise UnknownPot(pot=str(command.pot))
+        raise UnknownPot
     return Done(200, {"pot": pot.code}, drain_queue(command.pot, state))
 
 

@@ -37,7 +37,7 @@ def correct_entry(command: CorrectEntry, actor: Actor, state: State) -> Done | R
         and instead.category is not None
         and instead.category not in state.setup.categories
     ):
-        raise UnknownCategory(category=instead.category)
+        raise UnknownCategory
     if instead is not None:
         check_unit(instead.unit, wrong.transfers[0].unit)
     held_now = _held_now(command, known, state)

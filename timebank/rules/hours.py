@@ -89,7 +89,7 @@ def log_hours(command: LogHours, actor: Actor, state: State) -> Done | Refusal:
     giver = setup.member_account(giver_id, MINUTES)
     receiver = None if command.receiver is None else setup.member_account(command.receiver, MINUTES)
     if command.category not in setup.categories:
-        raise UnknownCategory(category=command.category)
+        raise UnknownCategory
     if receiver == giver:
         raise SameAccountTwice
     minutes = counted(command.minutes, setup)
@@ -166,7 +166,7 @@ def share_hours(command: ShareHours, actor: Actor, state: State) -> Done | Refus
         raise NotYourEntry
     said = _shares(command.shares, command.minutes, setup)
     if command.category not in setup.categories:
-        raise UnknownCategory(category=command.category)
+        raise UnknownCategory
     receiver = None if command.receiver is None else setup.member_account(command.receiver, MINUTES)
     draw: Draw | None = None
     left = 0

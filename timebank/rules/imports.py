@@ -274,7 +274,7 @@ class Bookkeeper:
             return ""
         known = self.categories.get(written)
         if known is None:
-            raise UnknownCategory(category=written)
+            raise UnknownCategory
         return known
 
     def _place(self, written: str, unit: str) -> HeldPlace:
@@ -305,5 +305,5 @@ def find_place(places: Mapping[str, HeldPlace], written: str, unit: str) -> Held
         if place.unit == unit and (not word or (word in HELD_KINDS and place.kind == word))
     ]
     if len(meant) != 1:
-        raise UnknownHeldPlace(held=written or "-", currency=unit)
+        raise UnknownHeldPlace(currency=unit)
     return meant[0]

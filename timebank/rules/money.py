@@ -81,7 +81,7 @@ def held_place(setup: SetUp, code: str, currency: str) -> HeldPlace:
     """
     place = setup.held.get(code)
     if place is None or place.unit != currency:
-        raise UnknownHeldPlace(held=code, currency=currency)
+        raise UnknownHeldPlace(currency=currency)
     return place
 
 

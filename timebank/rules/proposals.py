@@ -68,7 +68,7 @@ def propose_out(command: ProposeOut, actor: Actor, state: State) -> Done | Refus
     pot = setup.pot(command.pot, command.currency)
     place = held_place(setup, command.held, command.currency)
     if command.category and command.category not in setup.categories:
-        raise UnknownCategory(category=command.category)
+        raise UnknownCategory
     body = {
         "amount": _amount(command.amount),
         "category": command.category,

@@ -26,7 +26,8 @@ class Standing(NamedTuple):
 
     Attributes:
         roles: ``member`` and the duties that it carries.
-        duties_wait: Duties that its member has and that wait for a passkey or a code, sorted.
+        duties_wait: Duties that its member has and that wait for a passkey or a code, or for somebody who
+            says that the member is who they are; sorted.
         fresh: Whether the last proof is at most five minutes old, and strong enough for the duties.
     """
 
@@ -36,7 +37,13 @@ class Standing(NamedTuple):
 
 
 def standing(
-    duties: Iterable[str], *, strong: bool, proved_at: datetime, seen_at: datetime, now: datetime
+    duties: Iterable[str],
+    *,
+    strong: bool,
+    proved_at: datetime,
+    seen_at: datetime,
+    now: datetime,
+    vouched: bool = True,
 ) -> Standing | None:
     """Return what a session is good for now; None once it is over.
 
@@ -48,6 +55,7 @@ def standing(
         strong: Whether the session had a strong proof.
         proved_at: When the member last proved who they are.
         seen_at: When the session was last used.
+        vouched: Whether nobody else printed a card for the member, or a steward who did not has met them since.
     """
     held = frozenset(duties)
     guarded = held & STRONG_DUTIES
@@ -55,7 +63,7 @@ def standing(
         return None
     if guarded and now >= seen_at + DUTY_IDLE_FOR:
         return None
-    waiting = frozenset() if strong else guarded
+    waiting = frozenset() if strong and vouched else guarded
     return Standing(
         roles=frozenset({MEMBER}) | held - waiting,
         duties_wait=tuple(sorted(waiting)),

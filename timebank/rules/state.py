@@ -143,7 +143,7 @@ class SetUp:
         """
         pot = self.pots.get(code) if code else self.first_pots.get(unit)
         if pot is None or pot.unit != unit:
-            raise UnknownPot(pot=code or unit)
+            raise UnknownPot
         return pot
 
     def terms_of(self, draw: Draw) -> Terms:

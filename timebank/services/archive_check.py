@@ -126,7 +126,7 @@ def _check_group(archive: Archive, *, now: datetime) -> NewGroup:
     pots = []
     for pot in archive.pots:
         if pot.code not in first:
-            wrong(POLICIES, 0, "pot", UnknownPot(pot=pot.code))
+            wrong(POLICIES, 0, "pot", UnknownPot())
         terms = read_terms(first[pot.code])
         pots.append(NewPot(pot.code, pot.unit, pot.floor, terms))
     group = NewGroup(
@@ -209,7 +209,7 @@ def _check_policies(archive: Archive, group: NewGroup) -> None:
     for line in archive.policies:
         pot = pots.get(line.pot)
         if pot is None:
-            wrong(POLICIES, line.line, "pot", UnknownPot(pot=line.pot))
+            wrong(POLICIES, line.line, "pot", UnknownPot())
         seen[line.pot] += 1
         if line.version != seen[line.pot]:
             wrong(POLICIES, line.line, "version", FieldInvalid(field="version", why=NOT_IN_ORDER))
@@ -307,7 +307,7 @@ def _check_draws(archive: Archive) -> None:
         if line.id in seen:
             wrong(DRAWS, line.line, "id", FieldInvalid(field="id", why=TWICE), str(line.id))
         if (line.pot, line.policy) not in policies:
-            wrong(DRAWS, line.line, "pot", UnknownPot(pot=line.pot))
+            wrong(DRAWS, line.line, "pot", UnknownPot())
         if not _adds_up(line):
             wrong(DRAWS, line.line, "promised", FieldInvalid(field="promised", why=NOT_THESE_AMOUNTS))
         if before is not None and (here[0] < before[0] or here[1] < before[1]):

@@ -14,6 +14,7 @@ from timebank.services import sessions
 from timebank.services.recovery import require_way_back
 from timebank.services.ways_in import note_ways_in
 from timebank.store import cards as store
+from timebank.store import duties as duties_store
 from timebank.store import groups as groups_store
 from timebank.store import members as members_store
 from timebank.store.cards import CardRow
@@ -111,7 +112,8 @@ async def make_card_for(house: House, actor: Actor, member_id: UUID, *, now: dat
     """Make a card for oneself, or as a steward for somebody without duties.
 
     Somebody with duties gets theirs from themselves or from the host: whoever prints a card could
-    use it, and one person must not become two.
+    use it, and one person must not become two. For the same reason it is noted who printed one:
+    duties that are given later wait until another steward vouches (services.duties).
 
     Raises:
         NeedsRole: It is for somebody else, and who asks is no steward.
@@ -127,7 +129,11 @@ async def make_card_for(house: House, actor: Actor, member_id: UUID, *, now: dat
         duties = await members_store.list_roles(tx, actor.group_id, member_id, now=now)
         if not is_own and not STRONG_DUTIES.isdisjoint(duties):
             raise CardForDuty
-        return await make_card_in(tx, house, actor.group_id, member_id, made_by=actor.member_id, now=now)
+        made = await make_card_in(tx, house, actor.group_id, member_id, made_by=actor.member_id, now=now)
+        if not is_own:
+            # Whoever prints it can use it: their duties wait until somebody else has met them.
+            await duties_store.note_card_maker(tx, actor.group_id, member_id, actor.member_id)
+        return made
 
 
 async def list_cards(house: House, actor: Actor, member_id: UUID, *, now: datetime) -> list[CardRow]:

@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING
 
 from timebank.errors import CardNeeded, StepUpNeeded
 from timebank.rules.sessions import may_enrol
+from timebank.store.ways_in import delete_proofs
 
 if TYPE_CHECKING:
     from timebank.services.sessions import SignedIn
+    from timebank.store.engine import Tx
+
+
+async def start_anew(tx: Tx, signed_in: SignedIn) -> None:
+    """Take away what somebody signed in with before, where the host let them start anew and nothing new is there yet.
+
+    What is lost may have been found by somebody else.
+    """
+    if signed_in.way == "recovery" and not signed_in.strong:
+        await delete_proofs(tx, signed_in.actor.group_id, signed_in.actor.member_id)
 
 
 def check_may_change(signed_in: SignedIn) -> None:

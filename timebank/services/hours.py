@@ -137,11 +137,13 @@ async def due_hours(house: House, group_id: UUID, *, now: datetime) -> list[Comm
 
 
 async def _ties(tx: Tx, house: House, actor: Actor, rows: Sequence[ListedHours]) -> dict[int, UUID]:
-    """Return who the accounts on a page are; the members' boxes are opened only for others than the reader."""
+    """Return who the accounts on a page are; no more boxes of members are opened than it takes to find them."""
     named = {number for row in rows for number in (row.giver_account, row.receiver_account, row.logged_by)}
     if named <= {actor.account, None}:
         return {actor.account: actor.member_id}
-    return await list_ties(tx, house.keys, actor.group_id)
+    wanted = {number for number in named if number is not None} - {actor.account}
+    found = await list_ties(tx, house.keys, actor.group_id, wanted=wanted)
+    return {**found, actor.account: actor.member_id}
 
 
 def _seen(row: ListedHours, ties: dict[int, UUID], said: dict[UUID, str], actor: Actor) -> Hours:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -30,7 +30,7 @@ from timebank.errors import (
     UnknownCategory,
     UnknownLayout,
 )
-from timebank.formats.columns import Layout, columns_found
+from timebank.formats.columns import Layout, columns_found, folded
 from timebank.formats.layouts import LAYOUTS, Reading, header_of
 from timebank.formats.table import open_table
 from timebank.ledger.units import MINUTES
@@ -93,7 +93,7 @@ class Seen:
     Attributes:
         lines: (number of the file, line), but for people.
         people: Who stands in lists of people.
-        headers: (SHA-256 of the header, layout) of each file.
+        headers: (SHA-256 of the header, layout, place of each column that somebody named) of each file.
         columns: What the columns of each file are taken to be, if it has a header.
     """
 
@@ -103,7 +103,7 @@ class Seen:
     people: list[PersonLine] = field(default_factory=list)
     faults: list[SeenFault] = field(default_factory=list)
     fault_count: int = 0
-    headers: list[tuple[bytes, str]] = field(default_factory=list)
+    headers: list[tuple[bytes, str, dict[str, int]]] = field(default_factory=list)
     columns: list[SeenHeader] = field(default_factory=list)
 
     def fault(self, number: int, fault: Fault) -> None:
@@ -248,7 +248,7 @@ async def _read_file(
     if not options.columns:
         before = await store.find_columns(batch.connection, batch.group_id, digest)
         if before is not None and options.layout in ("", before[0]):
-            options = replace(options, layout=before[0], columns=before[1])
+            options = replace(options, layout=before[0], columns=_named(header, before[1]))
     lines = 0
     passed: Counter[str] = Counter()
     try:
@@ -271,11 +271,26 @@ async def _read_file(
             lines += 1
         if count % _STEP == 0:
             await teller.tell("reading", min(source.file.tell(), size), size)
-    seen.headers.append((digest, reading.match.layout.name))
+    seen.headers.append((digest, reading.match.layout.name, _places(header, options.columns)))
     remarks = [(remark.msgid, dict(remark.params)) for remark in (*table.remarks, *reading.remarks())]
     seen.files.append(
         SeenFile(source.name, reading.match.layout.name, lines, sorted(passed.items()), remarks)
     )
+
+
+def _places(header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+    """Return where the columns are that somebody named; -1 where they said that there is none."""
+    headers = [folded(cell) for cell in header]
+    wishes = {ours: folded(theirs) for ours, theirs in columns.items()}
+    found = {ours: headers.index(wish) for ours, wish in wishes.items() if wish in headers}
+    return found | {ours: -1 for ours, wish in wishes.items() if not wish}
+
+
+def _named(header: Sequence[str], places: Mapping[str, int]) -> dict[str, str]:
+    """Return what the columns at these places of a header are called."""
+    return {
+        ours: header[place] if place >= 0 else "" for ours, place in places.items() if place < len(header)
+    }
 
 
 def _nearest(header: Sequence[str], options: ReadOptions) -> Layout | None:

@@ -6,9 +6,10 @@ is written. A real run then is one transaction (services.long_batch) that also s
 
 from __future__ import annotations
 
+import base64
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -65,6 +66,8 @@ STATES: Final = ("new", "checked", "posted", "undone", "dropped")
 UPLOAD_MAX: Final = 16 * 1024 * 1024
 FILES_MAX: Final = 5
 KEPT_DAYS: Final = 7
+#: What is sealed of options: it is written in the files, or is what they are called.
+_WORDS: Final = ("columns", "files", "sheet")
 _STEP: Final = 500
 #: Lines a second that are written while the book is locked, until it is known better.
 _LINES_PER_SECOND: Final = 6_000
@@ -113,7 +116,7 @@ async def import_files(
                 line,
                 group_id,
                 import_id,
-                options=_options_kept(options),
+                options=_without_words(_options_kept(options)),
                 member_id=None,
                 now=clock(),
             )
@@ -157,7 +160,7 @@ def import_id_of(actor: Actor, key: str) -> UUID:
 
 
 def options_of(row: ImportRow) -> ImportOptions:
-    """Return how an import is read and booked."""
+    """Return how an import is read and booked; of a row whose options were opened."""
     return msgspec.convert(row.options, ImportOptions, strict=False)
 
 
@@ -196,10 +199,11 @@ async def hand_in(
         raise TooLarge(limit=UPLOAD_MAX)
     key = house.keys.find_member_key(actor.group_id, actor.member_id)
     assert key is not None, "whoever acts has a key"
-    kept = _options_kept(options) | {
+    said = _options_kept(options) | {
         "files": [shown(name) for name, _ in files],
         "request": _fingerprint(house, files, options),
     }
+    kept = _seal_options(key, actor.group_id, import_id, said)
     async with house.database.dial(actor.group_id) as line, line.transaction():
         if not await store.insert_import(
             line, actor.group_id, import_id, options=kept, member_id=actor.member_id, now=now
@@ -254,7 +258,7 @@ async def find_import(house: House, actor: Actor, import_id: UUID) -> Import:
                 part async for part in store.read_paper(line, key, actor.group_id, import_id, "report", 0)
             ]
             report = msgspec.json.decode(b"".join(parts), type=Report) if parts else None
-        return Import(row, job, report)
+        return Import(_opened(house, actor.group_id, row), job, report)
 
 
 async def list_imports(
@@ -350,6 +354,9 @@ async def change_options(
             raise UnknownImport
         if row.state not in {"new", "checked"} or row.member_id != actor.member_id:
             raise JobNotOpen(state=row.state)
+        key = house.keys.find_member_key(actor.group_id, actor.member_id)
+        assert key is not None, "whoever acts has a key"
+        said = _opened(house, actor.group_id, row).options | _options_kept(options)
         # What was found when it was read in the other way says nothing about this one.
         await store.update_import(
             line,
@@ -357,7 +364,7 @@ async def change_options(
             import_id,
             state="new",
             now=now,
-            options=row.options | _options_kept(options),
+            options=_seal_options(key, actor.group_id, import_id, said),
         )
         await jobs.insert_waiting(
             house, line, actor.group_id, "check", import_id, now=now, asked_by=actor.member_id
@@ -549,7 +556,8 @@ async def _papers(
         if key is None:
             raise UnknownImport
         sources = []
-        for number, name in enumerate(row.options["files"]):
+        opened = _opened(house, group_id, row)
+        for number, name in enumerate(opened.options["files"]):
             parts = [part async for part in store.read_paper(line, key, group_id, import_id, "file", number)]
             if not parts:
                 raise UnknownImport
@@ -559,12 +567,33 @@ async def _papers(
     except UnknownMember:
         raise UnknownImport from None
     actor.require_role("steward", "treasurer")
-    return row, options_of(row), sources, actor
+    return row, options_of(opened), sources, actor
 
 
 def _options_kept(options: ImportOptions) -> dict[str, Any]:
     kept: dict[str, Any] = msgspec.to_builtins(options)
     return kept
+
+
+def _without_words(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in _WORDS}
+
+
+def _seal_options(key: bytes, group_id: UUID, import_id: UUID, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they are kept: what files and columns are called is sealed like the files."""
+    words = json.dumps({name: options[name] for name in _WORDS if name in options})
+    box = store.seal_words(key, group_id, import_id, words.encode())
+    return {**_without_words(options), "words": base64.b64encode(box).decode("ascii")}
+
+
+def _opened(house: House, group_id: UUID, row: ImportRow) -> ImportRow:
+    """Return an import with what is sealed in its options, as far as whoever handed it in has a key."""
+    options = dict(row.options)
+    box = options.pop("words", None)
+    key = None if row.member_id is None else house.keys.find_member_key(group_id, row.member_id)
+    if box is not None and key is not None:
+        options |= json.loads(store.open_words(key, group_id, row.import_id, base64.b64decode(box)))
+    return row._replace(options=options)
 
 
 # ---------------------------------------------------------------- writing
@@ -623,8 +652,8 @@ async def _post(
             seqs=(first_seq, last_seq),
         )
         if options.columns:
-            for header_hash, layout in plan.seen.headers:
-                await store.save_columns(batch.connection, group_id, header_hash, layout, options.columns)
+            for header_hash, layout, places in plan.seen.headers:
+                await store.save_columns(batch.connection, group_id, header_hash, layout, places)
         await store.delete_papers(batch.connection, group_id, import_id)
         await teller.end_within(batch.connection)
         kept = await batch.finish()

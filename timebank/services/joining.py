@@ -25,6 +25,7 @@ from timebank.rules.names import NICKNAME_MAX, free_text, plain_text
 from timebank.rules.people import Actor, check_duties, check_may_give, may_give
 from timebank.services.acts import Acted, Once
 from timebank.services.cards import make_card
+from timebank.services.duties import give
 from timebank.services.members import Newcomer, join, load_member, make_keys
 from timebank.store import groups as groups_store
 from timebank.store import invitations as store
@@ -51,6 +52,9 @@ WAITING_MAX: Final = 100
 
 #: Whoever heard no answer and sends the form again within this gets another way in, and is one member.
 AGAIN_WITHIN: Final = timedelta(minutes=10)
+
+#: Looked up in place of whoever is not there, so that the work is the same.
+NOBODY: Final = UUID(int=0)
 
 _SECRET_BYTES: Final = 24
 
@@ -230,14 +234,15 @@ async def accept_invitation(
     text = plain_text(nickname, field="nickname", length_max=NICKNAME_MAX)
     async with house.database.read(group_id) as tx:
         found = await store.find_invitation(tx, group_id, secret_hash=_hash(secret))
-        if found is None:
-            raise UnknownInvitation
-        before = await store.joined_at(tx, group_id, found.invitation_id, member_id)
-        if before is None:
+        invitation_id = NOBODY if found is None else found.invitation_id
+        before = await store.joined_at(tx, group_id, invitation_id, member_id)
+        if found is None or before is None:
+            # Asked for what never was, too: both are answered after the same steps.
             await _find_open(house, tx, group_id, secret, now=now)
+    assert found is not None, "or it would not be open"
     kept: tuple[int, str] | None = None
     if before is None:
-        newcomer = Newcomer(member_id, text, tuple(found.roles))
+        newcomer = Newcomer(member_id, text)
         await make_keys(house, group_id, [newcomer])
         async with house.database.tx(group_id) as tx:
             await groups_store.bump_setup_version(tx, group_id)
@@ -245,13 +250,18 @@ async def accept_invitation(
             if before is None:
                 inviter = await _find_open(house, tx, group_id, secret, now=now)
                 records = await join(house, tx, group_id, [newcomer], now=now, actor=inviter)
+                member = await load_member(house, tx, group_id, member_id, now=now)
+                given = await give(
+                    tx, house, group_id, member, found.roles, giver=found.made_by, account=inviter, now=now
+                )
+                records += given.records
                 await store.use_invitation(tx, group_id, found.invitation_id, member_id, now=now)
                 kept = await house.append_records(tx, group_id, records, now=now)
     if kept is not None:
         house.checkpoints.keep(group_id, *kept)
     else:
         await _check_again(house, group_id, member_id, text, before, now)
-    card = await make_card(house, group_id, member_id, made_by=found.made_by, now=now)
+    card = await make_card(house, group_id, member_id, made_by=member_id, now=now)
     return Joined(member_id, card.code, again=kept is None)
 
 
@@ -279,14 +289,17 @@ async def _find_open(house: House, tx: Tx, group_id: UUID, secret: str, *, now: 
         UnknownInvitation: There is no such invitation; or it is over, or its maker may not invite any more.
     """
     row = await store.find_invitation(tx, group_id, secret_hash=_hash(secret))
-    if row is None or row.state(now) != "open":
+    # Its maker is looked up in any case: a secret that is over is refused as late as one that never was.
+    # And a duty taken away counts from the next request on, also for what was begun with it.
+    made_by = NOBODY if row is None else row.made_by
+    inviter = await members_store.find_member(tx, group_id, made_by)
+    roles = tuple(await members_store.list_roles(tx, group_id, made_by, now=now))
+    if row is None or row.state(now) != "open" or inviter is None or inviter.state != "active":
         raise UnknownInvitation
-    # A duty taken away counts from the next request on, also for what was begun with it.
-    inviter = await load_member(house, tx, group_id, row.made_by, now=now)
-    invites = not {"steward", "host"}.isdisjoint(inviter.roles)
-    if inviter.state != "active" or not invites or not may_give(inviter.roles, row.roles):
+    accounts = members_store.open_accounts(house.keys, group_id, made_by, inviter.accounts_box)
+    if accounts is None or {"steward", "host"}.isdisjoint(roles) or not may_give(roles, row.roles):
         raise UnknownInvitation
-    return inviter.accounts["minutes"]
+    return accounts["minutes"]
 
 
 # ---------------------------------------------------------------- requests to join

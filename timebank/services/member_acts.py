@@ -18,9 +18,11 @@ from timebank.errors import (
     Refusal,
     UnknownMember,
 )
+from timebank.rules.commands import CancelDraw, Command, WithdrawProposal
 from timebank.rules.names import NICKNAME_MAX, plain_text, read_member_code
 from timebank.rules.people import (
     DUTIES,
+    MEMBER,
     NAMED_DUTIES,
     Actor,
     check_duties,
@@ -29,6 +31,7 @@ from timebank.rules.people import (
 )
 from timebank.rules.set_up import NOT_KNOWN, TWICE
 from timebank.services.acts import Acted, Once, Records
+from timebank.services.duties import Given, give, withdraw_duties_of
 from timebank.services.members import (
     STATES,
     Member,
@@ -40,9 +43,11 @@ from timebank.services.members import (
     load_member,
     make_keys,
 )
+from timebank.services.writer import Writer
 from timebank.store import invitations as invitations_store
 from timebank.store import members as store
 from timebank.store import stand_ins as stand_ins_store
+from timebank.store import treasury as treasury_store
 from timebank.store.boxes import blind_index
 from timebank.store.ids import id_of
 from timebank.store.members import Listing
@@ -253,7 +258,7 @@ async def enter_member(
         sha256(b"timebank/member/1\0" + actor.group_id.bytes + once.answer_id(actor).bytes).digest()[:16]
     )
     checked = check_duties(roles, field="roles")
-    newcomer = Newcomer(member_id, nickname, checked)
+    newcomer = Newcomer(member_id, nickname)
     if "steward" in actor.roles:
         await make_keys(house, actor.group_id, [newcomer])
 
@@ -263,7 +268,10 @@ async def enter_member(
         if checked:
             actor.require_fresh()
         records = await join(house, tx, actor.group_id, [newcomer], now=once.now, actor=actor.account)
-        return Acted(201, {"id": str(member_id), "state": "active", "roles": list(checked)}, records)
+        member = await load_member(house, tx, actor.group_id, member_id, now=once.now)
+        given = await _give(house, tx, actor, member, checked, now=once.now)
+        body = {"id": str(member_id), "state": "active", "roles": list(given.roles), **given.said(checked)}
+        return Acted(201, body, [*records, *given.records])
 
     return await once.run(house, actor, act)
 
@@ -343,7 +351,7 @@ async def set_household(
 async def change_duties(
     house: House, actor: Actor, once: Once, member_id: UUID, *, give: Sequence[str], take: Sequence[str]
 ) -> Answer:
-    """Give and take duties; they count from the member's next request on.
+    """Give and take duties; they count from the member's next request on. Giving them takes another steward's yes.
 
     Refuses: NeedsRole, MayNotGive, StepUpNeeded, FieldInvalid, MemberNotFound, MemberNotOpen, LastSteward.
     """
@@ -358,16 +366,26 @@ async def change_duties(
         states = {"active"} if given else {"active", "suspended"}
         member = await _find_open(house, tx, actor, member_id, states, now=once.now)
         records: Records = []
-        for roles, is_given in ((given, True), (taken, False)):
-            for role in roles:
-                if (role in member.roles) != is_given:
-                    records += await change_role(
-                        tx, actor.group_id, member, role, given=is_given, now=once.now, actor=actor.account
-                    )
-        roles_now = sorted((set(member.roles) | set(given)) - set(taken))
-        return Acted(200, {"id": str(member_id), "roles": roles_now}, records)
+        for role in taken:
+            if role in member.roles:
+                records += await change_role(
+                    tx, actor.group_id, member, role, given=False, now=once.now, actor=actor.account
+                )
+        missing = [role for role in given if role not in member.roles]
+        new = await _give(house, tx, actor, member, missing, now=once.now)
+        roles_now = sorted((set(member.roles) | set(new.roles)) - set(taken))
+        body = {"id": str(member_id), "roles": roles_now, **new.said(missing)}
+        return Acted(200, body, [*records, *new.records])
 
     return await once.run(house, actor, act)
+
+
+async def _give(
+    house: House, tx: Tx, actor: Actor, member: Member, roles: Sequence[str], *, now: datetime
+) -> Given:
+    return await give(
+        tx, house, actor.group_id, member, roles, giver=actor.member_id, account=actor.account, now=now
+    )
 
 
 # ---------------------------------------------------------------- suspending and coming back
@@ -477,6 +495,50 @@ async def _end_tokens(
     return "tokens", await store.end_tokens(tx, actor.group_id, member.member_id, now=now), []
 
 
+async def _withdraw_duties(
+    house: House, tx: Tx, actor: Actor, member: Member, *, now: datetime
+) -> tuple[str, Any, Records]:
+    ended, records = await withdraw_duties_of(
+        house, tx, actor.group_id, member.member_id, account=actor.account, now=now
+    )
+    return "duties_proposed", ended, records
+
+
+async def _cancel_asks(
+    house: House, tx: Tx, actor: Actor, member: Member, *, now: datetime
+) -> tuple[str, Any, Records]:
+    found = await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id, own=True)
+    await _write(house, tx, actor, member, [CancelDraw(draw_id) for draw_id in found], now=now)
+    left = await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id, own=True)
+    return "asks_cancelled", [str(draw_id) for draw_id in found if draw_id not in left], []
+
+
+async def _withdraw_proposals(
+    house: House, tx: Tx, actor: Actor, member: Member, *, now: datetime
+) -> tuple[str, Any, Records]:
+    found = await treasury_store.list_open_proposals(tx, actor.group_id, member.member_id)
+    await _write(house, tx, actor, member, [WithdrawProposal(proposal) for proposal in found], now=now)
+    return "proposals_withdrawn", [str(proposal) for proposal in found], []
+
+
+async def _write(
+    house: House, tx: Tx, actor: Actor, member: Member, commands: Sequence[Command], *, now: datetime
+) -> None:
+    """Have commands written in the name of whoever goes; the book says by whom it was done."""
+    if not commands:
+        return
+    goes = Actor(
+        group_id=actor.group_id,
+        member_id=member.member_id,
+        account=actor.account,
+        accounts=member.accounts,
+        roles=frozenset({MEMBER}),
+        scopes=frozenset({"write"}),
+    )
+    writer = Writer(house.database, house.keys, house.checkpoints, clock=lambda: now, random=house.random)
+    await writer.write_within(tx, actor.group_id, commands, actor=goes, key=f"leaving {house.new_id()}")
+
+
 async def _name_open_asks(
     house: House,  # noqa: ARG001
     tx: Tx,
@@ -485,18 +547,50 @@ async def _name_open_asks(
     *,
     now: datetime,  # noqa: ARG001
 ) -> tuple[str, Any, Records]:
-    found = await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id)
+    # What somebody asked for another stays that one's; and what could not be cancelled is told.
+    found = [
+        draw_id
+        for own in (True, False)
+        for draw_id in await stand_ins_store.list_open_asks(tx, actor.group_id, member.member_id, own=own)
+    ]
     return "asks_open", [str(draw_id) for draw_id in found], []
 
 
 #: What is ended, or handed on by name, when somebody goes; each is a line of the answer.
 LEAVING: Final[tuple[Leaving, ...]] = (
+    _cancel_asks,
+    _withdraw_proposals,
     _end_duties,
     _end_ties,
     _end_invitations,
     _end_tokens,
+    _withdraw_duties,
     _name_open_asks,
 )
+
+
+async def look_at_leaving(house: House, actor: Actor, member_id: UUID, *, now: datetime) -> dict[str, Any]:
+    """Return what would end if a member left now, under the names of the answer to leaving; nothing is changed.
+
+    Raises:
+        NeedsScope: The token was not made for reading.
+        NotYourself: It is somebody else, and the actor is no steward.
+        MemberNotFound, MemberNotOpen
+    """
+    actor.require_scope("read")
+    group_id = actor.group_id
+    async with house.database.read(group_id) as tx:
+        member = await _find_open(house, tx, actor, member_id, {"active", "suspended"}, now=now)
+        check_self_or(actor, member_id, "steward")
+        own = await stand_ins_store.list_open_asks(tx, group_id, member_id, own=True)
+        others = await stand_ins_store.list_open_asks(tx, group_id, member_id, own=False)
+        return {
+            "asks_cancelled": own,
+            "proposals_withdrawn": await treasury_store.list_open_proposals(tx, group_id, member_id),
+            "duties": [role for role in member.roles if role in NAMED_DUTIES],
+            **await store.count_what_ends(tx, group_id, member_id, now=now),
+            "asks_open": others,
+        }
 
 
 async def leave_group(house: House, actor: Actor, once: Once, member_id: UUID) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from timebank.rules.names import NICKNAME_MAX, plain_text
 from timebank.rules.sessions import STRONG_DUTIES
 from timebank.rules.set_up import TOO_MANY
 from timebank.services import sessions
-from timebank.services.enrolment import check_may_change
+from timebank.services.enrolment import check_may_change, start_anew
 from timebank.services.ways_in import note_ways_in
 from timebank.store import members as members_store
 from timebank.store import passkeys as store
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from fido2.server import Fido2Server
-    from fido2.webauthn import AuthenticatorData
+    from fido2.webauthn import AttestedCredentialData, AuthenticatorData
 
     from timebank.services.house import House
     from timebank.services.sessions import SessionSecret, SignedIn
@@ -156,6 +157,7 @@ async def add_passkey(
         raise ProofFailed
 
     async with house.database.tx(group_id) as tx:
+        await start_anew(tx, signed_in)
         if len(await store.list_passkeys(tx, group_id, member_id)) >= PASSKEYS_MAX:
             raise FieldInvalid(field="passkey", why=TOO_MANY)
         if not await _spend(tx, group_id, answer, now=now):
@@ -330,31 +332,44 @@ async def _use(
     if not await _spend(tx, group_id, answer, now=now):
         return None
     try:
-        index = store.credential_index(house.keys, group_id, websafe_decode(response["rawId"]))
+        credential_id = websafe_decode(response["rawId"])
+        index = store.credential_index(house.keys, group_id, credential_id)
     except Exception:  # noqa: BLE001 - see _read_answer
         return None
     row = await store.find_passkey(tx, group_id, index)
-    if row is None:
-        return None
-    opened = _opened(house, group_id, [row])
-    if not opened:
-        return None
+    opened = _opened(house, group_id, [] if row is None else [row])
     try:
         said = AuthenticationResponse.from_dict(response)
-        _server(place).authenticate_complete(
-            _state(answer, required=False), [_credential(opened[0][1].credential)], response
-        )
+        # Whoever is not known is checked against a key that nobody has, and refused as late as somebody who is.
+        credential = _credential(opened[0][1].credential) if opened else _nobodys(credential_id)
+        _server(place).authenticate_complete(_state(answer, required=False), [credential], response)
         data: AuthenticatorData = said.response.authenticator_data
         handle = said.response.user_handle
     except Exception:  # noqa: BLE001 - see _read_answer
         return None
-    if handle is not None and bytes(handle) != row.member_id.bytes:
+    if row is None or not opened or (handle is not None and bytes(handle) != row.member_id.bytes):
         return None
     # A device that counts and did not count on is a copy of one.
     if (data.counter or row.sign_count) and data.counter <= row.sign_count:
         return None
     await store.note_sign_count(tx, group_id, row.passkey_id, data.counter)
     return row.member_id, data.is_user_verified()
+
+
+@cache
+def _key_of_nobody() -> Any:
+    """Return a public key whose private half is forgotten at once."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from fido2.cose import ES256
+
+    made = ec.generate_private_key(ec.SECP256R1()).public_key()
+    return ES256.from_cryptography_key(made)  # type: ignore[no-untyped-call]
+
+
+def _nobodys(credential_id: bytes) -> AttestedCredentialData:
+    from fido2.webauthn import Aaguid, AttestedCredentialData
+
+    return AttestedCredentialData.create(Aaguid.NONE, credential_id, _key_of_nobody())
 
 
 def _verify_new(

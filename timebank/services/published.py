@@ -222,5 +222,5 @@ async def read_public_policies(
     async with database.public_read(group_id) as tx:
         group = await store.find_group(tx, group_id)
         if all(known.pot != pot for known in group.pots):
-            raise UnknownPot(pot=pot)
+            raise UnknownPot
         return group, tuple(await store.list_policies(tx, group_id, pot=pot))

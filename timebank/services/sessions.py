@@ -59,7 +59,8 @@ class SignedIn:
         way: How it began: card, mail, passkey, recovery, set_up.
         strong: Whether a passkey or an app was among its proofs.
         duties: All duties that the member has.
-        duties_wait: Those of them that wait for a strong proof, sorted.
+        duties_wait: Those of them that wait for a strong proof, or for somebody who vouches, sorted.
+        vouched: Whether nobody else printed a card for them, or a steward who did not has met them since.
         has_passkey, has_totp: What the member could prove it with.
         csrf: What forms of this session carry; the same as long as it lasts.
     """
@@ -74,6 +75,7 @@ class SignedIn:
     duties_wait: tuple[str, ...]
     has_passkey: bool
     has_totp: bool
+    vouched: bool
     csrf: str
 
 
@@ -239,7 +241,14 @@ def _digest(secret: str) -> bytes:
 def _signed_in(keys: KeyStore, group_id: UUID, row: Signed | None, *, now: datetime) -> SignedIn:
     if row is None:
         raise NotSignedIn
-    stands = standing(row.roles, strong=row.strong, proved_at=row.proved_at, seen_at=row.seen_at, now=now)
+    stands = standing(
+        row.roles,
+        strong=row.strong,
+        vouched=row.vouched,
+        proved_at=row.proved_at,
+        seen_at=row.seen_at,
+        now=now,
+    )
     if stands is None:
         raise NotSignedIn
     try:
@@ -268,5 +277,6 @@ def _signed_in(keys: KeyStore, group_id: UUID, row: Signed | None, *, now: datet
         duties_wait=stands.duties_wait,
         has_passkey=row.has_passkey,
         has_totp=row.has_totp,
+        vouched=row.vouched,
         csrf=csrf_of(keys, group_id, row.session_id),
     )

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from timebank.errors import CodesWait, ProofFailed, Refusal
 from timebank.services import sessions
-from timebank.services.enrolment import check_may_change
+from timebank.services.enrolment import check_may_change, start_anew
 from timebank.store import totps as store
 from timebank.store.boxes import BoxBrokenError
 from timebank.store.totps import TotpRow
@@ -97,6 +97,7 @@ async def add_totp(
         wait_until=now,
     )
     async with house.database.tx(group_id) as tx:
+        await start_anew(tx, signed_in)
         await store.put_totp(tx, group_id, row)
         return await sessions.turn(tx, group_id, signed_in.session_id, session_secret, strong=True, now=now)
 

@@ -202,6 +202,7 @@ class _Verification:
             places=cut.places,
             ties=ties,
             all_opened=all_opened,
+            changes=cut.changes,
         )
 
     # ------------------------------------------------------------ signed checkpoints

@@ -58,7 +58,14 @@ from timebank.store.draws import (
     update_draws,
     upsert_hands,
 )
-from timebank.store.engine import STORE_ERRORS, is_locked_out, is_lost, is_our_fault, leave_clean
+from timebank.store.engine import (
+    STORE_ERRORS,
+    driver,
+    is_locked_out,
+    is_lost,
+    is_our_fault,
+    leave_clean,
+)
 from timebank.store.hours import find_hours, find_open_hours, set_hours_states, update_open_hours
 from timebank.store.ids import id_of, random_ids
 from timebank.store.jobs import seconds_locked
@@ -69,7 +76,7 @@ from timebank.store.treasury import find_proposals, find_references, has_entries
 if TYPE_CHECKING:
     from timebank.rules.people import Actor
     from timebank.store.checkpoints import Checkpoints
-    from timebank.store.engine import Database, Raw
+    from timebank.store.engine import Database, Raw, Tx
     from timebank.store.keys import KeyStore
 
 log = logging.getLogger(__name__)
@@ -229,6 +236,30 @@ class Writer:
         return [
             error if isinstance(error := s.future.exception(), Refusal) else s.future.result() for s in batch
         ]
+
+    async def write_within(
+        self, tx: Tx, group_id: UUID, commands: Sequence[Command], *, actor: Actor, key: str
+    ) -> list[Done | Refusal]:
+        """Have commands decided and written inside a transaction that is under way, and under the group's lock.
+
+        Whoever holds that transaction commits it; nobody gets an answer before.
+
+        Args:
+            key: What the outcomes are kept under.
+        """
+        connection = await driver(tx)
+        submission = _Submission(
+            commands,
+            actor,
+            answer_id(actor.account, key),
+            sha256(repr(commands).encode()).digest(),
+            True,
+            _only_the_code,
+            asyncio.get_running_loop().create_future(),
+        )
+        head, state = await self._load(connection, group_id, _Group(), [submission])
+        await self._decide_and_apply(connection, head, state, [submission])
+        return submission.outcomes
 
     async def close(self) -> None:
         """Take nothing new, finish what is waiting."""
@@ -550,6 +581,10 @@ class Writer:
             await asyncio.to_thread(self.keys.create_member_keys, group_id, fresh)
         await insert_notes(connection, self.keys, group_id, state.notes)
         await delete_papers(connection, group_id, state.papers_gone)
+        gone = [draw_id for draw_id in state.papers_gone if state.draws[draw_id].without_account]
+        if gone:
+            # Before the commit, as with people: what is gone from the database opens with nothing any more.
+            await asyncio.to_thread(self.keys.erase_members, group_id, gone, now=state.now)
 
 
 @dataclass(slots=True)
@@ -633,6 +668,10 @@ def _answer_all(
         else:
             answers.append(Answer(answer.status, answer.body, replayed))
     return answers
+
+
+def _only_the_code(refusal: Refusal) -> tuple[int, dict[str, Any]]:
+    return 409, {"code": refusal.code}
 
 
 def _encode(submission: _Submission, sealing: _Sealing) -> AnswerRow:

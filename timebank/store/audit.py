@@ -17,6 +17,7 @@ from uuid import UUID
 
 from timebank.ledger.checks import AccountRow, DayRow, EntryRow, RecordRow, TransferRow
 from timebank.rules.audit import (
+    ChangeRow,
     CloseRow,
     FlowRow,
     HeldRow,
@@ -75,6 +76,7 @@ class Cut:
     pots: list[PotRow]
     places: list[PlaceRow]
     members: list[MemberBox]
+    changes: list[ChangeRow]
     strays: list[tuple[str, int]]
     period: int
 
@@ -154,6 +156,11 @@ _MEMBERS: Final = """
       FROM people.members
      WHERE group_id = $1
 """
+_CHANGES: Final = """
+    SELECT change_id::text, changed_by, before::text, after::text
+      FROM timebank.settings_history
+     WHERE group_id = $1
+"""
 _STRAYS: Final = """
     (SELECT seq FROM timebank.{table} WHERE group_id = $1 AND seq > $2 ORDER BY seq LIMIT 1)
   UNION ALL
@@ -179,6 +186,10 @@ async def take_cut(connection: Raw, group_id: UUID) -> Cut | None:
             pots=[PotRow(*pot) for pot in await connection.fetch(_POTS, group_id)],
             places=[PlaceRow(*place) for place in await connection.fetch(_PLACES, group_id)],
             members=[MemberBox(*member) for member in await connection.fetch(_MEMBERS, group_id)],
+            changes=[
+                ChangeRow(change[0], change[1], json.loads(change[2]), json.loads(change[3]))
+                for change in await connection.fetch(_CHANGES, group_id)
+            ],
             strays=strays,
             **row,
         )

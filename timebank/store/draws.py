@@ -132,7 +132,6 @@ _DELETE_ASK_NOTES = """
     DELETE FROM people.ask_notes
      WHERE group_id = $1
        AND draw_id = ANY($2::uuid[])
-       AND what IN ('contact', 'payout')
 """
 
 
@@ -273,7 +272,7 @@ async def insert_links(connection: Raw, group_id: UUID, links: Sequence[NewLink]
 
 
 async def delete_papers(connection: Raw, group_id: UUID, draw_ids: Collection[UUID]) -> None:
-    """Wipe contact and payout of draws."""
+    """Wipe contact and payout of draws; of asks without an account everything that their own key opened."""
     if draw_ids:
         await connection.execute(_DELETE_NOTES, group_id, list(draw_ids))
         await connection.execute(_DELETE_ASK_NOTES, group_id, list(draw_ids))

@@ -89,7 +89,9 @@ async def update_import(
                    summary = coalesce($5::text::jsonb, summary),
                    first_seq = coalesce($6, first_seq),
                    last_seq = coalesce($7, last_seq),
-                   options = coalesce($8::text::jsonb, options)
+                   -- What files and their columns are called is nobody's business once they are gone.
+                   options = CASE WHEN $3 IN ('posted', 'dropped') THEN options - ARRAY['words', 'columns', 'files', 'sheet']
+                                  ELSE coalesce($8::text::jsonb, options) END
              WHERE group_id = $1
                AND import_id = $2
         """,
@@ -240,9 +242,13 @@ async def find_member_ids(connection: Raw, group_id: UUID, indexes: Collection[b
 
 
 async def save_columns(
-    connection: Raw, group_id: UUID, header_hash: bytes, layout: str, columns: Mapping[str, str]
+    connection: Raw, group_id: UUID, header_hash: bytes, layout: str, places: Mapping[str, int]
 ) -> None:
-    """Remember what a header's columns are, in place of what was remembered before."""
+    """Remember which of a header's columns is which, in place of what was remembered before.
+
+    Args:
+        places: Our column: the place of theirs from 0, or -1 for none. What they are called is not kept.
+    """
     await connection.execute(
         """
             INSERT INTO timebank.import_columns AS c (group_id, header_hash, layout, columns)
@@ -253,14 +259,14 @@ async def save_columns(
         group_id,
         header_hash,
         layout,
-        json.dumps(columns),
+        json.dumps(places),
     )
 
 
 async def find_columns(
     connection: Raw, group_id: UUID, header_hash: bytes
-) -> tuple[str, dict[str, str]] | None:
-    """Return (layout, our column: theirs) as it was last said of this header, if ever."""
+) -> tuple[str, dict[str, int]] | None:
+    """Return (layout, our column: place of theirs) as it was last said of this header, if ever."""
     row = await connection.fetchrow(
         "SELECT layout, columns::text FROM timebank.import_columns WHERE group_id = $1 AND header_hash = $2",
         group_id,
@@ -270,6 +276,16 @@ async def find_columns(
 
 
 # ---------------------------------------------------------------- papers
+
+
+def seal_words(key: bytes, group_id: UUID, import_id: UUID, words: bytes) -> bytes:
+    """Return the box with what files and their columns are called."""
+    return seal(key, words, group_id=group_id, table="timebank.imports", row=import_id, column="options")
+
+
+def open_words(key: bytes, group_id: UUID, import_id: UUID, box: bytes) -> bytes:
+    """Return what is in that box."""
+    return open_box(key, box, group_id=group_id, table="timebank.imports", row=import_id, column="options")
 
 
 async def insert_paper(

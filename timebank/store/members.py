@@ -10,12 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from timebank.errors import NicknameTaken, UnknownMember
 from timebank.store.boxes import code_index, open_box, seal
+from timebank.store.duties import forget_card_makers
 from timebank.store.hours import forget_waiting
 from timebank.store.sessions import delete_sessions
 from timebank.store.ways_in import delete_ways_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date, datetime
     from uuid import UUID
 
@@ -315,6 +316,30 @@ async def end_tokens(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) 
     return int(result.rowcount)
 
 
+async def count_what_ends(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) -> dict[str, int]:
+    """Return how many stand-ins, invitations, tokens and proposed duties end when a member leaves, by these names."""
+    found = (
+        await tx.execute(
+            text("""
+                SELECT (SELECT count(*) FROM people.stand_ins AS s
+                         WHERE s.group_id = :group_id AND (s.stand_in = :member_id OR s.member_id = :member_id)
+                           AND s.ended_at IS NULL AND s.expires_at > :now) AS stand_ins,
+                       (SELECT count(*) FROM people.invitations AS i
+                         WHERE i.group_id = :group_id AND i.made_by = :member_id AND i.revoked_at IS NULL
+                           AND i.uses < i.uses_max AND i.expires_at > :now) AS invitations,
+                       (SELECT count(*) FROM people.tokens AS t
+                         WHERE t.group_id = :group_id AND t.member_id = :member_id
+                           AND t.revoked_at IS NULL) AS tokens,
+                       (SELECT count(*) FROM people.duty_proposals AS d
+                         WHERE d.group_id = :group_id AND d.state = 'open'
+                           AND (d.proposed_by = :member_id OR d.member_id = :member_id)) AS duties_proposed
+            """),
+            {"group_id": group_id, "member_id": member_id, "now": now},
+        )
+    ).mappings()
+    return dict(found.one())
+
+
 async def insert_members(tx: Tx, group_id: UUID, members: Sequence[MemberRow]) -> None:
     """Insert members.
 
@@ -370,17 +395,29 @@ async def find_member_by_index(tx: Tx, group_id: UUID, nickname_index: bytes) ->
     return None if row is None else MemberRow(*row)
 
 
-async def list_ties(tx: Tx, keys: KeyStore, group_id: UUID) -> dict[int, UUID]:
-    """Return whose account of hours each number is, for lists of a page or two: every box is opened for it."""
+async def list_ties(
+    tx: Tx, keys: KeyStore, group_id: UUID, *, wanted: Collection[int] | None = None
+) -> dict[int, UUID]:
+    """Return whose account of hours each number is, for lists of a page or two.
+
+    Args:
+        wanted: No more boxes are opened than it takes to find these; None opens every one.
+    """
+    missing = None if wanted is None else set(wanted)
     rows = await tx.execute(
         text("SELECT member_id, accounts_box FROM people.members WHERE group_id = :group_id"),
         {"group_id": group_id},
     )
-    ties = {}
+    ties: dict[int, UUID] = {}
     for member_id, box in rows:
+        if missing is not None and not missing:
+            break
         accounts = open_accounts(keys, group_id, member_id, box)
-        if accounts is not None:
-            ties[accounts["minutes"]] = member_id
+        if accounts is None or (missing is not None and accounts["minutes"] not in missing):
+            continue
+        ties[accounts["minutes"]] = member_id
+        if missing is not None:
+            missing.remove(accounts["minutes"])
     return ties
 
 
@@ -439,6 +476,7 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
         names,
     )
     await delete_ways_in(tx, group_id, member_id)
+    await forget_card_makers(tx, group_id, member_id)
     await forget_waiting(tx, group_id, member_id)
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names

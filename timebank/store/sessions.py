@@ -45,6 +45,7 @@ class Signed(NamedTuple):
     accounts_box: bytes
     has_passkey: bool
     has_totp: bool
+    vouched: bool = True
     stands_in: Mapping[UUID, frozenset[str]] = NO_TIES
 
 
@@ -177,7 +178,9 @@ _FIND_SIGNED = """
            EXISTS (SELECT FROM people.passkeys AS p
                     WHERE p.group_id = $1 AND p.member_id = s.member_id) AS has_passkey,
            EXISTS (SELECT FROM people.totps AS t
-                    WHERE t.group_id = $1 AND t.member_id = s.member_id) AS has_totp
+                    WHERE t.group_id = $1 AND t.member_id = s.member_id) AS has_totp,
+           NOT EXISTS (SELECT FROM people.card_makers AS k
+                        WHERE k.group_id = $1 AND k.member_id = s.member_id) AS vouched
       FROM people.sessions AS s
       JOIN people.members AS m ON m.group_id = s.group_id AND m.member_id = s.member_id
      WHERE s.group_id = $1

@@ -110,8 +110,12 @@ async def end_stand_ins(tx: Tx, group_id: UUID, stand_in_ids: Collection[UUID], 
     )
 
 
-async def list_open_asks(tx: Tx, group_id: UUID, member_id: UUID) -> list[UUID]:
-    """Return the asks of a member, or by them for others, of which something is still to come."""
+async def list_open_asks(tx: Tx, group_id: UUID, member_id: UUID, *, own: bool) -> list[UUID]:
+    """Return the asks of a member, or by them for others, of which something is still to come.
+
+    Args:
+        own: Whether what was asked is for themselves.
+    """
     rows = await tx.execute(
         text("""
             SELECT d.draw_id
@@ -120,10 +124,11 @@ async def list_open_asks(tx: Tx, group_id: UUID, member_id: UUID) -> list[UUID]:
              WHERE h.group_id = :group_id
                AND h.member_id = :member_id
                AND h.asked
+               AND h.theirs = :own
                AND d.state IN ('asked', 'looked_at', 'promised')
           ORDER BY d.asked_at, d.draw_id
         """),
-        {"group_id": group_id, "member_id": member_id},
+        {"group_id": group_id, "member_id": member_id, "own": own},
     )
     return list(rows.scalars())
 

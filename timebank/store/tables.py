@@ -623,6 +623,32 @@ _table(
     _index("cards_of_member", "group_id member_id"),
 )
 _table(
+    "people.duty_proposals",
+    "group_id duty_id",
+    """
+    group_id duty_id member_id uuid
+    roles text[]
+    state text
+    proposed_by uuid
+    proposed_at expires_at timestamptz
+    signed_by uuid?
+    ended_at timestamptz?
+    """,
+    _refers("group_id member_id", "people.members", "group_id member_id"),
+    _refers("group_id proposed_by", "people.members", "group_id member_id"),
+    _refers("group_id signed_by", "people.members", "group_id member_id"),
+    _index("duty_proposals_by_day", "group_id proposed_at"),
+)
+_table(
+    "people.card_makers",
+    "group_id member_id made_by",
+    """
+    group_id member_id made_by uuid
+    """,
+    _refers("group_id member_id", "people.members", "group_id member_id"),
+    _refers("group_id made_by", "people.members", "group_id member_id"),
+)
+_table(
     "people.passkeys",
     "group_id passkey_id",
     """

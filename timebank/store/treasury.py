@@ -257,3 +257,19 @@ async def list_overdue(tx: Tx, group_id: UUID, *, before: datetime, limit: int) 
 def _proposal(row: Sequence[Any]) -> Proposal:
     proposal_id, kind, body, *rest = row
     return Proposal(proposal_id, kind, json.loads(body), *rest)
+
+
+async def list_open_proposals(tx: Tx, group_id: UUID, member_id: UUID) -> list[UUID]:
+    """Return what somebody proposed and nobody signed yet, oldest first."""
+    rows = await tx.execute(
+        text("""
+            SELECT proposal_id
+              FROM timebank.proposals
+             WHERE group_id = :group_id
+               AND proposed_by = :member_id
+               AND state = 'open'
+          ORDER BY proposed_at, proposal_id
+        """),
+        {"group_id": group_id, "member_id": member_id},
+    )
+    return list(rows.scalars())

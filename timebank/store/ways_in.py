@@ -40,10 +40,20 @@ async def has_way_in(tx: Tx, group_id: UUID, member_id: UUID, *, now: datetime) 
     return bool(found.scalar_one())
 
 
+async def delete_proofs(tx: Tx, group_id: UUID, member_id: UUID) -> None:
+    """Take away somebody's passkeys and their app."""
+    for table in ("people.passkeys", "people.totps"):
+        await tx.execute(
+            text(f"DELETE FROM {table} WHERE group_id = :group_id AND member_id = :member_id"),
+            {"group_id": group_id, "member_id": member_id},
+        )
+
+
 async def delete_ways_in(tx: Tx, group_id: UUID, member_id: UUID) -> None:
     """Take away everything that somebody who is forgotten could sign in with, and end their sessions."""
     # Another kind of way in adds its table here.
-    for table in ("people.sessions", "people.cards", "people.passkeys", "people.totps"):
+    await delete_proofs(tx, group_id, member_id)
+    for table in ("people.sessions", "people.cards"):
         await tx.execute(
             text(f"DELETE FROM {table} WHERE group_id = :group_id AND member_id = :member_id"),
             {"group_id": group_id, "member_id": member_id},

@@ -49,7 +49,7 @@ from timebank.web.import_page import (
 )
 from timebank.web.inside import Inside, inside
 from timebank.web.private import PrivatePage, go_to
-from timebank.web.sign_in import prove_location
+from timebank.web.sign_in import duty_location
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -238,7 +238,7 @@ class _Here:
             here.found = None
         except NeedsRole:
             if here.within.visitor.duties_wait:
-                raise SignInFirst(prove_location(here.within, f"/import/{link}")) from None
+                raise SignInFirst(duty_location(here.within, f"/import/{link}")) from None
             raise
         return here
 

@@ -36,14 +36,16 @@ class Me:
         csrf: For every form.
         sign_out: Where the form that signs out goes.
         ways_in: The page with one's own ways in.
-        duties_wait: Whether there are duties that wait for a proof.
-        prove: Where that proof is given, or set up where there is none yet.
+        duties_wait: Whether there are duties that wait for a proof, or for a steward who vouches.
+        vouch_waits: Whether it is only the steward that they wait for.
+        prove: Where that proof is given, or set up where there is none yet; or what to show the steward.
     """
 
     csrf: str
     sign_out: str
     ways_in: str
     duties_wait: bool
+    vouch_waits: bool
     prove: str
 
 
@@ -74,12 +76,13 @@ class Inside:
     @property
     def me(self) -> Me:
         """What templates need to know of the reader."""
-        can_prove = self.visitor.has_passkey or self.visitor.has_totp
+        can_prove = (self.visitor.has_passkey or self.visitor.has_totp) and not self.visitor.strong
         return Me(
             csrf=self.visitor.csrf,
             sign_out=self.path("/sign-out"),
             ways_in=self.path("/me/ways-in"),
             duties_wait=bool(self.visitor.duties_wait),
+            vouch_waits=bool(self.visitor.duties_wait) and self.visitor.strong,
             prove=self.path("/prove" if can_prove else "/me/ways-in"),
         )
 

@@ -27,7 +27,7 @@ from timebank.web.inside import Inside, inside, received
 from timebank.web.private import go_to
 from timebank.web.rooms import PAY, Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.sign_in import prove_location
+from timebank.web.sign_in import duty_location
 from timebank.web.words import category_in_words, place_in_words
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def pay_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
     """Show what waits to be handed over."""
     here = await inside(request, slug)
     if "treasurer" in here.visitor.duties_wait:
-        return go_to(prove_location(here, PAY))
+        return go_to(duty_location(here, PAY))
     return await _page(here, is_done=request.query_params.get("done") == "1")
 
 

@@ -347,6 +347,11 @@ def _prove_page(
     return here.page("prove.html", page, status=status, with_script=visitor.has_passkey)
 
 
+def duty_location(here: Inside, below: str) -> str:
+    """Return where somebody goes whose duty waits: to a proof and back, or to what they show another steward."""
+    return here.path("/me/ways-in") if here.visitor.strong else prove_location(here, below)
+
+
 def prove_location(here: Inside, below: str) -> str:
     """Return the address of the page that asks for a proof and leads to another page of the group."""
     back = quote(here.path(below), safe="")

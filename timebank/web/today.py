@@ -39,7 +39,7 @@ from timebank.web.policy_words import rule_numbers
 from timebank.web.private import go_to
 from timebank.web.rooms import TODAY, Way, ways
 from timebank.web.sending import key_of, new_key, send
-from timebank.web.sign_in import prove_location
+from timebank.web.sign_in import duty_location
 from timebank.web.words import category_in_words
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ async def today_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
     """Show what waits."""
     here = await inside(request, slug)
     if "steward" in here.visitor.duties_wait:
-        return go_to(prove_location(here, TODAY))
+        return go_to(duty_location(here, TODAY))
     return await _page(here)
 
 

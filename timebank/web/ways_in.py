@@ -30,7 +30,7 @@ from timebank.errors import (
     UnknownPasskey,
     UnknownSession,
 )
-from timebank.services import cards, passkeys, sessions, totp, ways_in
+from timebank.services import cards, duties, passkeys, sessions, totp, ways_in
 from timebank.services.enrolment import check_may_change
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside, inside, received
@@ -75,6 +75,7 @@ class WaysInPage:
         can_change: Whether passkeys and the app can be changed now.
         prove_href: Where to prove it first; empty where that would not help.
         needs_card: Whether only a sign-in with a card would help.
+        word: What another steward has to see before one's duties are there; empty where they do not wait for that.
         this_session: What the session that reads this is.
         faults: (field, what to do about it).
     """
@@ -86,6 +87,7 @@ class WaysInPage:
     can_change: bool
     prove_href: str
     needs_card: bool
+    word: str
     carries_duty: bool
     options: str
     passkeys: tuple[Row, ...]
@@ -318,6 +320,7 @@ async def _page(
         can_change=why is None,
         prove_href=prove_location(here, HERE) if isinstance(why, StepUpNeeded) else "",
         needs_card=isinstance(why, CardNeeded),
+        word=await duties.find_word(house, visitor),
         carries_duty=bool(visitor.duties),
         options=f"/api/v1/groups/{here.group.slug}/me/passkeys/options",
         passkeys=tuple(
