@@ -23,7 +23,6 @@ from timebank.services.member_acts import PAGE_MAX, Listed, Place
 from timebank.services.members import STATES
 from timebank.store.members import Listing as Filters
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 _SOME_ID: Final = "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"
 
 Nickname = Annotated[str, Meta(max_length=200, description="1 to 40 characters; nobody else here has it.")]
