@@ -29,7 +29,7 @@ from timebank.ledger.books import Books
 from timebank.rules.people import Actor
 from timebank.rules.state import SetUp, State
 from timebank.services import sessions
-from timebank.services.writer import _RULES
+from timebank.rules.decide import RULES
 
 TESTS = Path(__file__).parents[1]
 #: What the kind of a route says for all routes of its kind (``edge.openapi``).
@@ -95,8 +95,8 @@ class Reach:
         elif isinstance(thing, type):
             if issubclass(thing, Refusal):
                 self.refusals.add(thing)
-            elif thing in _RULES:
-                self.follow(_RULES[thing])
+            elif thing in RULES:
+                self.follow(RULES[thing])
         elif thing is State.post or thing is Books.refuses_day:
             # What the book says of an entry depends on the entry, and is read by people.
             self.refusals |= {kind for kind in vars(errors).values() if _is_of_book(kind)}

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from timebank.rules.commands import Command
 
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 class FormOut(msgspec.Struct, frozen=True):
     """A secret of one's own: ask with a POST to `asks/{secret}`, and find the ask there again. Keep it."""
 

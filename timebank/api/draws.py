@@ -39,7 +39,6 @@ from timebank.services.acts import Once
 from timebank.services.draws import DrawView
 from timebank.services.writer import Answer
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 DRAWS_LIST: Final[Listing[UUID]] = Listing(
     "draws",
     UUID,

@@ -22,7 +22,6 @@ from timebank.rules.commands import ClosePlace, CountHeld, MoveHeld, OpenPlace, 
 from timebank.rules.names import free_text
 from timebank.services.treasury import list_held
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 Counted = Annotated[int, Meta(description=f"Whole smallest coins that were there, 0 to {AMOUNT_MAX}.")]
 
 

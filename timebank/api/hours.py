@@ -46,7 +46,6 @@ from timebank.rules.hours import HOURS_STATES, SHARES_MAX, WEIGHT_MAX
 from timebank.rules.names import free_text
 from timebank.services.hours import PAGE_MAX, Hours, Place, Wanted, list_hours
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 HOURS_LIST: Final[Listing[Place]] = Listing(
     "hours",
     tuple[Annotated[datetime, Meta(tz=True)], UUID],

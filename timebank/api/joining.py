@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from timebank.rules.people import Actor
     from timebank.store.invitations import InvitationRow
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 _SVG: Final = "image/svg+xml"
 
 

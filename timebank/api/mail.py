@@ -17,7 +17,6 @@ from timebank.edge.openapi import reads, sets
 from timebank.edge.problems import language_of
 from timebank.services.mail import MailAddress, read_address, remove_address, set_address
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 _WHAT_IT_IS: Final = (
     "An address is always optional. It is sealed, shown to its owner only, and used once it is confirmed."
 )

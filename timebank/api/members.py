@@ -24,8 +24,17 @@ from timebank.services.member_acts import PAGE_MAX, Listed, Place
 from timebank.services.members import STATES
 from timebank.store.members import Listing as Filters
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 _SOME_ID: Final = "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42"
+_NOTHING_ENDED: Final = {
+    "asks_cancelled": [],
+    "proposals_withdrawn": [],
+    "duties": [],
+    "stand_ins": 0,
+    "invitations": 0,
+    "tokens": 0,
+    "duties_proposed": 0,
+    "asks_open": [],
+}
 
 Nickname = Annotated[str, Meta(max_length=200, description="1 to 40 characters; nobody else here has it.")]
 Duty = Annotated[str, Meta(max_length=20, description="steward, treasurer, auditor or host.")]
@@ -317,7 +326,12 @@ async def enter_member(request: Request[Any, Any, Any]) -> ASGIApp:
             errors.NeedsRole,
             errors.StepUpNeeded,
         ),
-        gives={"id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "roles": ["treasurer"]},
+        gives={
+            "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
+            "roles": [],
+            "proposal": _SOME_ID,
+            "proposed": ["treasurer"],
+        },
     ),
 )
 async def change_roles(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -489,7 +503,7 @@ async def look_at_leaving(request: Request[Any, Any, Any], member_id: FromPath[U
         gives={
             "id": "3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42",
             "state": "left",
-            "ended": {"duties": [], "stand_ins": 0, "invitations": 0, "tokens": 0, "asks_open": []},
+            "ended": _NOTHING_ENDED,
         },
     ),
 )
@@ -519,7 +533,7 @@ async def leave_group(request: Request[Any, Any, Any]) -> ASGIApp:
             "state": "erased",
             "stays": list(service.STAYS),
             "goes": list(service.GOES),
-            "ended": {"duties": [], "stand_ins": 0, "invitations": 0, "tokens": 0, "asks_open": []},
+            "ended": _NOTHING_ENDED,
         },
     ),
 )

@@ -20,7 +20,6 @@ from timebank.services.reminders import list_reminders
 from timebank.services.writer import Answer
 
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A new version of a pot's rules; docs/policies.md has every field of `terms`."""
 

@@ -42,7 +42,6 @@ from timebank.rules.names import free_text
 from timebank.rules.proposals import PROPOSAL_STATES
 from timebank.services.treasury import KINDS, PAGE_MAX, Place, SeenProposal, list_proposals
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 PROPOSALS: Final[Listing[Place]] = Listing(
     "proposals",
     tuple[Annotated[datetime, Meta(tz=True)], UUID],

@@ -20,7 +20,6 @@ from timebank.services.recovery import list_recoveries, stop_recovery
 from timebank.store.recoveries import RecoveryRow
 
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 class StopRecoveryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Nothing needs to be said."""
 

@@ -20,7 +20,6 @@ from timebank.rules.settings import Change
 from timebank.services import settings as service
 from timebank.services.settings import PAGE_MAX, Place
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 HISTORY: Final[Listing[Place]] = Listing(
     "settings", tuple[Annotated[datetime, Meta(tz=True)], UUID], usual=50, largest=PAGE_MAX
 )

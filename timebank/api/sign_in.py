@@ -31,7 +31,6 @@ from timebank.services import passkeys, sessions
 from timebank.services.proofs import Proof
 from timebank.services.sessions import SessionSecret
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 ONE_OF_THEM: Final = N_("give exactly one of the ways")
 
 CardText = Annotated[str, Meta(max_length=100, description="As printed: `ABCD-EFGH-JKMN-PQRS`, in any case.")]

@@ -19,7 +19,6 @@ from timebank.edge.openapi import acts, reads
 from timebank.services import stand_ins as service
 from timebank.services.stand_ins import Tie
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 _IDS: Final = ("3f0b6c6e-4f0e-4c8e-9d0a-2b7f3a1c5d42", "8c5a1d0e-7b52-4f3a-a0c4-6f1e2d3b4a59")
 
 Scope = Annotated[str, Meta(max_length=10, description="log, ask or see.")]

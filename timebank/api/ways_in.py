@@ -23,7 +23,6 @@ from timebank.edge.sessions import place_of
 from timebank.errors import UnknownMember, UnknownPage
 from timebank.services import cards, duties, passkeys, totp, ways_in
 
-#: What the rules about this noun may say, whichever of its routes is asked.
 PasskeyName = Annotated[str, Meta(max_length=200, description="What its owner calls it, 1 to 40 characters.")]
 
 

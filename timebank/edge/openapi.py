@@ -128,7 +128,7 @@ def writes(
         body: Struct of the body.
         status: What an accepted request is answered with.
         answer: Struct of that answer.
-        refusals: What the rules of the command may say; what every such route and the book say is added.
+        refusals: What the rules of the command, and the book, may say besides what every such route says.
         example: A body that is accepted; tests send it.
         gives: An answer to it, true in its shape.
     """
