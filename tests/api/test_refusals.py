@@ -26,10 +26,10 @@ from timebank.edge.door import Act, Write
 from timebank.errors import Refusal
 from timebank.ledger import books
 from timebank.ledger.books import Books
+from timebank.rules.decide import RULES
 from timebank.rules.people import Actor
 from timebank.rules.state import SetUp, State
 from timebank.services import sessions
-from timebank.rules.decide import RULES
 
 TESTS = Path(__file__).parents[1]
 #: What the kind of a route says for all routes of its kind (``edge.openapi``).
