@@ -39,6 +39,9 @@ COMMANDS: Final = (
     "token",
     "card",
     "recover",
+    "backup",
+    "restore",
+    "keys",
     "doctor",
     "bench",
 )

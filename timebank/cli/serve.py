@@ -12,6 +12,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -94,6 +95,7 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
     async def go() -> None:
         _let_signals_cancel()
         await upgrade(dsn, embedded=settings.embedded)
+        await _settle(settings, dsn)
         if prepare is not None:
             await prepare(address)
         app = build_app(settings, dsn, address=address)
@@ -110,6 +112,16 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
         # The loop leaves the system's own behind, which would not stop the database.
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+async def _settle(settings: Settings, dsn: Dsn) -> None:
+    """See to it that a database that was put back has nobody who was erased, before anybody is answered."""
+    from timebank.services.house import open_house
+    from timebank.services.restore import settle_at_start
+
+    async with open_house(settings.home, dsn) as house:
+        if again := await settle_at_start(house, now=datetime.now(UTC)):
+            print(f"{again} people who had been erased were in this database; they are erased again.")
 
 
 def _let_signals_cancel() -> None:
