@@ -36,6 +36,7 @@ from timebank.web.home import HOME_PAGES
 from timebank.web.imports import IMPORT_PAGES
 from timebank.web.join import JOIN_PAGES
 from timebank.web.log import LOG_PAGES
+from timebank.web.looks import LOOKS_PAGES
 from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.private import go_to
@@ -93,6 +94,7 @@ def build_app(
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,
             *HOME_PAGES,
+            *LOOKS_PAGES,
             *LOG_PAGES,
             *ASK_PAGES,
             *ASK_STATUS_PAGES,

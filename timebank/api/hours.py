@@ -482,6 +482,7 @@ async def get_hours(request: Request[Any, Any, Any]) -> ASGIApp:
             after=asked.get("after", ""),
             limit=_limit(asked.get("limit", str(PAGE))),
         ),
+        now=door.clock(),
     )
     return json_reply(HoursListOut(hours=[_hours_out(hours) for hours in page.hours], next=page.next))
 
