@@ -6,11 +6,9 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,11 +81,10 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
     from timebank.app import build_app
     from timebank.cli.memory import settle_memory
     from timebank.cli.server import listen, serve_app
+    from timebank.services.logs import log_to_stderr
     from timebank.store.migrate import upgrade
 
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    log_to_stderr()
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     address = settings.origin or f"http://{host_name(settings.host)}:{port}"
