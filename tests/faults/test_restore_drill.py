@@ -25,7 +25,7 @@ from tests.faults.served import ROOT, SLUG, Served, a_server, from_inside
 from tests.properties.stand import Stand, hours
 from timebank.services.members import erase_member
 from timebank.store.backup_folders import read_folder
-from timebank.store.keys import read_erased
+from timebank.store.keys import KeyStore, read_erased
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
@@ -123,19 +123,14 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
         await asyncio.to_thread(command, home, "backup")
         assert [line.member_id for line in read_erased(home / "backups" / "erased.txt")] == [flo]
 
-    # Another machine: nothing but what was copied away.
-    there = scratch / "drill" / "there"
-    (there / "backups").mkdir(parents=True, mode=0o755)
-    for path in (backup, sealed, home / "backups" / "erased.txt"):
-        (shutil.copytree if path.is_dir() else shutil.copy2)(path, there / "backups" / path.name)
-    put_back = walk(
-        COMMANDS[0],
-        **{
-            r"\S+/timebank-\S+": str(there / "backups" / backup.name),
-            r"\S+keys\.sealed": str(there / "backups" / sealed.name),
-        },
-    )
-    await asyncio.to_thread(own, there)
+    # Another machine: nothing but what was copied onto a stick, which only its owner can read.
+    there, stick = place / "there", place / "stick"
+    stick.mkdir(mode=0o700)
+    for path in (backup, home / "backups" / "erased.txt"):
+        (shutil.copytree if path.is_dir() else shutil.copy2)(path, stick / path.name)
+    shutil.copy2(sealed, stick / "keys.sealed")
+    put_back = walk(COMMANDS[0].replace("/mnt/stick/timebank-20261126T020000Z", str(stick / backup.name)))
+    put_back = [word.replace("/mnt/stick/keys.sealed", str(stick / "keys.sealed")) for word in put_back]
     new = Served(there, served.port, group=served.group)
     await asyncio.to_thread(command, there, *put_back, typed="WRONG-CODE\n", code=1)
     assert not (there / "postgres").exists()
@@ -146,6 +141,7 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
     said = await asyncio.to_thread(command, there, *put_back, typed=f"{code[1]}\n")
     assert "Done." in said
     assert not (there / "restoring").exists()
+    assert not (there / "incoming").exists()
     assert "has a database already" in await asyncio.to_thread(command, there, *put_back, code=1)
 
     assert COMMANDS[1:] == ["timebank verify", "timebank serve", "timebank close --group SLUG"]
@@ -175,16 +171,6 @@ async def told(stand: Stand) -> tuple[int, int]:
     return epoch, int(size[1])
 
 
-def own(home: Path) -> None:
-    """Hand a home to the server's user, as an operator does who copied into it as root."""
-    if os.geteuid() == 0:
-        from timebank.store.service_user import find_or_make
-
-        user = find_or_make()
-        for path in [home, *home.rglob("*")]:
-            os.chown(path, user.uid, user.gid)
-
-
 async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_missing(
     scratch: Path,
 ) -> None:
@@ -192,6 +178,7 @@ async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_
     place.mkdir(mode=0o755)
     async with a_server(place) as served:
         home: Any = served.home
+        assert served.group is not None
         async with from_inside(served) as stand:
             await give_hours(stand, 30)
             records = (await stand.rows("SELECT seq FROM timebank.book_heads"))[0][0]
@@ -206,9 +193,17 @@ async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_
 
         assert "2 records that were signed after this backup may be missing" in said
         assert "epoch 2" in said
+        # Somebody is on the list who was not when this was restored: the start of the server sees to it.
+        gus = served.group.people["gus"].member_id
+        with KeyStore(home) as keys:
+            keys.erase_members(served.group.group_id, [gus], now=datetime.now(UTC))
         await asyncio.to_thread(served.start)
         async with from_inside(served) as stand:
             assert await told(stand) == (2, records)
+            (row,) = await stand.rows(
+                "SELECT state, nickname_box FROM people.members WHERE member_id = $1", gus
+            )
+            assert tuple(row) == ("erased", b"")
             await give_hours(stand, 15)
             await stand.verified()
         assert len(list((home / "checkpoints").glob("*.aside"))) == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from timebank.cli.backup import absolute
+from timebank.cli.brought import bring, clear, found
 from timebank.config import OperatorError
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
-    """Name the file in a way that means the same wherever this process will be."""
-    return absolute(words, args.file)
+    """Name the file in a way that means the same wherever this process will be; bring one that is read."""
+    return bring(words, args, "file") if args.act is _import else absolute(words, args.file)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,8 +77,11 @@ def _export(args: argparse.Namespace, settings: Settings) -> None:
 def _import(args: argparse.Namespace, settings: Settings) -> None:
     from timebank.store.keys import KeyStore
 
+    source = found(settings, args.file)
+    assert source is not None
     with KeyStore(settings.home) as keys:
-        bring_back(Path(os.path.abspath(args.file)), keys, settings.home, old=args.old)
+        bring_back(source, keys, settings.home, old=args.old)
+    clear(settings)
     print(f"The keys of {args.file} are in {settings.home_name}.")
 
 

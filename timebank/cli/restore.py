@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from timebank.cli.backup import absolute
+from timebank.cli.brought import bring, clear, found
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.keys import bring_back
 from timebank.cli.progress import Bar
@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
-    """Name everything in a way that means the same wherever this process will be."""
-    return absolute(words, args.folder, args.keys, args.erased)
+    """Bring everything to where the server's user can read it."""
+    return bring(words, args, "folder", "keys", "erased")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     settings: Settings = args.settings
     if bool(args.folder) == args.settle:
         raise OperatorError("Name the folder of a backup, or say --settle.")
+    for name in ("folder", "keys", "erased"):
+        setattr(args, name, found(settings, getattr(args, name)))
     if args.settle:
         return _settle_only(settings, args)
     if not settings.embedded:
@@ -84,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         _onto_the_disk(settings.home)
         tell()
         shutil.rmtree(inner.home)
+        clear(settings)
     print("Done. Start the server: timebank serve")
     return 0
 
