@@ -187,7 +187,7 @@ async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_
             await give_hours(stand, 45, 60)
         served.stop()
         (backup,) = folders(home)
-        shutil.rmtree(home / "postgres")
+        (home / "postgres").rename(place / "as-it-was")
 
         said = await asyncio.to_thread(command, home, "restore", str(backup))
 
@@ -207,3 +207,18 @@ async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_
             await give_hours(stand, 15)
             await stand.verified()
         assert len(list((home / "checkpoints").glob("*.aside"))) == 1
+
+        # Somebody puts back the copy of before by other means: the server does not go on as if nothing were missing.
+        served.stop()
+        shutil.rmtree(home / "postgres")
+        (place / "as-it-was").rename(home / "postgres")
+        said = await asyncio.to_thread(command, home, "serve", code=1)
+        assert "restore --settle" in said
+
+        said = await asyncio.to_thread(command, home, "restore", "--settle")
+
+        assert "goes on in epoch 3" in said
+        assert "1 people who had been erased since are erased again" in said
+        await asyncio.to_thread(served.start)
+        async with from_inside(served) as stand:
+            await stand.verified()

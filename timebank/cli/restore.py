@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from timebank.cli.brought import bring, clear, found
 from timebank.cli.database import Dsn, open_database
@@ -33,6 +33,15 @@ HELP: Final = "put a backup into a home that has no database yet: whole or not a
 
 #: Where the database is made; it is moved to its place once everything about it is right.
 WORKSHOP: Final = "restoring"
+
+
+class _Head(NamedTuple):
+    """Where a book goes on; ``epoch`` is 0 where it goes on in the one that it had."""
+
+    group_id: UUID
+    size: int
+    note: str
+    epoch: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,8 +149,8 @@ async def _restore(
         heads = await _settle(inner.home, inner.dsn, keys, beside, args)
 
     def tell() -> None:
-        for group_id, size, note in heads:
-            beside.replace(group_id, size, note)
+        for head in heads:
+            _keep(beside, head)
 
     return tell
 
@@ -172,7 +181,7 @@ def _settle_only(settings: Settings, args: argparse.Namespace) -> int:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(mode=0o700)
             for head in await _settle(scratch, dsn, keys, beside, args):
-                beside.replace(*head)
+                _keep(beside, head)
             shutil.rmtree(scratch)
 
     with open_database(settings, alone=True) as dsn:
@@ -182,8 +191,8 @@ def _settle_only(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _settle(
     scratch: Path, dsn: Dsn, keys: KeyStore, beside: Checkpoints, args: argparse.Namespace
-) -> list[tuple[UUID, int, str]]:
-    """Erase again, say where each book goes on, and verify; return (group, size, note) of each new head."""
+) -> list[_Head]:
+    """Erase again, say where each book goes on, and verify; return the new head of each."""
     from timebank.services.house import House
     from timebank.services.restore import settle
     from timebank.services.verify import list_books
@@ -210,11 +219,17 @@ async def _settle(
                 )
             await _verify(house if one.lost else looking, one.group_id, one.slug)
             async with house.database.read(one.group_id) as tx:
-                heads.append((one.group_id, *await find_checkpoint(tx, one.group_id)))
+                size, note = await find_checkpoint(tx, one.group_id)
+            heads.append(_Head(one.group_id, size, note, one.epoch))
         return heads
     finally:
         await checkpoints.close()
         await database.close()
+
+
+def _keep(beside: Checkpoints, head: _Head) -> None:
+    beside.keep_epoch(head.group_id, head.epoch)
+    beside.replace(head.group_id, head.size, head.note)
 
 
 def _tell(one: Settled) -> None:

@@ -64,7 +64,10 @@ async def settle(house: House, beside: Checkpoints, *, now: datetime) -> list[Se
     settled = []
     for group_id, slug in (await list_books(house)).items():
         kept = _parsed(beside.read_kept(group_id))
-        epoch, lost = await _go_on(house, group_id, kept, newest=beside.is_newest(group_id), now=now)
+        known = beside.read_epoch(group_id)
+        epoch, lost = await _go_on(
+            house, group_id, kept, newest=beside.is_newest(group_id), known=known, now=now
+        )
         erased = await replay_erasures(house, group_id, now=now)
         settled.append(Settled(group_id, slug, erased.people, epoch, lost, erased.without_key))
     return settled
@@ -79,8 +82,12 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
     again = 0
     for group_id, slug in (await list_books(house)).items():
         kept = _parsed(house.checkpoints.read_kept(group_id))
-        if kept is not None and slug:
+        if not slug:
+            continue
+        if kept is not None:
             await _refuse_older(house, group_id, slug, kept)
+        async with house.database.read(group_id) as tx:
+            house.checkpoints.keep_epoch(group_id, await store.find_epoch(tx, group_id))
         again += (await replay_erasures(house, group_id, now=now)).people
     return again
 
@@ -89,7 +96,7 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
 
 
 async def _go_on(
-    house: House, group_id: UUID, kept: Checkpoint | None, *, newest: bool, now: datetime
+    house: House, group_id: UUID, kept: Checkpoint | None, *, newest: bool, known: int, now: datetime
 ) -> tuple[int, int | None]:
     async with house.database.tx(group_id) as tx:
         await bump_setup_version(tx, group_id)
@@ -98,7 +105,9 @@ async def _go_on(
         if new is None or (newest and (kept == new or await _is_told(tx, group_id, kept))):
             return 0, 0
         published_lost = await republish(house, tx, group_id)
-        epoch = await store.raise_epoch(tx, group_id)
+        # Later than any that was ever begun here, also in a book that was lost since.
+        epoch = 1 + max(known, await store.find_epoch(tx, group_id))
+        await store.begin_epoch(tx, group_id, epoch)
         fields: dict[str, Any] = {
             "epoch": epoch,
             "new": {"root": new.root.hex(), "size": new.size},

@@ -28,6 +28,9 @@ _PAUSE_S = 0.2
 #: How a checkpoint is named that came with a copy of the keys: others may have been signed after it.
 COPIED = ".copied"
 
+#: Beside it, the last epoch of the book.
+EPOCH = ".epoch"
+
 
 class _Signer:
     """A group's live key, ready to sign; 23 microseconds a signature."""
@@ -84,6 +87,22 @@ class Checkpoints:
         self._dirty.add(group_id)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write_dirty())
+
+    def read_epoch(self, group_id: UUID) -> int:
+        """Return the last epoch that this home knows of, also of books that were lost since; 1 for none."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(self._path(group_id).with_suffix(EPOCH).read_text(encoding="ascii"))
+        return 1
+
+    def keep_epoch(self, group_id: UUID, epoch: int) -> None:
+        """Remember an epoch, so that no restore ever begins it again.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if epoch > self.read_epoch(group_id):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            write_whole(self._path(group_id).with_suffix(EPOCH), f"{epoch}\n")
 
     def replace(self, group_id: UUID, size: int, note: str) -> None:
         """Keep a checkpoint of a book that was restored, though it may be smaller; the one before is put aside.

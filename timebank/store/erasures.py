@@ -78,18 +78,17 @@ async def list_records(tx: Tx, group_id: UUID, kind: str) -> list[bytes]:
     return [bytes(record) for record in rows.scalars()]
 
 
-async def raise_epoch(tx: Tx, group_id: UUID) -> int:
-    """Let the book of a group go on in its next epoch, and return that; the caller holds the group's lock."""
-    return int(
-        (
-            await tx.execute(
-                text("""
-                    UPDATE timebank.book_heads
-                       SET epoch = epoch + 1
-                     WHERE group_id = :group_id
-                 RETURNING epoch
-                """),
-                {"group_id": group_id},
-            )
-        ).scalar_one()
+async def find_epoch(tx: Tx, group_id: UUID) -> int:
+    """Return the epoch that the book of a group is in."""
+    found = await tx.scalar(
+        text("SELECT epoch FROM timebank.book_heads WHERE group_id = :group_id"), {"group_id": group_id}
+    )
+    return int(found or 1)
+
+
+async def begin_epoch(tx: Tx, group_id: UUID, epoch: int) -> None:
+    """Let the book of a group go on in an epoch; the caller holds the group's lock."""
+    await tx.execute(
+        text("UPDATE timebank.book_heads SET epoch = :epoch WHERE group_id = :group_id"),
+        {"group_id": group_id, "epoch": epoch},
     )

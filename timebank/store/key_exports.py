@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from timebank.config import OperatorError
-from timebank.store.checkpoints import COPIED
+from timebank.store.checkpoints import COPIED, EPOCH
 from timebank.store.keys import write_whole
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _HEAD: Final = b"timebank keys 1\n"
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CODE_LETTERS: Final = 32
 _NONCE_BYTES: Final = 12
+_TAKEN: Final = (".live", EPOCH)
 
 
 class KeyCopy(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +52,11 @@ def new_code() -> str:
 def take_copy(keys: KeyStore, home: Path, *, now: datetime) -> KeyCopy:
     """Return everything that the key store has, and the checkpoints that are kept beside it."""
     folder = home / "checkpoints"
-    kept = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.live"))}
+    kept = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
+        if path.suffix in _TAKEN
+    }
     tables = {name: [[_text(v) for v in row] for row in rows] for name, rows in keys.read_all().items()}
     return KeyCopy(made_at=now.astimezone(UTC), tables=tables, checkpoints=kept)
 
@@ -108,8 +113,8 @@ def merge_copy(copy: KeyCopy, keys: KeyStore, home: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     for name, note in copy.checkpoints.items():
         path = folder / name
-        if path.parent == folder and path.suffix == ".live" and not path.exists():
-            write_whole(path.with_suffix(COPIED), note)
+        if path.parent == folder and path.suffix in _TAKEN and not path.exists():
+            write_whole(path if path.suffix == EPOCH else path.with_suffix(COPIED), note)
 
 
 def _key(code: str) -> bytes:
