@@ -33,6 +33,7 @@ from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.home import HOME_PAGES
+from timebank.web.host import HOST_PAGES
 from timebank.web.imports import IMPORT_PAGES
 from timebank.web.join import JOIN_PAGES
 from timebank.web.log import LOG_PAGES
@@ -95,6 +96,7 @@ def build_app(
             *WAYS_IN_PAGES,
             *HOME_PAGES,
             *LOOKS_PAGES,
+            *HOST_PAGES,
             *LOG_PAGES,
             *ASK_PAGES,
             *ASK_STATUS_PAGES,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from timebank.errors import N_
 from timebank.store.tables import metadata
 
 
@@ -23,38 +24,55 @@ class Kind(NamedTuple):
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "public": Kind("What anybody can read on the public page anyway.", "The same."),
-    "group": Kind("What the group is called, how it is set up and by which rules it decides.", "The same."),
+    "public": Kind(
+        N_("What anybody can read on the public page anyway."),
+        N_("The same."),
+    ),
+    "group": Kind(
+        N_("What the group is called, how it is set up and by which rules it decides."),
+        N_("The same."),
+    ),
     "book": Kind(
-        "How much moved on which day between which account numbers. The numbers are random; whoever remembers"
-        " an entry by its day and amount can follow that number.",
-        "The same, by name, of everybody who was not erased.",
+        N_(
+            "How much moved on which day between which account numbers. The numbers are random; whoever remembers an entry by its day and amount can follow that number."
+        ),
+        N_("The same, by name, of everybody who was not erased."),
     ),
     "tie": Kind(
-        "That several rows are about one and the same person, by a random id, without telling who.",
-        "Who that is, unless they were erased.",
+        N_("That several rows are about one and the same person, by a random id, without telling who."),
+        N_("Who that is, unless they were erased."),
     ),
     "clear": Kind(
-        "States, kinds and moments around such an id: when somebody joined, asked, signed in or carried a duty.",
-        "The same, by name.",
+        N_(
+            "States, kinds and moments around such an id: when somebody joined, asked, signed in or carried a duty."
+        ),
+        N_("The same, by name."),
     ),
     "sealed": Kind(
-        "Its length, and that it is there. It opens with no key but one in the key store.",
-        "Everything in it: nicknames, which accounts are whose, notes, contacts, payout details, mail addresses,"
-        " files of imports, and what signs people in.",
+        N_("Its length, and that it is there. It opens with no key but one in the key store."),
+        N_(
+            "Everything in it: nicknames, which accounts are whose, notes, contacts, payout details, mail addresses, files of imports, and what signs people in."
+        ),
     ),
     "blind": Kind(
-        "Nothing. Two that are the same are about the same name, address or reference.",
-        "Whether a name, address or reference that somebody tries is here.",
+        N_("Nothing. Two that are the same are about the same name, address or reference."),
+        N_("Whether a name, address or reference that somebody tries is here."),
     ),
     "guess": Kind(
-        "Whether a note or a whole request says exactly what somebody guesses; of a short note that can be tried out.",
-        "The same.",
+        N_(
+            "Whether a note or a whole request says exactly what somebody guesses; of a short note that can be tried out."
+        ),
+        N_("The same."),
     ),
-    "hash": Kind("Nothing: hashes of long random secrets, which nobody can try out.", "Nothing."),
+    "hash": Kind(
+        N_("Nothing: hashes of long random secrets, which nobody can try out."),
+        N_("Nothing."),
+    ),
     "proof": Kind(
-        "Whether a record that somebody has is in this book; checkpoints also tell how long the book is.",
-        "The same; and with the signing key a forged book could be signed, which witnesses and receipts find out.",
+        N_("Whether a record that somebody has is in this book; checkpoints also tell how long the book is."),
+        N_(
+            "The same; and with the signing key a forged book could be signed, which witnesses and receipts find out."
+        ),
     ),
 }
 
@@ -134,15 +152,17 @@ CLASSES: Final[dict[str, str]] = {
 
 #: What lies beside the database, and what each gives away by itself.
 BESIDE: Final[dict[str, str]] = {
-    "keys/keys.sqlite": "with the database, everything that is sealed; by itself, random ids and keys",
-    "keys/erased.txt": "that somebody was erased, when, and under which random id they were here",
-    "keys/days/": "today's key of the counts of tries: who tried what today, if one guesses who",
-    "checkpoints/": "how long each book is, and what it was signed with last",
-    "setup.key": "a link that makes a group, until it was used",
-    "postgres.log, log of the server": "when it ran and what went wrong; no name and no address",
-    "backups/": "the database as above, without the keys, as it was up to 30 days ago",
-    "sealed copies of keys": "nothing without the code on the paper; with it, what keys/keys.sqlite gives away",
-    "memory of the running server": "keys, and what it is answering just now",
+    "keys/keys.sqlite": N_("with the database, everything that is sealed; by itself, random ids and keys"),
+    "keys/erased.txt": N_("that somebody was erased, when, and under which random id they were here"),
+    "keys/days/": N_("today's key of the counts of tries: who tried what today, if one guesses who"),
+    "checkpoints/": N_("how long each book is, and what it was signed with last"),
+    "setup.key": N_("a link that makes a group, until it was used"),
+    "postgres.log, log of the server": N_("when it ran and what went wrong; no name and no address"),
+    "backups/": N_("the database as above, without the keys, as it was up to 30 days ago"),
+    "sealed copies of keys": N_(
+        "nothing without the code on the paper; with it, what keys/keys.sqlite gives away"
+    ),
+    "memory of the running server": N_("keys, and what it is answering just now"),
 }
 
 
@@ -177,7 +197,7 @@ def tell() -> str:
     lines = [
         "# What a seizure of this machine would reveal",
         "",
-        "`timebank doctor --seizure` prints this page; it is made from the schema of the database, of which every",
+        "`timebank doctor --seizure` prints this page, and hosts find it under *The machine*; it is made from the schema of the database, of which every",
         "column has a class. Encrypt the disk: then a machine that is switched off reveals none of this.",
         "",
         "| class | the database alone | with the key store |",
