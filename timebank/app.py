@@ -35,9 +35,11 @@ from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.home import HOME_PAGES
+from timebank.web.host import HOST_PAGES
 from timebank.web.imports import IMPORT_PAGES
 from timebank.web.join import JOIN_PAGES
 from timebank.web.log import LOG_PAGES
+from timebank.web.looks import LOOKS_PAGES
 from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.private import go_to
@@ -95,6 +97,8 @@ def build_app(
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,
             *HOME_PAGES,
+            *LOOKS_PAGES,
+            *HOST_PAGES,
             *LOG_PAGES,
             *ASK_PAGES,
             *ASK_STATUS_PAGES,

@@ -249,7 +249,7 @@ def test_a_server_whose_timebank_is_gone_is_stopped_before_a_new_one_starts(
 ) -> None:
     # As on systems without a parent-death signal: the orphan lives on.
     orphaned = HOLDER.replace("from pathlib", "from timebank.store import embedded\nfrom pathlib").replace(
-        "with stop", "embedded._end_with_parent = lambda parent: None\nwith stop"
+        "with stop", "embedded.end_with_parent = lambda parent: None\nwith stop"
     )
     monkeypatch.setattr(sys.modules[__name__], "HOLDER", orphaned)
     holder, pid = hold(used)

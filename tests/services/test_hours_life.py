@@ -401,7 +401,9 @@ async def test_everybody_sees_their_own_hours_and_stewards_what_waits(desk: Ledg
     bo = await desk.actor("bo", scopes=frozenset({"read"}))
 
     async def ids(actor: Any, **wanted: Any) -> list[str]:
-        return [str(h.id) for h in (await list_hours(desk.house, actor, Wanted(**wanted))).hours]
+        return [
+            str(h.id) for h in (await list_hours(desk.house, actor, Wanted(**wanted), now=desk.now)).hours
+        ]
 
     assert await ids(ada) == [got, waits, mine]
     assert await ids(ada, role="gave") == [waits, mine]
@@ -418,5 +420,5 @@ async def test_everybody_sees_their_own_hours_and_stewards_what_waits(desk: Ledg
     rest = await list_hours(desk.house, ada, Wanted(limit=2, after=page.next))
     assert [str(h.id) for h in (*page.hours, *rest.hours)] == [got, waits, mine]
     assert rest.next is None
-    first = (await list_hours(desk.house, bo, Wanted(waiting=True))).hours[0]
+    first = (await list_hours(desk.house, bo, Wanted(waiting=True), now=desk.now)).hours[0]
     assert (first.giver, first.receiver) == (desk.ids["ada"], desk.ids["flo"])

@@ -594,6 +594,7 @@ async def get_hours(request: Request[Any, Any, Any]) -> ASGIApp:
             after=asked.after,
             limit=asked.limit,
         ),
+        now=door.clock(),
     )
     return json_reply(
         HoursListOut(hours=[_hours_out(hours) for hours in page.hours], next=HOURS_LIST.next(page.next))

@@ -204,7 +204,7 @@ async def find_member(request: Request[Any, Any, Any]) -> ASGIApp:
     door, actor = await signed_in(request)
     said = FIND.values(request.scope["query_string"])
     found = await service.find_by_name(
-        door.house, actor, name=said.get("name", ""), code=said.get("code", "")
+        door.house, actor, name=said.get("name", ""), code=said.get("code", ""), now=door.clock()
     )
     return json_reply(FoundOut(*found))
 

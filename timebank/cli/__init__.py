@@ -41,6 +41,9 @@ COMMANDS: Final = (
     "token",
     "card",
     "recover",
+    "backup",
+    "restore",
+    "keys",
     "doctor",
     "bench",
 )

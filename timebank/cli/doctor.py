@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--roles", action="store_true", help="print the SQL that an outside server needs, and do nothing else"
     )
+    parser.add_argument(
+        "--seizure",
+        action="store_true",
+        help="print what a seizure of this machine would reveal, and do nothing else",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,6 +39,12 @@ def run(args: argparse.Namespace) -> int:
     settings: Settings = args.settings
     if args.roles:
         print(role_sql(_database_name(settings), passwords=True), end="")
+        return 0
+    if args.seizure:
+        # Imported late: everything else does without it.
+        from timebank.store.exposure import tell
+
+        print(tell(), end="")
         return 0
     well = True
     for finding in _findings(settings):

@@ -6,12 +6,11 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -82,11 +81,10 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
     from timebank.app import build_app
     from timebank.cli.memory import settle_memory
     from timebank.cli.server import listen, serve_app
+    from timebank.services.logs import log_to_stderr
     from timebank.store.migrate import upgrade
 
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    log_to_stderr()
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     address = settings.origin or f"http://{host_name(settings.host)}:{port}"
@@ -94,6 +92,7 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
     async def go() -> None:
         _let_signals_cancel()
         await upgrade(dsn, embedded=settings.embedded)
+        await _settle(settings, dsn)
         if prepare is not None:
             await prepare(address)
         app = build_app(settings, dsn, address=address)
@@ -110,6 +109,16 @@ def run_server(settings: Settings, dsn: Dsn, *, prepare: Callable[[str], Any] | 
         # The loop leaves the system's own behind, which would not stop the database.
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+async def _settle(settings: Settings, dsn: Dsn) -> None:
+    """See to it that a database that was put back has nobody who was erased, before anybody is answered."""
+    from timebank.services.house import open_house
+    from timebank.services.restore import settle_at_start
+
+    async with open_house(settings.home, dsn) as house:
+        if again := await settle_at_start(house, now=datetime.now(UTC)):
+            print(f"{again} people who had been erased were in this database; they are erased again.")
 
 
 def _let_signals_cancel() -> None:

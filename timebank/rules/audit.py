@@ -37,7 +37,7 @@ AUDIT_CHECKS: Final[Mapping[str, str]] = {
     "moves": "Every entry moves between the kinds of account that its kind is for.",
     "two_people": "What takes two people was proposed by one and signed by another, once, as it was proposed.",
     "genesis": "The first record names this book, its origin and the day it begins on, and no other does.",
-    "restores": "The epoch of the head counts the restores that the book tells of.",
+    "restores": "The epoch of the head is that of the last restore that the book tells of, each later than the one before.",
     "policies": "Every version of a policy, applied or published, is the one that the book has the hash of.",
     "settings": "Every change of settings is the one that the book has the hash of, by whom it says, and no other.",
     "closings": "Every closed period is in the book, and nothing else was closed or published.",
@@ -308,11 +308,7 @@ class BookAudit:
         self._check_policies()
         self._check_settings()
         self._check_closings()
-        restores = len(self._others.get("restored", ()))
-        if self.group.epoch != 1 + restores:
-            self._find(
-                "restores", 0, f"the head has epoch {self.group.epoch}; {restores} restores are recorded"
-            )
+        self._check_restores()
         return sorted(self.found.values(), key=lambda finding: (finding.seq == 0, finding.seq))
 
     def _find(self, check: str, seq: int, what: str) -> None:
@@ -603,6 +599,17 @@ class BookAudit:
                 )
             told["began_on"] = (seq, fields.get("began_on"))
         return told
+
+    def _check_restores(self) -> None:
+        epoch = 1
+        for seq, fields in self._others.get("restored", ()):
+            begun = fields.get("epoch")
+            if type(begun) is not int or begun <= epoch:
+                self._find("restores", seq, f"it begins no epoch after {epoch}")
+                continue
+            epoch = begun
+        if self.group.epoch != epoch:
+            self._find("restores", 0, f"the head has epoch {self.group.epoch}; the book is in {epoch}")
 
     def _check_policies(self) -> None:
         hashes = {

@@ -45,6 +45,7 @@ from timebank.ledger.books import WITH
 from timebank.ledger.canonical import moment
 from timebank.ledger.units import MINUTES
 from timebank.rules.archive import name_accounts
+from timebank.services.looks import note_seen
 from timebank.store import archive as store
 from timebank.store.export import list_first_seen
 from timebank.store.members import open_accounts, open_nickname
@@ -117,6 +118,8 @@ async def write_archive(
     Raises:
         StoreAway: The database went away; what was written so far is no archive.
     """
+    async with house.database.tx(group_id) as tx:
+        await note_seen(tx, group_id, None, what="archive", now=now)
     async with house.database.read(group_id) as tx:
         cut = await store.take_cut(tx, group_id)
     async with house.database.read(group_id) as tx:

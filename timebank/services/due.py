@@ -23,6 +23,7 @@ from timebank.rules.people import group_itself
 from timebank.services.cards import sweep_ways_in
 from timebank.services.hours import due_hours
 from timebank.services.joining import expire_requests
+from timebank.services.retention import forget_over
 from timebank.services.settings import let_time_zone_begin
 from timebank.services.treasury import due_proposals
 from timebank.store import asks
@@ -96,6 +97,10 @@ DUE: Final[tuple[Due, ...]] = (
 #: Everything that time does beside the book.
 CHORES: Final[tuple[Chore, ...]] = (let_time_zone_begin, expire_requests, sweep_ways_in)
 
+#: The same, for what is soon enough twice an hour.
+SLOW_CHORES: Final[tuple[Chore, ...]] = (forget_over,)
+SLOW_EVERY_MINUTES: Final = 30
+
 
 async def sweep(house: House, writer: Writer, *, now: datetime) -> int:
     """Look at every group once; return how many commands were sent.
@@ -127,7 +132,8 @@ async def sweep_group(house: House, writer: Writer, group_id: UUID, *, now: date
                 log.info("%d due: %s", len(commands), due.name)
                 await _send(house, writer, group_id, commands)
                 sent += len(commands)
-        for chore in CHORES:
+        slow = SLOW_CHORES if now.minute % SLOW_EVERY_MINUTES == 0 else ()
+        for chore in (*CHORES, *slow):
             await chore(house, group_id, now=now)
         return sent
 

@@ -11,6 +11,7 @@ from timebank.errors import FieldInvalid
 from timebank.rules.commands import PassSilence
 from timebank.rules.hours import HOURS_STATES
 from timebank.rules.set_up import NOT_KNOWN
+from timebank.services.looks import note_seen
 from timebank.store import hours as store
 from timebank.store.boxes import BoxBrokenError, open_box
 from timebank.store.members import list_ties
@@ -90,8 +91,11 @@ class HoursPage:
     next: Place | None
 
 
-async def list_hours(house: House, actor: Actor, wanted: Wanted) -> HoursPage:
+async def list_hours(house: House, actor: Actor, wanted: Wanted, *, now: datetime | None = None) -> HoursPage:
     """Return a page of the actor's own hours, or for stewards of all that wait.
+
+    Args:
+        now: Needed for what waits: that a steward looks at it is written down for everybody.
 
     Raises:
         NeedsScope: The token was not made for reading.
@@ -114,6 +118,10 @@ async def list_hours(house: House, actor: Actor, wanted: Wanted) -> HoursPage:
         "last": wanted.last,
     }
     limit = wanted.limit + 1
+    if wanted.waiting:
+        assert now is not None
+        async with house.database.tx(actor.group_id) as tx:
+            await note_seen(tx, actor.group_id, actor, what="hours", now=now)
     async with house.database.read(actor.group_id) as tx:
         if wanted.waiting:
             rows = await store.list_open_hours(tx, actor.group_id, limit=limit, **filters)

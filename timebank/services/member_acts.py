@@ -32,6 +32,7 @@ from timebank.rules.people import (
 from timebank.rules.set_up import NOT_KNOWN, TWICE
 from timebank.services.acts import Acted, Once, Records
 from timebank.services.duties import Given, give, withdraw_duties_of
+from timebank.services.looks import note_seen
 from timebank.services.members import (
     STATES,
     Member,
@@ -126,6 +127,10 @@ async def list_members(
     actor.require_scope("read")
     whole = "steward" in actor.roles
     _check_listing(listing, whole=whole)
+    if whole:
+        # Kept before anybody is shown: there is no look that is not written down.
+        async with house.database.tx(actor.group_id) as tx:
+            await note_seen(tx, actor.group_id, actor, what="list", now=now)
     async with house.database.read(actor.group_id) as tx:
         if not whole:
             listed = await store.has_member_list(tx, actor.group_id)
@@ -144,6 +149,8 @@ async def list_members(
 
 async def list_for_host(house: House, group_id: UUID, *, now: datetime) -> list[Listed]:
     """Return everybody in a group, for whoever keeps the machine; codes are made for those without one."""
+    async with house.database.tx(group_id) as tx:
+        await note_seen(tx, group_id, None, what="list", now=now)
     listed: list[Listed] = []
     after: tuple[date, UUID] | None = None
     while True:
@@ -155,8 +162,12 @@ async def list_for_host(house: House, group_id: UUID, *, now: datetime) -> list[
         listed += [_listed(house, group_id, row) for row in await _with_codes(house, group_id, rows, now=now)]
 
 
-async def find_by_name(house: House, actor: Actor, *, name: str = "", code: str = "") -> tuple[UUID, str]:
+async def find_by_name(
+    house: House, actor: Actor, *, name: str = "", code: str = "", now: datetime
+) -> tuple[UUID, str]:
     """Return id and nickname of the active member who has exactly this nickname, or this code.
+
+    Somebody with a duty who goes by a code learns a name: that is written down for whoever has it.
 
     Raises:
         NeedsScope: The token was not made for reading.
@@ -167,7 +178,7 @@ async def find_by_name(house: House, actor: Actor, *, name: str = "", code: str 
     if bool(name.strip()) == bool(code.strip()):
         raise FieldInvalid(field="name", why=NAME_OR_CODE)
     group_id = actor.group_id
-    async with house.database.read(group_id) as tx:
+    async with house.database.tx(group_id) as tx:
         if name.strip():
             index = blind_index(house.keys.index_key(group_id), name)
             row = await store.find_member_by_index(tx, group_id, index)
@@ -175,6 +186,8 @@ async def find_by_name(house: House, actor: Actor, *, name: str = "", code: str 
             read = read_member_code(code)
             found = None if read is None else await store.find_member_by_code(tx, house.keys, group_id, read)
             row = None if found is None else await store.find_member(tx, group_id, found)
+            if row is not None and row.state == "active":
+                await note_seen(tx, group_id, actor, what="found", now=now, whose=row.member_id)
     if row is None or row.state != "active":
         raise MemberNotFound
     nickname = store.open_nickname(house.keys, group_id, row.member_id, row.nickname_box)

@@ -130,13 +130,15 @@ async def read_ask_rules(house: House, actor: Actor | None, group_id: UUID, *, n
     return AskRules(setup, today, limits)
 
 
-async def read_waiting_hours(house: House, actor: Actor) -> tuple[tuple[Hours, ...], dict[UUID, str]]:
+async def read_waiting_hours(
+    house: House, actor: Actor, *, now: datetime
+) -> tuple[tuple[Hours, ...], dict[UUID, str]]:
     """Return all hours of the group that wait for somebody's word, newest first, and who they name.
 
     Raises:
         NeedsScope, NeedsRole: It is for stewards.
     """
-    page = await list_hours(house, actor, Wanted(waiting=True, limit=100))
+    page = await list_hours(house, actor, Wanted(waiting=True, limit=100), now=now)
     people = {member for hours in page.hours for member in (hours.giver, hours.receiver)}
     async with house.database.read(actor.group_id) as tx:
         names = await store.find_nicknames(

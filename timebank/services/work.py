@@ -22,6 +22,7 @@ from timebank.errors import JobRunning, Refusal, StoreAway, UnknownMember
 from timebank.services import imports, jobs
 from timebank.services.house import open_house
 from timebank.services.jobs import JobCancelled, Teller
+from timebank.services.logs import log_to_stderr
 from timebank.services.members import actor_of
 from timebank.store.engine import STORE_ERRORS
 from timebank.store.jobs import JobRow
@@ -202,9 +203,7 @@ def work_as_child(told: Mapping[str, Any]) -> int:
     """
     threading.Thread(target=_end_with_parent, name="parent-watcher", daemon=True).start()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    log_to_stderr()
     jobs.step_back(0)
     try:
         asyncio.run(_work_alone(told))

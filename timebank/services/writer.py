@@ -342,7 +342,7 @@ class Writer:
             group.setup = None
             if len(batch) > 1:
                 # Something in it is our mistake. Nobody else's request shall fail with it.
-                log.warning("a batch of %d is written one by one: %r", len(batch), error)
+                log.warning("a batch of %d is written one by one: %s", len(batch), type(error).__name__)
                 for submission in batch:
                     await self._answer_batch(connection, group_id, group, [submission])
             else:
@@ -393,7 +393,9 @@ class Writer:
             await leave_clean(connection, after=error)
             if committing:
                 group.setup = None
-                log.warning("nobody knows whether a batch of %d was written: %r", len(batch), error)
+                log.warning(
+                    "nobody knows whether a batch of %d was written: %s", len(batch), type(error).__name__
+                )
                 raise OutcomeUnknown from error
             raise await self._refused(group_id, group, error) from error
         finally:
@@ -404,7 +406,7 @@ class Writer:
     async def _refused(self, group_id: UUID, group: _Group, error: Exception) -> Refusal:
         """Say why nothing was written: for how long an import keeps everybody from it, or something else."""
         group.setup = None
-        log.warning("a batch failed: %r", error)
+        log.warning("a batch failed: %s", type(error).__name__)
         if is_locked_out(error):
             with suppress(StoreAway):
                 if seconds := await seconds_locked(self.database, group_id, now=self.clock()):

@@ -13,6 +13,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from timebank.ledger.notes import checkpoint_body, key_id, sign_note
+from timebank.store.keys import write_whole
 from timebank.store.private_files import give_to_owner_of_home
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ log = logging.getLogger(__name__)
 
 #: Between two files. A busy group is signed hundreds of times a second; its file may be that late.
 _PAUSE_S = 0.2
+
+#: How a checkpoint is named that came with a copy of the keys: others may have been signed after it.
+COPIED = ".copied"
+
+#: Beside it, the last epoch of the book.
+EPOCH = ".epoch"
 
 
 class _Signer:
@@ -81,11 +88,50 @@ class Checkpoints:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write_dirty())
 
+    def read_epoch(self, group_id: UUID) -> int:
+        """Return the last epoch that this home knows of, also of books that were lost since; 1 for none."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(self._path(group_id).with_suffix(EPOCH).read_text(encoding="ascii"))
+        return 1
+
+    def keep_epoch(self, group_id: UUID, epoch: int) -> None:
+        """Remember an epoch, so that no restore ever begins it again.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if epoch > self.read_epoch(group_id):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            write_whole(self._path(group_id).with_suffix(EPOCH), f"{epoch}\n")
+
+    def replace(self, group_id: UUID, size: int, note: str) -> None:
+        """Keep a checkpoint of a book that was restored, though it may be smaller; the one before is put aside.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        before = self.read_kept(group_id)
+        if before == note and self.is_newest(group_id):
+            return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if before is not None:
+            # What was signed and is in no book any more: whoever holds a receipt of it may want to see it.
+            aside = self._path(group_id).with_suffix(f".{before.split(chr(10))[1]}.aside")
+            write_whole(aside, before)
+        write_whole(self._path(group_id), note)
+        self._path(group_id).with_suffix(COPIED).unlink(missing_ok=True)
+        self._newest[group_id] = (size, note)
+
     def read_kept(self, group_id: UUID) -> str | None:
         """Return the note in the file, or None when this home never kept one for the group."""
-        with contextlib.suppress(FileNotFoundError):
-            return self._path(group_id).read_text(encoding="utf-8")
+        for path in (self._path(group_id), self._path(group_id).with_suffix(COPIED)):
+            with contextlib.suppress(FileNotFoundError):
+                return path.read_text(encoding="utf-8")
         return None
+
+    def is_newest(self, group_id: UUID) -> bool:
+        """Return whether what is kept is the last that was ever signed, and not of a copy made at some time."""
+        return self._path(group_id).exists()
 
     def list_kept(self) -> list[UUID]:
         """Return the groups of which this home keeps a checkpoint."""

@@ -199,6 +199,40 @@ class Cluster:
         self._watcher = self._process = None
         self._let_go()
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the home without running a server in it, so that nobody else starts one meanwhile.
+
+        Raises:
+            ClusterInUse: Another process runs it.
+        """
+        self._prepare_home()
+        self._take_lock()
+        try:
+            yield
+        finally:
+            self._let_go()
+
+    def take_away(self) -> None:
+        """Take away a home that an interrupted run left, and end the server that may still run in it.
+
+        Raises:
+            ClusterInUse: Another process runs it.
+        """
+        if not self.home.exists():
+            return
+        with self.held():
+            self._settle_old_process()
+        # Whatever of it still works by the old name finds nothing there any more, and ends.
+        aside = self.home.with_name(f"{self.home.name}.{os.getpid()}.gone")
+        self.home.rename(aside)
+        give_up = time.monotonic() + _RETRY_FOR_S
+        for gone in self.home.parent.glob(f"{self.home.name}.*.gone"):
+            while gone.exists():
+                shutil.rmtree(gone, ignore_errors=True)
+                if time.monotonic() > give_up:
+                    raise ClusterError(f"{gone} cannot be deleted; please delete it.")
+
     def __enter__(self) -> Cluster:
         self.start()
         return self
@@ -410,7 +444,7 @@ class Cluster:
                     stderr=subprocess.STDOUT,
                     # Ctrl-C is for us: PostgreSQL must stay until we have finished with it.
                     start_new_session=True,
-                    preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509 - one system call, nothing else
+                    preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509 - one system call, nothing else
                     **self._as_user(),
                 )
         give_up = time.monotonic() + _READY_WITHIN_S
@@ -545,7 +579,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent(parent: int) -> Callable[[], None] | None:
+def end_with_parent(parent: int) -> Callable[[], None] | None:
     """Return what makes a child shut down when its parent ends, however that happens; Linux only."""
     if sys.platform != "linux":
         return None

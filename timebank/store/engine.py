@@ -282,6 +282,8 @@ def _engine(connect: Mapping[str, Any], *, size: int) -> AsyncEngine:
         pool_size=size,
         max_overflow=0,
         pool_timeout=10,
+        # What is bound to a statement is nobody's to read in an exception.
+        hide_parameters=True,
     )
 
 

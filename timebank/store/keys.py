@@ -25,9 +25,12 @@ from timebank.store.day_keys import DayKeys
 from timebank.store.private_files import give_to_owner_of_home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 KEY_BYTES = 32
+
+#: The list of the erased once more as text, without any secret: to be copied wherever backups are.
+ERASED = "erased.txt"
 
 #: A key that another process destroyed is forgotten here within this many seconds.
 _RECHECK_SECONDS = 1.0
@@ -95,6 +98,7 @@ class KeyStore:
             PermissionError: If others may read the directory or the file.
         """
         self.path = home / "keys" / "keys.sqlite"
+        self.erased_path = home / "keys" / ERASED
         self.days = DayKeys(home)
         self._cache_size = cache_size
         self._lock = threading.RLock()
@@ -175,6 +179,14 @@ class KeyStore:
                     )
                     self._cache.pop((group_id, member_id), None)
             self._scrub_journal()
+            self._write_erased()
+
+    def erase_listed(self, lines: Sequence[Erased]) -> None:
+        """Destroy the keys of everybody on a list, such as one kept beside a backup, and remember them."""
+        known = {(line.group_id, line.member_id) for line in self.list_erased()}
+        for line in lines:
+            if (line.group_id, line.member_id) not in known:
+                self.erase_members(line.group_id, [line.member_id], now=line.erased_at)
 
     def list_erased(self) -> list[Erased]:
         """Return everybody who was erased on this host, oldest first; a restore replays this list."""
@@ -183,6 +195,43 @@ class KeyStore:
                 "SELECT group_id, member_id, erased_at FROM erased ORDER BY erased_at, group_id, member_id"
             ).fetchall()
         return [Erased(UUID(bytes=g), UUID(bytes=m), datetime.fromisoformat(at)) for g, m, at in rows]
+
+    # ------------------------------------------------------------ copies
+
+    def read_all(self) -> dict[str, list[tuple[bytes | str, ...]]]:
+        """Return every row of every table, secrets among them, as of one moment; for a copy that is sealed."""
+        with self._lock, _writing(self._db):
+            names = [
+                row[0]
+                for row in self._db.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+                )
+            ]
+            return {name: self._db.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}
+
+    def merge(self, tables: Mapping[str, Sequence[Sequence[bytes | str]]]) -> None:
+        """Take in what another copy of this store has and this one has not; the erased of both stay erased.
+
+        Raises:
+            LookupError: The copy has a table that this program does not know.
+        """
+        with self._lock:
+            known = self.read_all()
+            if unknown := tables.keys() - known.keys():
+                raise LookupError(f"unknown tables in a copy of keys: {sorted(unknown)}")
+            with _writing(self._db):
+                for name, rows in tables.items():
+                    for row in rows:
+                        marks = ", ".join("?" * len(row))
+                        self._db.execute(f'INSERT OR IGNORE INTO "{name}" VALUES ({marks})', tuple(row))
+                for name in ("UPDATE member_keys SET secret = zeroblob(32)", "DELETE FROM member_keys"):
+                    self._db.execute(
+                        f"{name} WHERE EXISTS (SELECT 1 FROM erased AS e WHERE e.group_id = member_keys.group_id"
+                        " AND e.member_id = member_keys.member_id)"
+                    )
+            self._forget()
+            self._scrub_journal()
+            self._write_erased()
 
     # ------------------------------------------------------------ groups and the host
 
@@ -223,6 +272,15 @@ class KeyStore:
         return code.digest()
 
     # ------------------------------------------------------------ inside
+
+    def _write_erased(self) -> None:
+        """Write the list beside the store anew; under the lock, so that it never goes back."""
+        with _writing(self._db):
+            rows = self._db.execute(
+                "SELECT group_id, member_id, erased_at FROM erased ORDER BY erased_at, group_id, member_id"
+            ).fetchall()
+            lines = [f"{UUID(bytes=group)} {UUID(bytes=member)} {at}\n" for group, member, at in rows]
+            write_whole(self.erased_path, "".join(lines))
 
     def _group_key(self, group_id: UUID, purpose: str) -> bytes:
         with self._lock:
@@ -295,6 +353,29 @@ class KeyStore:
                 os.fsync(file.fileno())
         finally:
             self._db.execute("ROLLBACK")
+
+
+def read_erased(path: Path) -> list[Erased]:
+    """Return the lines of a list of the erased; empty when there is no such file.
+
+    Raises:
+        ValueError: It is no such list.
+    """
+    if not path.exists():
+        return []
+    lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+    return [Erased(UUID(group), UUID(member), datetime.fromisoformat(at)) for group, member, at in lines]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text for the owner's eyes under its name, whole or not at all, and onto the disk."""
+    side = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with open(os.open(side, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    give_to_owner_of_home(path.parent, side)
+    side.replace(path)
 
 
 @contextlib.contextmanager

@@ -481,6 +481,9 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
     )
+    await tx.execute(
+        text("DELETE FROM people.looks WHERE group_id = :group_id AND whose = :member_id"), names
+    )
     await end_tokens(tx, group_id, member_id, now=now)
     for table in ("people.mail_links", "people.mail", "people.outbox"):
         await tx.execute(

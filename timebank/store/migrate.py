@@ -74,7 +74,7 @@ async def upgrade(dsn: Dsn, *, embedded: bool) -> None:
         StoreAway: Another process kept the lock for ten minutes.
     """
     if embedded:
-        await _make_roles(dsn)
+        await make_roles(dsn)
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -104,7 +104,8 @@ def run_script(name: str) -> None:
     await_only(driver.execute(script))
 
 
-async def _make_roles(dsn: Dsn) -> None:
+async def make_roles(dsn: Dsn) -> None:
+    """Make the database and the roles on a server of our own; a second run changes nothing."""
     arguments = dsn(SUPERUSER)
     database = arguments["database"]
     keeper = await asyncpg.connect(**{**arguments, "database": "postgres"})

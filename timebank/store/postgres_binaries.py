@@ -45,6 +45,16 @@ class Binaries(NamedTuple):
         """The program that makes a data directory."""
         return self.directory / "initdb"
 
+    @property
+    def pg_dump(self) -> Path:
+        """The program that copies a database out."""
+        return self.directory / "pg_dump"
+
+    @property
+    def pg_restore(self) -> Path:
+        """The program that copies it in again."""
+        return self.directory / "pg_restore"
+
 
 def find(named: Path | None, *, major: int | None = None) -> Binaries:
     """Return the PostgreSQL to use.

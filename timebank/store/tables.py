@@ -70,8 +70,8 @@ def _unique(columns: str) -> UniqueConstraint:
     return UniqueConstraint(*columns.split())
 
 
-def _index(name: str, columns: str, *, unique: bool = False) -> Index:
-    return Index(name, *columns.split(), unique=unique)
+def _index(name: str, columns: str, *, unique: bool = False, kind: str = "btree") -> Index:
+    return Index(name, *columns.split(), unique=unique, postgresql_using=kind)
 
 
 # ---------------------------------------------------------------- groups and their set-up
@@ -246,6 +246,7 @@ _table(
     body bytea
     answered_at timestamptz
     """,
+    _index("answers_by_time", "answered_at", kind="brin"),
 )
 
 # ---------------------------------------------------------------- what people do
@@ -523,6 +524,20 @@ _table(
     _refers("group_id draw_id", "timebank.draws"),
     _refers("group_id member_id", "people.members"),
     _index("draw_looks_of_draw", "group_id draw_id looked_at"),
+)
+
+# ---------------------------------------------------------------- who looked at whose name
+
+_table(
+    "people.looks",
+    "group_id whose looked_on looker what",
+    """
+    group_id whose uuid
+    looked_on date
+    looker uuid
+    what text
+    """,
+    _group(),
 )
 
 # ---------------------------------------------------------------- imports and long work

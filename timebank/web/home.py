@@ -115,6 +115,7 @@ class HomePage:
     ask_href: str
     statement_href: str
     ways_in_href: str
+    looks_href: str
     duties: tuple[Way, ...]
     faults: tuple[tuple[str, str], ...]
     waiting: tuple[WaitingHours, ...]
@@ -196,6 +197,7 @@ async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 
         ask_href=here.path(ASK),
         statement_href=here.path("/statement"),
         ways_in_href=here.path("/me/ways-in"),
+        looks_href=here.path(f"{HOME}/looks"),
         duties=tuple(way for way in rooms if way.href in duties),
         faults=((_anchor(refused), refused.fault),) if refused else (),
         waiting=tuple(_waiting(here, home, each, refused) for each in home.waiting),

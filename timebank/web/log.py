@@ -332,9 +332,9 @@ async def _find(here: Inside, who: str) -> tuple[UUID, str]:
         MemberNotFound, FieldInvalid: Nobody has.
     """
     try:
-        return await find_by_name(here.door.house, here.actor, name=who)
+        return await find_by_name(here.door.house, here.actor, name=who, now=here.door.clock())
     except MemberNotFound:
-        return await find_by_name(here.door.house, here.actor, code=who)
+        return await find_by_name(here.door.house, here.actor, code=who, now=here.door.clock())
 
 
 def _day(written: str, rules: SetUp, today: date, chosen: Language) -> tuple[date | None, str]:

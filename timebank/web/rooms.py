@@ -14,6 +14,7 @@ LOG: Final = "/log"
 ASK: Final = "/ask"
 TODAY: Final = "/today"
 PAY: Final = "/pay"
+HOST: Final = "/host"
 
 _ROOMS: Final = (
     (HOME, N_("Your page"), ""),
@@ -21,6 +22,7 @@ _ROOMS: Final = (
     (ASK, N_("Ask"), ""),
     (TODAY, N_("Today"), "steward"),
     (PAY, N_("Hand over"), "treasurer"),
+    (HOST, N_("The machine"), "host"),
     ("", N_("The book"), ""),
 )
 

@@ -335,7 +335,7 @@ async def _page(
         )
         for view in waiting[:ASKS_SHOWN]
     ]
-    hours, names = await read_waiting_hours(house, here.actor)
+    hours, names = await read_waiting_hours(house, here.actor, now=here.door.clock())
     more = len(waiting) - len(asks)
     page = TodayPage(
         name=here.group.name,
