@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
-from timebank.errors import PresetNotYet
 from timebank.ledger.entries import EntryKind, Transfer
 from timebank.ledger.units import Unit
 
 PotPart = Literal["available", "promised", "shared"]
 
 OPEN: Final = "open"
+CAREFUL: Final = "careful"
+SHELTERED: Final = "sheltered"
 TAKES_BACK: Final = frozenset(
     {
         EntryKind.CORRECTION,
@@ -69,17 +70,23 @@ class Change(NamedTuple):
 
 
 class PublicLine(NamedTuple):
-    """The public part of an entry; under *open* its kind, category, day and changes.
+    """The public part of an entry; what its preset leaves out is empty.
 
     Attributes:
+        category, day: Under *open* only.
         changes: One for each step that touches a pot, so that help which only passes through
-            a pot still shows what came in and what went out; none of them is nought.
+            a pot still shows what came in and what went out; none of them is nought. Under
+            *sheltered* there are none.
     """
 
     kind: str
     category: str
-    day: date
+    day: date | None
     changes: tuple[Change, ...]
+
+
+NO_LINE: Final = PublicLine("", "", None, ())
+"""What the public sees of an entry that it only sees as part of a total, or not at all."""
 
 
 class Shares(NamedTuple):
@@ -101,16 +108,17 @@ def public_facet(
     """Return what the public will see of an entry, and nothing else.
 
     Args:
-        preset: What the group chose; only *open* for now.
+        preset: What the group chose: open, careful or sheltered.
         kind, category, effective_on, transfers: Of the entry; who wrote it is not asked for.
         accounts: What the public may know of; transfers between others leave no trace.
-
-    Raises:
-        PresetNotYet: This preset cannot be published yet.
     """
-    require_open(preset)
-    changes = [change for transfer in transfers for change in _changes(transfer, accounts)]
-    return PublicLine(kind=str(kind), category=category, day=effective_on, changes=tuple(changes))
+    assert preset in {OPEN, CAREFUL, SHELTERED}, preset
+    changes = tuple(change for transfer in transfers for change in changes_of(transfer, accounts))
+    if preset == OPEN:
+        return PublicLine(kind=str(kind), category=category, day=effective_on, changes=changes)
+    if preset == CAREFUL and changes:
+        return PublicLine(kind=str(kind), category="", day=None, changes=changes)
+    return NO_LINE
 
 
 def shares_of(kind: str, transfers: Iterable[Transfer], accounts: PublicAccounts) -> dict[str, Shares]:
@@ -134,16 +142,6 @@ def shares_of(kind: str, transfers: Iterable[Transfer], accounts: PublicAccounts
     return found
 
 
-def require_open(preset: str) -> None:
-    """Refuse presets that this version cannot publish.
-
-    Raises:
-        PresetNotYet: Anything but *open*.
-    """
-    if preset != OPEN:
-        raise PresetNotYet(preset=preset)
-
-
 def next_close_on(last_day: date) -> date:
     """Return the day on which the period after this one can be closed: the day after the day it covers."""
     return last_day + timedelta(days=2)
@@ -154,7 +152,7 @@ def place_name(kind: str, number: int, unit: str) -> str:
     return f"{unit.lower()}-{kind}-{number}"
 
 
-def _changes(transfer: Transfer, accounts: PublicAccounts) -> list[Change]:
+def changes_of(transfer: Transfer, accounts: PublicAccounts) -> list[Change]:
     """Return what a transfer does to pots: one change, or two when it goes from pot to pot."""
     moved: dict[str, list[int]] = {}
     for account, amount in ((transfer.debit, -transfer.amount), (transfer.credit, transfer.amount)):
