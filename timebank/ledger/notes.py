@@ -62,26 +62,26 @@ def key_id(name: str, public_key: bytes, signature_type: int = ED25519) -> bytes
     return sha256(name.encode() + b"\n" + bytes((signature_type,)) + public_key).digest()[:4]
 
 
-def verifier_key(name: str, public_key: bytes) -> str:
+def verifier_key(name: str, public_key: bytes, signature_type: int = ED25519) -> str:
     """Return an Ed25519 key as one line of text, as it is handed to verifiers."""
     assert len(public_key) == 32, len(public_key)
-    encoded = base64.b64encode(bytes((ED25519,)) + public_key).decode("ascii")
-    return f"{name}+{key_id(name, public_key).hex()}+{encoded}"
+    encoded = base64.b64encode(bytes((signature_type,)) + public_key).decode("ascii")
+    return f"{name}+{key_id(name, public_key, signature_type).hex()}+{encoded}"
 
 
-def read_verifier_key(line: str) -> tuple[str, bytes, bytes]:
+def read_verifier_key(line: str, signature_type: int = ED25519) -> tuple[str, bytes, bytes]:
     """Read what ``verifier_key`` wrote: name, key id and the 32 bytes of the key.
 
     Raises:
-        NotANote: It is no Ed25519 key, or its id is not its own.
+        NotANote: It is no Ed25519 key for signatures of this type, or its id is not its own.
     """
     name, _, rest = line.partition("+")
     tag, _, encoded = rest.partition("+")
     key = _unbase64(encoded)
     _check_name(name)
-    if len(key) != 33 or key[0] != ED25519 or key_id(name, key[1:]).hex() != tag:
+    if len(key) != 33 or key[0] != signature_type or key_id(name, key[1:], signature_type).hex() != tag:
         raise NotANote("not an Ed25519 key with its own id")
-    return name, key_id(name, key[1:]), key[1:]
+    return name, bytes.fromhex(tag), key[1:]
 
 
 # ---------------------------------------------------------------- notes
@@ -97,12 +97,15 @@ def format_note(text: str, signatures: Sequence[Signature]) -> str:
     _check_text(text)
     if not signatures:
         raise NotANote("no signature")
-    lines = [text, "\n"]
-    for name, tag, signature in signatures:
-        _check_name(name)
-        assert len(tag) == 4, tag
-        lines.append(f"{_DASH}{name} {base64.b64encode(tag + signature).decode('ascii')}\n")
-    return "".join(lines)
+    return "".join([text, "\n", *map(signature_line, signatures)])
+
+
+def signature_line(signature: Signature) -> str:
+    """Return a signature as its line of a note, newline included."""
+    name, tag, data = signature
+    _check_name(name)
+    assert len(tag) == 4, tag
+    return f"{_DASH}{name} {base64.b64encode(tag + data).decode('ascii')}\n"
 
 
 def sign_note(text: str, name: str, tag: bytes, sign: Sign) -> str:
