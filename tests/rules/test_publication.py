@@ -21,7 +21,6 @@ from timebank.rules.publication import (
     add_line,
     first_period_end,
     gather_weeks,
-    next_close_on,
     place_name,
     public_facet,
     shares_of,
@@ -258,10 +257,6 @@ def test_flows_follow_from_the_lines_alone():
     assert totals["money"].flows["hand_over_undone"] == [300, 0, 1]
     for total in totals.values():
         assert total.available + total.promised == total.came_in - total.went_out
-
-
-def test_a_period_is_closed_on_the_day_after_it():
-    assert next_close_on(DAY) == date(2026, 9, 29)
 
 
 def test_a_group_that_began_long_ago_has_one_first_period():

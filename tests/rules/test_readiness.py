@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timebank.ledger.entries import EntryKind, Transfer
-from timebank.rules.publication import PotAccount, PublicAccounts, changes_of
+from timebank.rules.publication import PotAccount, PublicAccounts, Sum, changes_of
 from timebank.rules.readiness import (
     ANYBODY,
     LONG_STOP_DAYS,
@@ -19,10 +19,10 @@ from timebank.rules.readiness import (
     Candidate,
     Outcome,
     Side,
-    Sum,
     Touch,
     Way,
     decide,
+    next_close_on,
     period_end,
     pots_of,
     side_totals,
@@ -112,7 +112,6 @@ class Week:
             self.candidates,
             self.way,
             before=self.before,
-            last_day=last_day,
             next_day=last_day + timedelta(days=days + 1),
         )
 
@@ -358,6 +357,14 @@ def test_the_long_stop_of_one_pot_leaves_others_waiting():
 )
 def test_a_period_ends_with_its_day_its_week_or_its_month(preset, first, last):
     assert period_end(preset, first) == last
+
+
+@pytest.mark.parametrize(
+    ("preset", "day"),
+    [("open", date(2026, 3, 10)), ("careful", date(2026, 3, 16)), ("sheltered", date(2026, 4, 1))],
+)
+def test_a_period_is_closed_on_the_day_after_it(preset, day):
+    assert next_close_on(preset, SUNDAY) == day
 
 
 # ---------------------------------------------------------------- a slow oracle

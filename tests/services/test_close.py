@@ -15,7 +15,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from tests.cast import SLUG, Cast, Stage, a_group, make_cast
-from timebank.errors import PeriodNotOver, PresetNotYet, Refusal
+from timebank.errors import PeriodNotOver, Refusal
 from timebank.rules.commands import (
     ApproveDraw,
     AskDraw,
@@ -334,15 +334,6 @@ async def test_lines_are_read_page_by_page_without_loss(book: Book):
     assert pages == list(whole)
     assert len(whole) == 9
     assert [line.period for line in whole] == sorted((line.period for line in whole), reverse=True)
-
-
-async def test_other_presets_cannot_be_closed_yet(house: House):
-    group_id = await create_group(
-        house, a_group("careful-one", preset="careful"), origin="bank.example/g/careful-one", now=MARCH_2
-    )
-
-    with pytest.raises(PresetNotYet):
-        await close_period(house, group_id, now=MARCH_2 + timedelta(days=30))
 
 
 @pytest.fixture

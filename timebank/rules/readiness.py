@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from timebank.ledger.entries import EntryKind, Transfer
 from timebank.ledger.units import is_money
-from timebank.rules.publication import CAREFUL, OPEN, SHELTERED, Change, PublicAccounts, changes_of
+from timebank.rules.publication import CAREFUL, OPEN, SHELTERED, Change, PublicAccounts, Sum, changes_of
 
 PEOPLE_LEAST: Final[Mapping[str, int]] = {OPEN: 0, CAREFUL: 3, SHELTERED: 5}
 """How many people a group may ask for at least on a side; it may ask for more."""
@@ -24,6 +24,9 @@ LONG_STOP_DAYS: Final[Mapping[str, int]] = {OPEN: 0, CAREFUL: 13 * 7, SHELTERED:
 
 OTHER: Final = "other"
 """What the kind of a line is called when too few people stand behind its own kind."""
+
+WAITED: Final = "waited"
+"""What flows call a total that the long stop published."""
 
 ANYBODY: Final = "anybody"
 """Stands for everybody who asked without an account, and for receivers outside: together one person."""
@@ -87,13 +90,6 @@ class Candidate(NamedTuple):
     changes: tuple[Change, ...]
     touches: tuple[Touch, ...]
     pots: frozenset[str]
-
-
-class Sum(NamedTuple):
-    """What is available and promised, or what something adds to them."""
-
-    available: int
-    promised: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,31 +177,37 @@ def pots_of(
 
 
 def decide(
-    candidates: Sequence[Candidate], way: Way, *, before: Mapping[str, Sum], last_day: date, next_day: date
+    candidates: Sequence[Candidate], way: Way, *, before: Mapping[str, Sum], next_day: date
 ) -> Outcome:
     """Say what of everything that is not published goes out at a close, under one way of publishing.
 
     Args:
         candidates: All that waited and all that is new, in order of seq.
         before: By pot, what was published last.
-        last_day: Last day of the period.
         next_day: Day of the close after this one.
     """
-    assert next_day > last_day, (last_day, next_day)
     going = _going(candidates, way, before)
     kinds = _kinds(going, way)
     rest = [candidate for candidate in candidates if candidate.seq not in kinds]
+    return Outcome(kinds, *long_stop(rest, way, next_day=next_day))
+
+
+def long_stop(
+    waiting: Sequence[Candidate], way: Way, *, next_day: date
+) -> tuple[frozenset[int], dict[str, Sum]]:
+    """Return what may not wait for one more close, with all that waits for the same pot, and what that comes to.
+
+    Args:
+        next_day: Day of the close after this one.
+    """
     overdue = {
         pot
-        for candidate in rest
-        # By the next close it would be too late.
+        for candidate in waiting
         if (next_day - candidate.recorded_on).days > LONG_STOP_DAYS[way.preset]
         for pot in candidate.pots
     }
-    stopped = [candidate for candidate in rest if candidate.pots & overdue]
-    return Outcome(
-        kinds=kinds, stopped=frozenset(candidate.seq for candidate in stopped), totals=sums_of(stopped)
-    )
+    stopped = [candidate for candidate in waiting if candidate.pots & overdue]
+    return frozenset(candidate.seq for candidate in stopped), sums_of(stopped)
 
 
 def sums_of(candidates: Iterable[Candidate]) -> dict[str, Sum]:
@@ -359,3 +361,29 @@ def period_end(preset: str, first_day: date) -> date:
     if preset == CAREFUL:
         return first_day + timedelta(days=6 - first_day.weekday())
     return (first_day.replace(day=1) + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+
+
+def next_close_on(preset: str, last_day: date) -> date:
+    """Return the day on which the period after this one can be closed, if it is published in this way."""
+    return period_end(preset, last_day + timedelta(days=1)) + timedelta(days=1)
+
+
+def way_on(ways: Sequence[tuple[date, Way]], day: date) -> Way:
+    """Return how a group publishes the period that has this day.
+
+    Args:
+        ways: From which day on in which way, earliest first; the first one has no begin.
+    """
+    return next((way for from_day, way in reversed(ways) if from_day <= day), ways[0][1])
+
+
+def shows_places(ways: Sequence[tuple[date, Way]], last_day: date) -> bool:
+    """Say whether the public sees where money is: under *open*, once nothing can wait any more.
+
+    Depends on the ways of publishing alone, which everybody knows, and never on what really waits.
+    """
+    longest = max(LONG_STOP_DAYS.values())
+    since = [last_day, *(from_day for from_day, _ in ways[1:])]
+    recent = [way_on(ways, day) for day in since if (last_day - day).days <= longest]
+    before = [way for from_day, way in ways if (last_day - from_day).days > longest]
+    return all(way.preset == OPEN for way in recent + before[-1:])

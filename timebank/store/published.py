@@ -35,7 +35,8 @@ async def find_group(tx: Tx, group_id: UUID) -> PublicGroup:
     row = (
         await tx.execute(
             text("""
-                SELECT slug, name, languages, preset, began_on, first_close_on, units, pots
+                SELECT slug, name, languages, preset, began_on, first_close_on, units, pots,
+                       people, gifts_wait
                   FROM timebank.published_groups
                  WHERE group_id = :group_id
                  LIMIT 1
@@ -54,6 +55,8 @@ async def find_group(tx: Tx, group_id: UUID) -> PublicGroup:
         first_close_on=row.first_close_on,
         units=tuple(Unit(unit["code"], unit["kind"], unit["digits"]) for unit in row.units),
         pots=tuple(PublicPot(pot["pot"], pot["unit"], pot["number"]) for pot in row.pots),
+        people=row.people,
+        gifts_wait=row.gifts_wait,
     )
 
 
@@ -62,7 +65,7 @@ async def find_last_period(tx: Tx, group_id: UUID) -> PublicPeriod | None:
     row = (
         await tx.execute(
             text("""
-                SELECT period, first_day, last_day, next_close_on, lines
+                SELECT period, first_day, last_day, next_close_on, lines, preset
                   FROM timebank.published_periods
                  WHERE group_id = :group_id
               ORDER BY period DESC
@@ -79,7 +82,7 @@ async def list_periods(tx: Tx, group_id: UUID, *, before: int | None, limit: int
     assert 1 <= limit <= PERIODS_MAX, limit
     rows = await tx.execute(
         text("""
-            SELECT period, first_day, last_day, next_close_on, lines
+            SELECT period, first_day, last_day, next_close_on, lines, preset
               FROM timebank.published_periods
              WHERE group_id = :group_id
                AND (CAST(:before AS integer) IS NULL OR period < :before)
