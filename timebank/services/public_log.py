@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from timebank.errors import UnknownPage
+from timebank.ledger.canonical import canonical
 from timebank.ledger.public_log import (
     GenesisLeaf,
     Leaf,
@@ -14,16 +17,24 @@ from timebank.ledger.public_log import (
     PotUnit,
     leaf_bytes,
 )
-from timebank.ledger.tiles import TILE_WIDTH
+from timebank.ledger.tiles import TILE_WIDTH, Tile, bundle, entries_path
 from timebank.ledger.tree import Frontier, leaf_hash, root_of
+from timebank.rules.set_up import published_terms
 from timebank.store import public_log as store
 from timebank.store.public_log import LogHead, NewLeaf, NewNode
+from timebank.store.published import find_policy
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from timebank.services.house import House
-    from timebank.store.engine import Tx
+    from timebank.store.engine import Database, Tx
+
+# Levels and numbers are short: a log of 2^63 leaves has eight levels.
+_PATH: Final = re.compile(
+    r"tile/(?P<level>entries|[0-7])/(?P<number>(?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?",
+    re.ASCII,
+)
 
 
 @dataclass(slots=True)
@@ -120,3 +131,90 @@ async def begin(house: House, tx: Tx, group_id: UUID) -> LogHead:
     growth = Growth(Frontier(), [], [])
     await append(tx, group_id, growth, period=0, leaves=[new_leaf(leaf)])
     return await freeze(house, tx, group_id, growth, origin=book.origin, period=0)
+
+
+# ---------------------------------------------------------------- reading
+
+
+async def read_checkpoint(database: Database, slug: str) -> bytes:
+    """Return the newest checkpoint of a group's log, a signed note.
+
+    Raises:
+        UnknownGroup: No group has this address.
+        UnknownPage: Its log has not begun.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        return (await _note(tx, group_id))[1].encode()
+
+
+async def read_cosignatures(database: Database, slug: str) -> bytes:
+    """Return what others signed below the newest checkpoint, a line each; often nothing.
+
+    Raises:
+        UnknownGroup, UnknownPage: See read_checkpoint.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        size, _ = await _note(tx, group_id)
+        return "".join(await store.list_cosignatures(tx, group_id, size)).encode()
+
+
+async def read_file(database: Database, slug: str, path: str) -> bytes:
+    """Return a tile or a bundle of entries, by its path below the log, such as ``tile/0/x001/234.p/56``.
+
+    Raises:
+        UnknownGroup: No group has this address.
+        UnknownPage: There is no such file, or not yet.
+    """
+    group_id = await database.group_id(slug)
+    place = read_path(path)
+    if place is None:
+        raise UnknownPage
+    level, number, width = place
+    start = number * TILE_WIDTH
+    async with database.public_read(group_id) as tx:
+        if level is None:
+            rows = await store.list_leaves(tx, group_id, start, start + width)
+        else:
+            rows = await store.list_hashes(tx, group_id, level, start, start + width)
+    if len(rows) < width:
+        raise UnknownPage
+    return bundle(rows) if level is None else b"".join(rows)
+
+
+async def read_policy_text(database: Database, slug: str, pot: str, version: int) -> bytes:
+    """Return the text of a pot's rules whose hash a leaf has.
+
+    Raises:
+        UnknownGroup: No group has this address.
+        UnknownPage: The pot has no such version.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        policy = await find_policy(tx, group_id, pot=pot, version=version)
+    if policy is None:
+        raise UnknownPage
+    return canonical(published_terms(policy.terms))
+
+
+def read_path(path: str) -> tuple[int | None, int, int] | None:
+    """Return level (None for entries), number and width that a path names; None for what is no path of a log."""
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return None
+    level, number, width = found["level"], int(found["number"].replace("/", "").replace("x", "")), TILE_WIDTH
+    if found["width"] is not None:
+        width = int(found["width"])
+    if not 1 <= width <= TILE_WIDTH:
+        return None
+    right = entries_path(number, width) if level == "entries" else Tile(int(level), number, width).path
+    # One spelling only, so that caches and verifiers never see two names of one thing.
+    return (None if level == "entries" else int(level), number, width) if path == right else None
+
+
+async def _note(tx: Tx, group_id: UUID) -> tuple[int, str]:
+    found = await store.find_note(tx, group_id)
+    if found is None:
+        raise UnknownPage
+    return found

@@ -236,6 +236,23 @@ async def list_policies(tx: Tx, group_id: UUID, *, pot: str, limit: int = 100) -
     return [PublicPolicy(*row) for row in rows]
 
 
+async def find_policy(tx: Tx, group_id: UUID, *, pot: str, version: int) -> PublicPolicy | None:
+    """Return one version of a pot's rules."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT pot, version, agreed_on, terms
+                  FROM timebank.published_policies
+                 WHERE group_id = :group_id
+                   AND pot = :pot
+                   AND version = :version
+            """),
+            {"group_id": group_id, "pot": pot, "version": version},
+        )
+    ).one_or_none()
+    return None if row is None else PublicPolicy(*row)
+
+
 def _line(row: Any) -> PublishedLine:
     return PublishedLine(
         line_id=str(row.line_id),
