@@ -13,9 +13,8 @@ CREATE TABLE timebank.publishing (
     gifts_wait        boolean     NOT NULL,
     decided_at        timestamptz NOT NULL,
     PRIMARY KEY (group_id, from_day),
-    CONSTRAINT enough_people CHECK (CASE preset WHEN 'open' THEN people = 0
-                                                WHEN 'careful' THEN people >= 3
-                                                ELSE people >= 5 AND gifts_wait END)
+    CONSTRAINT enough_people CHECK ((preset = 'open' AND people = 0) OR (preset = 'careful' AND people >= 3)
+        OR (preset = 'sheltered' AND people >= 5 AND gifts_wait))
 );
 
 -- Entries that a close has seen and not published, with the way that they were written under. Nobody

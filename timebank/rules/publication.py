@@ -19,6 +19,9 @@ PotPart = Literal["available", "promised", "shared"]
 OPEN: Final = "open"
 CAREFUL: Final = "careful"
 SHELTERED: Final = "sheltered"
+ALL_PLACES: Final = "all"
+"""Kind of a place that stands for all places of a unit together."""
+
 TAKES_BACK: Final = frozenset(
     {
         EntryKind.CORRECTION,
@@ -223,7 +226,7 @@ class PublicBalance:
 
 @dataclass(frozen=True, slots=True)
 class PublicPlace:
-    """Money in one place at the end of a period; of the kind ``all`` where places are not told apart."""
+    """Money in one place at the end of a period; of the kind ALL_PLACES where places are not told apart."""
 
     place: str
     kind: str

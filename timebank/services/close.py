@@ -21,6 +21,7 @@ from timebank.rules.closing import (
     leaf_of_record,
 )
 from timebank.rules.publication import (
+    ALL_PLACES,
     NO_LINE,
     OPEN,
     SHELTERED,
@@ -497,7 +498,9 @@ def _held(
             for place, account in frame.held
         )
     pots = [PotAtClose(pot.pot, pot.unit, totals[pot.pot], closing[pot.pot]) for pot in frame.pots]
-    return tuple(PublicPlace(held.unit.lower(), "all", 0, held.unit, held.amount) for held in held_of(pots))
+    return tuple(
+        PublicPlace(held.unit.lower(), ALL_PLACES, 0, held.unit, held.amount) for held in held_of(pots)
+    )
 
 
 # ---------------------------------------------------------------- a book that is older than its log
