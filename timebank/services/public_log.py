@@ -17,7 +17,7 @@ from timebank.ledger.public_log import (
     PotUnit,
     leaf_bytes,
 )
-from timebank.ledger.tiles import TILE_WIDTH, Tile, bundle, entries_path
+from timebank.ledger.tiles import TILE_WIDTH, Tile, bundle, entries_path, inclusion_from_tiles
 from timebank.ledger.tree import Frontier, leaf_hash, root_of
 from timebank.rules.set_up import published_terms
 from timebank.store import public_log as store
@@ -181,6 +181,22 @@ async def read_file(database: Database, slug: str, path: str) -> bytes:
     if len(rows) < width:
         raise UnknownPage
     return bundle(rows) if level is None else b"".join(rows)
+
+
+async def prove_inclusion(tx: Tx, group_id: UUID, index: int, size: int) -> tuple[bytes, ...]:
+    """Return the hashes that prove a leaf to be in the log of this size: a few tiles are read, whatever its size."""
+    files: dict[str, bytes] = {}
+    while True:
+        try:
+            return inclusion_from_tiles(index, size, files.__getitem__)
+        except KeyError as missing:
+            path = str(missing.args[0])
+            place = read_path(path)
+            assert place is not None, path
+            assert place[0] is not None, path
+            level, number, width = place[0], place[1], place[2]
+            start = number * TILE_WIDTH
+            files[path] = b"".join(await store.list_hashes(tx, group_id, level, start, start + width))
 
 
 async def read_policy_text(database: Database, slug: str, pot: str, version: int) -> bytes:

@@ -77,6 +77,15 @@ class Checkpoints:
             checkpoint_body(signer.name, size, root), signer.name, signer.tag, signer.private.sign
         )
 
+    def sign_promise(self, group_id: UUID, origin: str, words: str) -> str:
+        """Return a signed note that begins with the origin of the live book, as receipts are.
+
+        Args:
+            words: The lines after the first, each with its newline.
+        """
+        signer = self._signer(group_id, live_origin(origin))
+        return sign_note(f"{signer.name}\n{words}", signer.name, signer.tag, signer.private.sign)
+
     def log_keys(self, group_id: UUID, origin: str) -> tuple[str, str]:
         """Return the verifier keys of a group's public log and of its live book."""
         log_signer, live = self._log_signer(group_id, origin), self._signer(group_id, live_origin(origin))
