@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from timebank.errors import PeriodNotOver
+from timebank.errors import GroupBusy, PeriodNotOver
 from timebank.ledger.public_log import ClosingLeaf, PeriodLeaf, padding_needed, read_leaf, sorted_leaves
 from timebank.rules.closing import (
     NOT_IN_PERIODS,
@@ -217,16 +218,21 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
     await let_time_zone_begin(house, group_id, now=now)
     async with house.database.read(group_id) as tx:
         group = await store.find_group_to_close(tx, group_id)
+        last = await store.find_last_close(tx, group_id)
+        ways = await store.list_ways(tx, group_id)
     zone = ZoneInfo(group.time_zone)
     today = now.astimezone(zone).date()
     through = through or today - timedelta(days=1)
     if through >= today:
         raise PeriodNotOver(through=through.isoformat(), today=today.isoformat())
 
+    if _next_days(group, last, ways, zone, through) is None:
+        return Closed((), last.last_day)
+
     await public_log.make_keys(house, group_id)
     periods: list[PublicPeriod] = []
     start = await _start(house, group_id, zone)
-    while (due := _next_days(group, start, zone, through)) is not None:
+    while (due := _next_days(group, start.last, start.ways, zone, through)) is not None:
         figures = await _figures(house, group_id, start, group, *due, zone)
         try:
             log = await _publish(house, group_id, group.origin, figures, now=now)
