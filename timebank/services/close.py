@@ -253,14 +253,22 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
     return Closed(tuple(periods), start.last.last_day)
 
 
-def _next_days(group: GroupToClose, start: _Start, zone: ZoneInfo, through: date) -> tuple[date, date] | None:
+async def close_what_is_over(house: House, group_id: UUID, *, now: datetime) -> None:
+    """Close the periods of a group that are over, unless somebody else is at it; for the sweep."""
+    with contextlib.suppress(GroupBusy):
+        await close_period(house, group_id, now=now)
+
+
+def _next_days(
+    group: GroupToClose, last: LastClose, ways: Ways, zone: ZoneInfo, through: date
+) -> tuple[date, date] | None:
     """Return first and last day of the next period that is due; None when none is."""
-    if start.last.last_day is None:
+    if last.last_day is None:
         first_day = group.began_on
         begins = first_period_end(first_day, group.created_at.astimezone(zone).date())
     else:
-        first_day = begins = start.last.last_day + timedelta(days=1)
-    last_day = period_end(way_on(start.ways, begins).preset, begins)
+        first_day = begins = last.last_day + timedelta(days=1)
+    last_day = period_end(way_on(ways, begins).preset, begins)
     return (first_day, last_day) if last_day <= through else None
 
 
