@@ -18,6 +18,7 @@ from tests.public_books import (
     IN_THE_LEAVES,
     Book,
     Files,
+    another_leaf,
     new_secret,
     public,
     random_book,
@@ -119,6 +120,12 @@ def _tamper(book: Book, files: Files, chance: random.Random) -> None:
             assert not both(forged, files["checkpoint"])[0], how
         both(forged)
         both(forged, oldest)
+    for _ in range(6):
+        # A host that writes nonsense and signs it: whatever it is, both say the same of it.
+        leaves = list(book.leaves)
+        at = chance.choice([number for number, leaf in enumerate(leaves) if len(leaf) > 95])
+        leaves[at] = another_leaf(leaves[at], chance)
+        both(write_log(leaves, book.secret, files=book.policies))
 
 
 @pytest.mark.parametrize(

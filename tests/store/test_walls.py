@@ -417,6 +417,7 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
         "timebank.answers",
         "timebank.hours_waiting",
         "timebank.jobs",
+        "timebank.waiting",
     }
     assert await allowed("UPDATE") == {
         "people.member_roles",

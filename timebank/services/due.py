@@ -21,6 +21,7 @@ from timebank.errors import Refusal, StoreAway
 from timebank.rules.commands import Command, DrawDue, QueueDue
 from timebank.rules.people import group_itself
 from timebank.services.cards import sweep_ways_in
+from timebank.services.close import close_what_is_over
 from timebank.services.hours import due_hours
 from timebank.services.joining import expire_requests
 from timebank.services.retention import forget_over
@@ -100,6 +101,8 @@ CHORES: Final[tuple[Chore, ...]] = (let_time_zone_begin, expire_requests, sweep_
 #: The same, for what is soon enough twice an hour.
 SLOW_CHORES: Final[tuple[Chore, ...]] = (forget_over,)
 SLOW_EVERY_MINUTES: Final = 30
+#: What has a lock of its own, and may take longer than a transaction may wait for it.
+LONG_CHORES: Final[tuple[Chore, ...]] = (close_what_is_over,)
 
 
 async def sweep(house: House, writer: Writer, *, now: datetime) -> int:
@@ -135,7 +138,9 @@ async def sweep_group(house: House, writer: Writer, group_id: UUID, *, now: date
         slow = SLOW_CHORES if now.minute % SLOW_EVERY_MINUTES == 0 else ()
         for chore in (*CHORES, *slow):
             await chore(house, group_id, now=now)
-        return sent
+    for chore in LONG_CHORES:
+        await chore(house, group_id, now=now)
+    return sent
 
 
 async def _send(house: House, writer: Writer, group_id: UUID, commands: Sequence[Command]) -> None:
