@@ -88,9 +88,9 @@ def a_group(slug: str = SLUG, **changes: Any) -> NewGroup:
     return NewGroup(**{**values, **changes})
 
 
-async def make_cast(house: House, now: datetime) -> Cast:
-    """Set both groups up, through the services and nothing else."""
-    group_id = await create_group(house, a_group(), origin=f"bank.example/g/{SLUG}", now=now)
+async def make_cast(house: House, now: datetime, **changes: Any) -> Cast:
+    """Set both groups up, through the services and nothing else; ``changes`` are of the first one."""
+    group_id = await create_group(house, a_group(**changes), origin=f"bank.example/g/{SLUG}", now=now)
     other_id = await create_group(
         house, a_group(OTHER_SLUG, name="Hillside"), origin=f"bank.example/g/{OTHER_SLUG}", now=now
     )

@@ -40,6 +40,7 @@ from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.private import go_to
 from timebank.web.public import PUBLIC_PAGES, error_page
+from timebank.web.public_log import PUBLIC_LOG
 from timebank.web.setup import SET_UP_PAGES
 from timebank.web.sign_in import SIGN_IN_PAGES, ProofAsked, asks_for_proof
 from timebank.web.statement import STATEMENT_PAGES
@@ -89,6 +90,7 @@ def build_app(
         route_handlers=[
             *API,
             *PUBLIC_PAGES,
+            *PUBLIC_LOG,
             *SET_UP_PAGES,
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,

@@ -869,13 +869,6 @@ class PolicyRefuses(Conflict):
     message = N_("The rules of this pot do not allow that (%(rule)s).")
 
 
-class PresetFixed(Conflict):
-    """A group wants to publish in another way; this version cannot yet switch at a close."""
-
-    code = "preset_fixed"
-    message = N_("This version cannot change the preset %(preset)s of a group yet.")
-
-
 class PlaceNotEmpty(Conflict):
     """A place where money is kept is closed only when nothing is in it."""
 
@@ -888,13 +881,6 @@ class PlaceTaken(Conflict):
 
     code = "place_taken"
     message = N_("This group has a place %(held)s already.")
-
-
-class PresetNotYet(Conflict):
-    """A group's preset cannot be published by this version of the program."""
-
-    code = "preset_not_yet"
-    message = N_("Periods of a group with the preset %(preset)s cannot be closed by this version yet.")
 
 
 class ProposalNotOpen(Conflict):

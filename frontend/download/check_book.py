@@ -32,7 +32,7 @@ BIGGEST = 2**53 - 1
 ENTRY_KINDS = set(
     "help_given help_answered help_exchanged money_in promise release fulfil hand_over hand_over_undone"
     " fulfil_undone money_returned money_out held_move pot_move counted_missing counted_found opening"
-    " correction".split()
+    " correction other".split()
 )
 BLOCKS = {"open": 16, "careful": 16, "sheltered": 64}
 FULL = 256

@@ -119,3 +119,16 @@ async def _(world: World, name: str | None) -> Ask:
 @sample("POST", "/g/{slug}/pay/{draw_id}/papers")
 async def _(world: World, name: str | None) -> Ask:
     return _form({"draw_id": await _asked(world, "flo", approved=True)})
+
+
+# ---------------------------------------------------------------- the public log
+
+
+@sample("GET", "/g/{slug}/log/tile/{path}")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"path": "entries/000.p/1"})
+
+
+@sample("GET", "/g/{slug}/log/policies/{pot}/{version}")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"pot": "money", "version": "1"})

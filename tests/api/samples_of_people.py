@@ -392,3 +392,14 @@ async def _(world: World, name: str | None) -> Ask:
     secret = (await invitation(world))["secret"]
     key = (await world.stage.get(None, f"/invitations/{secret}")).json()["key"]
     return Ask({"secret": secret}, more={"data": {"nickname": _fresh_name(), "key": key}})
+
+
+# ---------------------------------------------------------------- receipts
+
+
+@sample("GET", f"{GROUP}/me/receipts/{{entry_id}}")
+async def _(world: World, name: str | None) -> Ask:
+    """Of hours that ada, who is the member of the matrix, gave."""
+    body = {"minutes": 30, "effective_on": world.today, "category": "cooking"}
+    said = await world.do("ada", "/hours", body)
+    return Ask({"entry_id": str(said["entry"])})

@@ -13,7 +13,7 @@ import pytest
 from tests.api.test_joining import at
 from tests.api.test_members import count, fingerprint
 from tests.cast import Stage
-from timebank.errors import FieldInvalid, PresetFixed
+from timebank.errors import FieldInvalid
 from timebank.ledger.canonical import canonical
 from timebank.rules.settings import Change, Settings, change_settings
 from timebank.services.close import close_period
@@ -93,12 +93,14 @@ async def test_what_cannot_be_is_refused_by_field_and_changes_nothing(stage: Sta
         ({"words": "bank"}, "words"),
         ({"joining": "everybody"}, "joining"),
         ({"preset": "secret"}, "preset"),
+        ({"preset": "careful", "people": 2}, "people"),
+        ({"preset": "sheltered", "people": 4}, "people"),
+        ({"preset": "careful", "people": 51}, "people"),
+        ({"people": 3}, "people"),
     ):
         answer = await stage.post("bo", "/settings", body)
         assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid"), body
         assert answer.json()["params"]["field"] == field
-    fixed = await stage.post("bo", "/settings", {"preset": "careful", "name": "X"})
-    assert (fixed.status_code, fixed.json()["code"]) == (409, "preset_fixed")
     assert (await stage.post("bo", "/settings", {"slug": "other"})).status_code == 422
     assert await fingerprint(stage) == before
     assert (await stage.post("bo", "/settings", {"preset": "open"})).json()["changed"] == []
@@ -111,12 +113,12 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
     same, faults = change_settings(
         settings,
-        Change(name="", confirm_days=0, words="bank", preset="careful", member_list=True),
+        Change(name="", confirm_days=0, words="bank", preset="careful", people=2, member_list=True),
         time_zones_known={"UTC"},
     )
 
-    assert [type(fault) for fault in faults] == [FieldInvalid, FieldInvalid, FieldInvalid, PresetFixed]
-    assert [fault.params.get("field") for fault in faults] == ["name", "confirm_days", "words", None]
+    assert [type(fault) for fault in faults] == [FieldInvalid] * 4
+    assert [fault.params.get("field") for fault in faults] == ["name", "confirm_days", "words", "people"]
     assert same == dataclasses.replace(settings, member_list=True)
 
 
@@ -157,6 +159,21 @@ async def test_a_change_of_zone_is_taken_back_before_its_day(stage: Stage) -> No
 
     assert back == {"changed": ["time_zone"]}
     assert "next_time_zone" not in (await stage.get("ada", "/settings")).json()
+
+
+async def test_another_way_of_publishing_begins_with_the_next_period(stage: Stage) -> None:
+    said = (await stage.post("bo", "/settings", {"preset": "careful", "gifts_wait": True})).json()
+
+    now = (await stage.get("ada", "/settings")).json()
+    assert sorted(said["changed"]) == ["gifts_wait", "people", "preset"]
+    # Under open a period is a day: it begins tomorrow, and today is published as it was promised.
+    assert (now["preset"], now["people"], now["next_preset"]) == ("open", 0, "careful")
+    assert now["publishing_from"] == said["publishing_from"]
+    assert (await stage.http.get("/api/v1/groups/riverside")).json()["preset"] == "open"
+
+    back = (await stage.post("bo", "/settings", {"preset": "open"})).json()
+    assert sorted(back["changed"]) == ["gifts_wait", "people", "preset"]
+    assert "next_preset" not in (await stage.get("ada", "/settings")).json()
 
 
 async def test_nothing_public_changes_before_the_next_close(stage: Stage) -> None:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
 
-from tests.cast import SLUG, Cast, Stage, a_group, make_cast
-from timebank.errors import PeriodNotOver, PresetNotYet, Refusal
+from tests.cast import SLUG, Cast, Stage, make_cast
+from tests.services.book_with_clock import MARCH_2, Book
+from timebank.errors import PeriodNotOver
 from timebank.rules.commands import (
     ApproveDraw,
     AskDraw,
-    Command,
     CorrectEntry,
     GiveMoney,
     HandOver,
     Instead,
-    LogHours,
 )
 from timebank.services import close as close_module
 from timebank.services.close import close_period
-from timebank.services.groups import create_group
 from timebank.services.house import House
 from timebank.services.published import (
     read_public_book,
@@ -36,57 +31,6 @@ from timebank.services.published import (
     read_public_group,
     read_public_lines,
 )
-from timebank.services.writer import Writer
-
-# Noon in Madrid on the day that the cast sets its group up.
-MARCH_2 = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
-
-
-class Book:
-    """The cast's book with a clock in hand: things are written when a test says."""
-
-    def __init__(self, cast: Cast) -> None:
-        self.cast, self.now = cast, MARCH_2
-        house = cast.house
-        self.writer = Writer(house.database, house.keys, house.checkpoints, clock=lambda: self.now)
-        self.count = 0
-
-    @property
-    def house(self) -> House:
-        return self.cast.house
-
-    @property
-    def group_id(self) -> UUID:
-        return self.cast.group_id
-
-    async def write(self, name: str, command: Command) -> dict[str, Any]:
-        self.count += 1
-        key = f"key-{self.count}"
-        answer = await self.writer.submit(
-            self.group_id,
-            [command],
-            actor=await self.cast.actor(name),
-            key=key,
-            request_hash=sha256(key.encode()).digest(),
-            render=_render,
-        )
-        assert answer.status < 300, answer.body
-        said: dict[str, Any] = json.loads(answer.body)
-        return said
-
-    async def give(self, minutes: int, day: date, name: str = "ada", **more: Any) -> dict[str, Any]:
-        return await self.write(name, LogHours(None, None, None, minutes, day, "cooking", **more))
-
-    async def close(self, through: date | None = None) -> Any:
-        return await close_period(self.house, self.group_id, now=self.now, through=through)
-
-    async def rows(self, query: str) -> Sequence[Any]:
-        async with self.house.database.read(self.group_id) as tx:
-            return (await tx.execute(text(query))).all()
-
-
-def _render(refusal: Refusal) -> tuple[int, dict[str, Any]]:
-    return 409, {"code": refusal.code, "params": refusal.params}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -334,15 +278,6 @@ async def test_lines_are_read_page_by_page_without_loss(book: Book):
     assert pages == list(whole)
     assert len(whole) == 9
     assert [line.period for line in whole] == sorted((line.period for line in whole), reverse=True)
-
-
-async def test_other_presets_cannot_be_closed_yet(house: House):
-    group_id = await create_group(
-        house, a_group("careful-one", preset="careful"), origin="bank.example/g/careful-one", now=MARCH_2
-    )
-
-    with pytest.raises(PresetNotYet):
-        await close_period(house, group_id, now=MARCH_2 + timedelta(days=30))
 
 
 @pytest.fixture

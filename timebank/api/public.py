@@ -16,7 +16,7 @@ from timebank.edge.openapi import shows
 from timebank.edge.paging import Count, Listing, one_of, text
 from timebank.edge.published import PublishedReply
 from timebank.errors import N_, FieldInvalid, UnknownPage, UnknownPot
-from timebank.rules.publication import PublicPeriod, PublishedLine
+from timebank.rules.publication import ALL_PLACES, SHELTERED, PublicPeriod, PublishedLine
 from timebank.services import published
 from timebank.services.published import LinesWanted
 
@@ -50,21 +50,27 @@ class PotOut(msgspec.Struct, frozen=True):
 
 
 class PeriodOut(msgspec.Struct, frozen=True):
-    """A closed stretch of days, both ends included."""
+    """A closed stretch of days, both ends included; `preset` is how it was published."""
 
     period: int
     first_day: date
     last_day: date
     next_close_on: date
+    preset: str
 
 
 class GroupOut(msgspec.Struct, frozen=True):
-    """What a group says about itself; ``period`` is null before the first close."""
+    """What a group says about itself; ``period`` is null before the first close.
+
+    At least ``people`` stand behind each figure (0 under open), gifts of money included if ``gifts_wait``.
+    """
 
     slug: str
     name: str
     languages: tuple[str, ...]
     preset: str
+    people: int
+    gifts_wait: bool
     began_on: date
     first_close_on: date
     units: tuple[UnitOut, ...]
@@ -76,13 +82,14 @@ class BalanceOut(msgspec.Struct, frozen=True):
     """A pot as of the last close, in its unit: whole minutes or smallest coins.
 
     Given and drawn are since the book began, came_in and went_out of the period. Available is
-    below zero where a group's rules let it.
+    below zero where a group's rules let it. Under sheltered ``promised`` is null: it is part of
+    ``available``.
     """
 
     pot: str
     unit: str
     available: int
-    promised: int
+    promised: int | None
     given: int
     drawn: int
     came_in: int
@@ -99,7 +106,7 @@ class PlaceOut(msgspec.Struct, frozen=True):
 
 
 class HeldOut(msgspec.Struct, frozen=True):
-    """All money of one unit and where it is."""
+    """All money of one unit and where it is; under careful and sheltered ``places`` is empty."""
 
     unit: str
     amount: int
@@ -107,7 +114,7 @@ class HeldOut(msgspec.Struct, frozen=True):
 
 
 class BalancesOut(msgspec.Struct, frozen=True):
-    """All figures as of the last close; ``checkpoint`` is null until the group has a public log."""
+    """All figures as of the last close; ``checkpoint`` is the signed note of the public log then."""
 
     period: PeriodOut | None
     pots: tuple[BalanceOut, ...]
@@ -116,7 +123,11 @@ class BalancesOut(msgspec.Struct, frozen=True):
 
 
 class FlowOut(msgspec.Struct, frozen=True, omit_defaults=True):
-    """In and out of one pot in one period; ``kind`` is there when asked for by kind."""
+    """In and out of one pot in one period; ``kind`` is there when asked for by kind.
+
+    ``other`` are lines of several kinds with too few people behind each; ``waited`` is the one total of what
+    waited as long as it may, and has no lines.
+    """
 
     period: int
     first_day: date
@@ -147,7 +158,7 @@ class ChangeOut(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LineOut(msgspec.Struct, frozen=True):
-    """A public line; ``id`` is random and says nothing."""
+    """A public line; ``id`` is random and says nothing. Under careful it has no category and no day."""
 
     id: str
     period: int
@@ -221,6 +232,8 @@ async def get_group(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASG
             name=group.name,
             languages=group.languages,
             preset=group.preset,
+            people=group.people,
+            gifts_wait=group.gifts_wait,
             began_on=group.began_on,
             first_close_on=group.first_close_on,
             units=tuple(UnitOut(unit.code, unit.kind, unit.digits) for unit in group.units),
@@ -240,6 +253,7 @@ async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> 
     """Return every pot as of the last close."""
     figures = await published.read_public_group(_database(request), slug)
     units = dict.fromkeys(place.unit for place in figures.held)
+    sheltered = figures.period is not None and figures.period.preset == SHELTERED
     return _reply(
         BalancesOut(
             period=_period(figures.period),
@@ -248,7 +262,7 @@ async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> 
                     pot=balance.pot,
                     unit=balance.unit,
                     available=balance.available,
-                    promised=balance.promised,
+                    promised=None if sheltered else balance.promised,
                     given=balance.given,
                     drawn=balance.drawn,
                     came_in=balance.came_in,
@@ -263,12 +277,12 @@ async def get_balances(request: Request[Any, Any, Any], slug: FromPath[str]) -> 
                     places=tuple(
                         PlaceOut(place.place, place.kind, place.number, place.amount)
                         for place in figures.held
-                        if place.unit == unit
+                        if place.unit == unit and place.kind != ALL_PLACES
                     ),
                 )
                 for unit in units
             ),
-            checkpoint=None,
+            checkpoint=figures.checkpoint,
         )
     )
 
@@ -379,7 +393,7 @@ def _reply(answer: msgspec.Struct) -> PublishedReply:
 def _period(period: PublicPeriod | None) -> PeriodOut | None:
     if period is None:
         return None
-    return PeriodOut(period.period, period.first_day, period.last_day, period.next_close_on)
+    return PeriodOut(period.period, period.first_day, period.last_day, period.next_close_on, period.preset)
 
 
 def _line(line: PublishedLine) -> LineOut:

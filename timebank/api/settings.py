@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -24,7 +24,6 @@ from timebank.services.settings import PAGE_MAX
 _MAY_REFUSE: Final = (
     errors.FieldInvalid,
     errors.NeedsRole,
-    errors.PresetFixed,
     errors.StepUpNeeded,
 )
 #: What they may say to whoever only reads.
@@ -56,10 +55,16 @@ class SettingsBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     preset: Word | None = None
     member_list: bool | None = None
     joining: Word | None = None
+    people: int | None = None
+    gifts_wait: bool | None = None
 
 
 class SettingsOut(msgspec.Struct, omit_defaults=True):
-    """What the group says about itself. Hours are rounded to `rounding_minutes` (1 is not at all)."""
+    """What the group says about itself. Hours are rounded to `rounding_minutes` (1 is not at all).
+
+    At least `people` stand behind each published figure (0 under `open`), gifts of money included if
+    `gifts_wait`. `next_preset` begins on `publishing_from`.
+    """
 
     name: str
     languages: list[str]
@@ -73,15 +78,23 @@ class SettingsOut(msgspec.Struct, omit_defaults=True):
     preset: str
     member_list: bool
     joining: str
+    people: int
+    gifts_wait: bool
     next_time_zone: str = ""
     time_zone_from: datetime | None = None
+    next_preset: str = ""
+    publishing_from: date | None = None
 
 
 class ChangedOut(msgspec.Struct, omit_defaults=True):
-    """The settings that are different now; another time zone begins at `time_zone_from`."""
+    """The settings that are different now; another time zone begins at `time_zone_from`.
+
+    Another preset, `people` or `gifts_wait` count for what is written from `publishing_from` on.
+    """
 
     changed: list[str]
     time_zone_from: datetime | None = None
+    publishing_from: date | None = None
 
 
 class SettingsChangeOut(msgspec.Struct, omit_defaults=True):
@@ -126,6 +139,8 @@ async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
             **found.settings.as_json(),
             next_time_zone=zone.name if zone else "",
             time_zone_from=zone.begins_at if zone else None,
+            next_preset=found.next_way.preset if found.next_way else "",
+            publishing_from=found.way_from,
         )
     )
 
@@ -136,8 +151,8 @@ async def get_settings(request: Request[Any, Any, Any]) -> ASGIApp:
         SettingsBody,
         ChangedOut,
         summary="Change what the group says about itself",
-        description="By a steward who proved just now who they are. Another time zone begins with the next day. The "
-        "public sees name and languages from the next close on. A category is retired, never deleted.",
+        description="By a steward who proved just now who they are. Another time zone begins with the next day, "
+        "another way of publishing with the next period. The public sees name and languages from the next close on. A category is retired, never deleted.",
         example={"confirm_days": 14, "categories_add": ["garden"]},
         refusals=_MAY_REFUSE,
     ),

@@ -39,7 +39,10 @@ COSIGNATURES_PATH: Final = "cosignatures"
 
 _PADDING: Final = b"timebank/padding/1\0"
 _NEW_KEY: Final = b"timebank/key/1\0"
-_KINDS: Final = frozenset(str(kind) for kind in EntryKind)
+OTHER: Final = "other"
+"""Kind of a line whose own kind would tell of too few people; *careful* only."""
+
+_KINDS: Final = frozenset({*(str(kind) for kind in EntryKind), OTHER})
 _POT: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-f]*", re.ASCII)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -116,7 +119,7 @@ class LineLeaf(NamedTuple):
     """An entry as *open* and *careful* show it.
 
     Attributes:
-        kind: One of the kinds of entries.
+        kind: One of the kinds of entries, or ``OTHER``.
         changes: One for each step that touches a pot, in the order of the steps, none of them nought.
         category: *open* only; one of the group's words or ``""``.
         day: *open* only: the day it happened; None under *careful*.

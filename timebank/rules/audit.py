@@ -124,12 +124,13 @@ class CloseRow(NamedTuple):
 
 
 class PeriodRow(NamedTuple):
-    """A published period; ``lines`` is how many it says there are."""
+    """A published period; ``lines`` is how many it says there are, ``preset`` how it was published."""
 
     period: int
     first_day: date
     last_day: date
     lines: int
+    preset: str
 
 
 class FlowRow(NamedTuple):
@@ -183,6 +184,11 @@ class Published:
     held: dict[int, list[HeldRow]]
     flows: dict[int, list[FlowRow]]
     terms: list[TermsRow]
+
+    @property
+    def all_open(self) -> bool:
+        """Whether every period shows everything, so that its figures are those of its own records."""
+        return all(period.preset == OPEN for period in self.periods)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +260,7 @@ class BookAudit:
                 (kinds.get(leg[2]), kinds.get(leg[3])) not in allowed for leg in mine
             ):
                 self._find("moves", entry.seq, f"{entry.kind} does not move between these kinds of account")
-            if self._first_day is not None:
+            if self._first_day is not None and self.published.all_open:
                 self._publish(entry, mine, self._first_day)
 
     def end_period(self, close: CloseRow, nets: Mapping[int, int]) -> None:
@@ -264,15 +270,17 @@ class BookAudit:
             nets: Credits - debits of every account after that record.
         """
         assert self._closes[0] is close, "periods end in order"
-        self._compare_balances(close, nets)
-        self._compare_flows(close)
+        if self.published.all_open:
+            self._compare_balances(close, nets)
+            self._compare_flows(close)
         self._totals = {pot.code: PotTotals(pot.unit) for pot in self.group.pots}
         del self._closes[0]
         self._first_day = self._closes[0].first_day if self._closes else None
 
     def compare_lines(self, lines: Iterable[LineRow]) -> None:
         """Take lines of the period that just ended off those it should have."""
-        self.lines.subtract(lines)
+        if self.published.all_open:
+            self.lines.subtract(lines)
 
     def end_lines(self, close: CloseRow) -> None:
         """Say whether all lines of the period were there, and no other."""
@@ -431,7 +439,7 @@ class BookAudit:
             )
         lines = sum(self.lines.values())
         period = next((p for p in self.published.periods if p.period == close.period), None)
-        if period is None or period != PeriodRow(close.period, close.first_day, close.last_day, lines):
+        if period is None or period != PeriodRow(close.period, close.first_day, close.last_day, lines, OPEN):
             self._find(
                 "published_flows",
                 close.through_seq,
@@ -613,11 +621,25 @@ class BookAudit:
 
     def _check_closings(self) -> None:
         recorded = [
-            (fields.get("period"), fields.get("first_day"), fields.get("last_day"), fields.get("through_seq"))
+            (
+                fields.get("period"),
+                fields.get("first_day"),
+                fields.get("last_day"),
+                fields.get("through_seq"),
+                # Before there were others, every period was open and no record said so.
+                fields.get("preset", OPEN),
+            )
             for _, fields in self._others.get("closing", ())
         ]
+        presets = {period.period: period.preset for period in self.published.periods}
         closed = [
-            (close.period, close.first_day.isoformat(), close.last_day.isoformat(), close.through_seq)
+            (
+                close.period,
+                close.first_day.isoformat(),
+                close.last_day.isoformat(),
+                close.through_seq,
+                presets.get(close.period, ""),
+            )
             for close in self.published.closes
         ]
         for (seq, _), told, row in zip(

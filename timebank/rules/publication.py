@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
-from timebank.errors import PresetNotYet
 from timebank.ledger.entries import EntryKind, Transfer
 from timebank.ledger.units import Unit
 
 PotPart = Literal["available", "promised", "shared"]
 
 OPEN: Final = "open"
+CAREFUL: Final = "careful"
+SHELTERED: Final = "sheltered"
+ALL_PLACES: Final = "all"
+"""Kind of a place that stands for all places of a unit together."""
+
 TAKES_BACK: Final = frozenset(
     {
         EntryKind.CORRECTION,
@@ -69,17 +73,23 @@ class Change(NamedTuple):
 
 
 class PublicLine(NamedTuple):
-    """The public part of an entry; under *open* its kind, category, day and changes.
+    """The public part of an entry; what its preset leaves out is empty.
 
     Attributes:
+        category, day: Under *open* only.
         changes: One for each step that touches a pot, so that help which only passes through
-            a pot still shows what came in and what went out; none of them is nought.
+            a pot still shows what came in and what went out; none of them is nought. Under
+            *sheltered* there are none.
     """
 
     kind: str
     category: str
-    day: date
+    day: date | None
     changes: tuple[Change, ...]
+
+
+NO_LINE: Final = PublicLine("", "", None, ())
+"""What the public sees of an entry that it only sees as part of a total, or not at all."""
 
 
 class Shares(NamedTuple):
@@ -101,16 +111,17 @@ def public_facet(
     """Return what the public will see of an entry, and nothing else.
 
     Args:
-        preset: What the group chose; only *open* for now.
+        preset: What the group chose: open, careful or sheltered.
         kind, category, effective_on, transfers: Of the entry; who wrote it is not asked for.
         accounts: What the public may know of; transfers between others leave no trace.
-
-    Raises:
-        PresetNotYet: This preset cannot be published yet.
     """
-    require_open(preset)
-    changes = [change for transfer in transfers for change in _changes(transfer, accounts)]
-    return PublicLine(kind=str(kind), category=category, day=effective_on, changes=tuple(changes))
+    assert preset in {OPEN, CAREFUL, SHELTERED}, preset
+    changes = tuple(change for transfer in transfers for change in changes_of(transfer, accounts))
+    if preset == OPEN:
+        return PublicLine(kind=str(kind), category=category, day=effective_on, changes=changes)
+    if preset == CAREFUL and changes:
+        return PublicLine(kind=str(kind), category="", day=None, changes=changes)
+    return NO_LINE
 
 
 def shares_of(kind: str, transfers: Iterable[Transfer], accounts: PublicAccounts) -> dict[str, Shares]:
@@ -134,27 +145,12 @@ def shares_of(kind: str, transfers: Iterable[Transfer], accounts: PublicAccounts
     return found
 
 
-def require_open(preset: str) -> None:
-    """Refuse presets that this version cannot publish.
-
-    Raises:
-        PresetNotYet: Anything but *open*.
-    """
-    if preset != OPEN:
-        raise PresetNotYet(preset=preset)
-
-
-def next_close_on(last_day: date) -> date:
-    """Return the day on which the period after this one can be closed: the day after the day it covers."""
-    return last_day + timedelta(days=2)
-
-
 def place_name(kind: str, number: int, unit: str) -> str:
     """Return the public name of a held place: its kind and number, never the name that a group wrote."""
     return f"{unit.lower()}-{kind}-{number}"
 
 
-def _changes(transfer: Transfer, accounts: PublicAccounts) -> list[Change]:
+def changes_of(transfer: Transfer, accounts: PublicAccounts) -> list[Change]:
     """Return what a transfer does to pots: one change, or two when it goes from pot to pot."""
     moved: dict[str, list[int]] = {}
     for account, amount in ((transfer.debit, -transfer.amount), (transfer.credit, transfer.amount)):
@@ -179,7 +175,13 @@ class PublicPot:
 
 @dataclass(frozen=True, slots=True)
 class PublicGroup:
-    """What a group says about itself in public; ``first_close_on`` is when the first figures come."""
+    """What a group says about itself in public.
+
+    Attributes:
+        first_close_on: When the first figures come.
+        people: How many people at least stand behind a figure; 0 under *open*.
+        gifts_wait: Whether gifts of money wait for them, too.
+    """
 
     slug: str
     name: str
@@ -189,22 +191,28 @@ class PublicGroup:
     first_close_on: date
     units: tuple[Unit, ...]
     pots: tuple[PublicPot, ...]
+    people: int = 0
+    gifts_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PublicPeriod:
-    """A closed stretch of days, both ends included; ``lines`` is how many it published."""
+    """A closed stretch of days, both ends included; ``lines`` is how many it published, ``preset`` how."""
 
     period: int
     first_day: date
     last_day: date
     next_close_on: date
     lines: int
+    preset: str = OPEN
 
 
 @dataclass(frozen=True, slots=True)
 class PublicBalance:
-    """A pot at the end of a period; given and drawn since the book began, the rest of the period."""
+    """A pot at the end of a period; given and drawn since the book began, the rest of the period.
+
+    Of a period under *sheltered* ``available`` is what is available and promised together, and ``promised`` 0.
+    """
 
     pot: str
     unit: str
@@ -218,7 +226,7 @@ class PublicBalance:
 
 @dataclass(frozen=True, slots=True)
 class PublicPlace:
-    """Money in one place at the end of a period."""
+    """Money in one place at the end of a period; of the kind ALL_PLACES where places are not told apart."""
 
     place: str
     kind: str
@@ -353,9 +361,21 @@ def _length(flow: PublicFlow) -> int:
 # ---------------------------------------------------------------- adding up a period
 
 
+class Sum(NamedTuple):
+    """What is available and promised, or what something adds to them."""
+
+    available: int
+    promised: int
+
+
 @dataclass(slots=True)
 class PotTotals:
-    """What one period did to one pot; ``flows`` holds [came in, went out, lines] by kind."""
+    """What one period did to one pot, as far as it is published.
+
+    Attributes:
+        flows: [came in, went out, lines] by kind; under *sheltered* of no kind and no lines.
+        waited: What the long stop published as one total; None for nothing. It is no flow.
+    """
 
     unit: str
     available: int = 0
@@ -363,6 +383,7 @@ class PotTotals:
     given: int = 0
     drawn: int = 0
     flows: dict[str, list[int]] = field(default_factory=dict)
+    waited: Sum | None = None
 
     @property
     def came_in(self) -> int:
@@ -373,6 +394,21 @@ class PotTotals:
     def went_out(self) -> int:
         """All that went out, of every kind."""
         return sum(flow[1] for flow in self.flows.values())
+
+    def add_waited(self, total: Sum) -> None:
+        """Add what waited until the long stop; how it came about shows nowhere, only what it comes to."""
+        before = self.waited or Sum(0, 0)
+        self.waited = Sum(before.available + total.available, before.promised + total.promised)
+        self.available += total.available
+        self.promised += total.promised
+        self.given += max(0, sum(total))
+        self.drawn += max(0, -sum(total))
+
+    def add_net(self, net: int) -> None:
+        """Add what one side came to, or what nobody stands behind, where only totals are shown."""
+        flow = self.flows.setdefault("", [0, 0, 0])
+        flow[0] += max(0, net)
+        flow[1] += max(0, -net)
 
 
 def add_line(totals: dict[str, PotTotals], line: PublicLine, shares: Mapping[str, Shares]) -> None:
@@ -385,12 +421,18 @@ def add_line(totals: dict[str, PotTotals], line: PublicLine, shares: Mapping[str
         flow = totals[pot].flows.setdefault(line.kind, [0, 0, 0])
         flow[2] += 1
     for change in line.changes:
+        flow = totals[change.pot].flows[line.kind]
+        flow[0] += max(0, change.total)
+        flow[1] += max(0, -change.total)
+    add_up(totals, line.changes, shares)
+
+
+def add_up(totals: dict[str, PotTotals], changes: Iterable[Change], shares: Mapping[str, Shares]) -> None:
+    """Add to balances, and to what was given and drawn, but to no flow."""
+    for change in changes:
         total = totals[change.pot]
         total.available += change.available
         total.promised += change.promised
-        flow = total.flows[line.kind]
-        flow[0] += max(0, change.total)
-        flow[1] += max(0, -change.total)
     for pot, share in shares.items():
         totals[pot].given += share.given
         totals[pot].drawn += share.drawn

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from timebank.errors import N_, DateInFuture, FieldInvalid, PolicyInvalid
 from timebank.rules.names import code, plain_text
 from timebank.rules.policies import Terms, check_terms
+from timebank.rules.readiness import PEOPLE_LEAST, PEOPLE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,6 +29,9 @@ NAME_MAX = 120
 CATEGORY_MAX = 40
 LIST_MAX = 50
 
+NOT_PEOPLE = N_(
+    "it must be a number of people from 3 (sheltered: 5) to 50, and none where everything is shown"
+)
 NOT_A_LANGUAGE = N_("it is no language tag such as en or pt-BR")
 NOT_DAYS = N_("it must be a whole number of days from 1 to 90")
 NOT_KNOWN = N_("it is not known")
@@ -80,6 +83,8 @@ class NewGroup:
         began_on: First day that anything can be dated to.
         categories: What help can be for; at least one.
         preset: What the public sees: open, careful or sheltered.
+        people: How many people at least stand behind a figure; 0 for what the preset asks for.
+        gifts_wait: Whether gifts of money wait for them, too.
         currencies: ISO 4217 codes; empty for a group without money.
         time_bank: Whether hours also go between two people.
         rounding_minutes, rounding_up: Hours are rounded to so many minutes (1 is not at all), up or to
@@ -98,6 +103,8 @@ class NewGroup:
     began_on: date
     categories: tuple[str, ...]
     preset: str = "careful"
+    people: int = 0
+    gifts_wait: bool = False
     currencies: tuple[str, ...] = ()
     pots: tuple[NewPot, ...] = (NewPot("hours", MINUTES),)
     held_places: tuple[NewHeldPlace, ...] = ()
@@ -175,6 +182,7 @@ def check_group(
         raise FieldInvalid(field="categories_retired", why=TWICE)
     if group.preset not in PRESETS:
         raise FieldInvalid(field="preset", why=NOT_KNOWN)
+    check_people(group.people, group.preset)
     _check_list(group.currencies, field="currencies", least=0)
     for currency in group.currencies:
         if not _CURRENCY.fullmatch(currency) or currency not in currencies_known:
@@ -240,18 +248,20 @@ def numbers(things: Sequence[NewPot] | Sequence[NewHeldPlace]) -> list[int]:
     return result
 
 
-def first_close_on(preset: str, today: date) -> date:
-    """Return the day on which a group that is set up today shows its first figures."""
-    if preset == "open":
-        return today + timedelta(days=1)
-    if preset == "careful":
-        return today + timedelta(days=7 - today.weekday())
-    return (today.replace(day=1) + timedelta(days=32)).replace(day=1)
-
-
 def published_terms(terms: Mapping[str, Any]) -> dict[str, Any]:
     """Return the terms as they are hashed: what is not limited is left out, never null."""
     return {name: value for name, value in terms.items() if value is not None}
+
+
+def check_people(people: int, preset: str) -> None:
+    """Refuse fewer people behind a figure than the preset asks for; 0 stands for as many as that.
+
+    Raises:
+        FieldInvalid: It is too few, too many, or *open* was chosen, where nobody is counted.
+    """
+    least = PEOPLE_LEAST[preset]
+    if people and not least <= people <= (PEOPLE_MAX if least else 0):
+        raise FieldInvalid(field="people", why=NOT_PEOPLE)
 
 
 def _check_ways(group: NewGroup) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from timebank.errors import N_, FieldInvalid, PresetFixed, Refusal
+from timebank.errors import N_, FieldInvalid, Refusal
 from timebank.rules.names import plain_text
+from timebank.rules.readiness import Way
 from timebank.rules.set_up import (
     CATEGORY_MAX,
     CONFIRM_DAYS_MAX,
@@ -24,6 +25,7 @@ from timebank.rules.set_up import (
     TOO_MANY,
     TWICE,
     WORDS,
+    check_people,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Settings:
         words: What people here call the pot: pot, pool, hat, kitty.
         member_list: Whether members see a list of each other.
         joining: invitation, or request for both.
+        preset, people, gifts_wait: How it publishes; another way begins with the next period. See Way.
     """
 
     name: str
@@ -60,6 +63,13 @@ class Settings:
     preset: str
     member_list: bool
     joining: str
+    people: int = 0
+    gifts_wait: bool = False
+
+    @property
+    def way(self) -> Way:
+        """How it publishes."""
+        return Way(self.preset, self.people, self.gifts_wait)
 
     def as_json(self) -> dict[str, Any]:
         """Return every setting by name, as the history keeps it."""
@@ -82,6 +92,8 @@ class Change(NamedTuple):
     preset: str | None = None
     member_list: bool | None = None
     joining: str | None = None
+    people: int | None = None
+    gifts_wait: bool | None = None
 
 
 def change_settings(
@@ -106,7 +118,7 @@ def change_settings(
         **checked(lambda: _confirm_days(change)),
         **checked(lambda: _one_of(change.words, WORDS, "words")),
         **checked(lambda: _one_of(change.joining, JOINING, "joining")),
-        **checked(lambda: _preset(settings, change)),
+        **checked(lambda: _way(settings, change)),
     }
     for name in ("rounding_up", "member_list"):
         value = getattr(change, name)
@@ -161,16 +173,18 @@ def _confirm_days(change: Change) -> dict[str, Any]:
     return {"confirm_days": change.confirm_days}
 
 
-def _preset(settings: Settings, change: Change) -> dict[str, Any]:
-    if change.preset is None:
+def _way(settings: Settings, change: Change) -> dict[str, Any]:
+    if change.preset is None and change.people is None and change.gifts_wait is None:
         return {}
-    if change.preset not in PRESETS:
+    preset = settings.preset if change.preset is None else change.preset
+    if preset not in PRESETS:
         raise FieldInvalid(field="preset", why=NOT_KNOWN)
-    # What people wrote under one way of publishing must not come out in another: that takes a close
-    # which knows both.
-    if change.preset != settings.preset:
-        raise PresetFixed(preset=settings.preset)
-    return {}
+    # Another preset begins with what it asks for, unless somebody says more.
+    kept = settings.way if preset == settings.preset else Way(preset, 0, gifts_wait=False)
+    people = kept.people if change.people is None else change.people
+    check_people(people, preset)
+    gifts_wait = kept.gifts_wait if change.gifts_wait is None else change.gifts_wait
+    return Way.of(preset, people=people, gifts_wait=gifts_wait)._asdict()
 
 
 def _one_of(value: Any, known: Collection[Any], field: str) -> dict[str, Any]:

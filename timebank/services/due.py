@@ -21,6 +21,7 @@ from timebank.errors import Refusal, StoreAway
 from timebank.rules.commands import Command, DrawDue, QueueDue
 from timebank.rules.people import group_itself
 from timebank.services.cards import sweep_ways_in
+from timebank.services.close import close_what_is_over
 from timebank.services.hours import due_hours
 from timebank.services.joining import expire_requests
 from timebank.services.settings import let_time_zone_begin
@@ -94,7 +95,12 @@ DUE: Final[tuple[Due, ...]] = (
 )
 
 #: Everything that time does beside the book.
-CHORES: Final[tuple[Chore, ...]] = (let_time_zone_begin, expire_requests, sweep_ways_in)
+CHORES: Final[tuple[Chore, ...]] = (
+    let_time_zone_begin,
+    expire_requests,
+    sweep_ways_in,
+    close_what_is_over,
+)
 
 
 async def sweep(house: House, writer: Writer, *, now: datetime) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zoneinfo
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,17 @@ from timebank.ledger.canonical import canonical
 from timebank.ledger.units import MINUTES
 from timebank.rules import set_up
 from timebank.rules.publication import place_name
+from timebank.rules.readiness import Way, period_end
 from timebank.rules.set_up import OpenedAccount
 from timebank.rules.state import HeldPlace, Pot
+from timebank.services import public_log
 from timebank.store import groups as store
+from timebank.store.closes import insert_way
 from timebank.store.groups import GroupRow, NewAccount, PolicyRow, PublishedGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import date, datetime
+    from datetime import datetime
     from uuid import UUID
 
     from timebank.rules.set_up import NewGroup, PlannedAccount
@@ -94,6 +98,7 @@ async def create_group(
     # Keys first: a group without keys could never sign or find anybody; keys without a group
     # are thirty-two bytes that nobody asks for.
     await asyncio.to_thread(house.keys.create_group_keys, group_id)
+    await public_log.make_keys(house, group_id)
 
     async with house.database.tx(group_id) as tx:
         await store.insert_group(tx, row)
@@ -102,9 +107,11 @@ async def create_group(
         await store.insert_held_places(tx, group_id, places)
         await store.insert_policies(tx, group_id, policies)
         await store.insert_published_group(tx, row, _published(group, pots, places, now))
+        await insert_way(tx, group_id, date.min, _way(group), decided_at=now)
         records = [("genesis", 0, _genesis(row, group, _opened(plan, numbers, places)))]
         records += [("policy", 0, policy_fields(policy)) for policy in policies]
         kept = await house.append_records(tx, group_id, records, now=now)
+        await public_log.begin(house, tx, group_id)
     house.checkpoints.keep(group_id, *kept)
     return group_id
 
@@ -118,6 +125,10 @@ def policy_fields(policy: PolicyRow) -> dict[str, Any]:
         "terms_hash": sha256(published).hexdigest(),
         "version": policy.version,
     }
+
+
+def _way(group: NewGroup) -> Way:
+    return Way.of(group.preset, people=group.people, gifts_wait=group.gifts_wait)
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:
@@ -210,11 +221,13 @@ def _units(group: NewGroup) -> list[dict[str, Any]]:
 def _published(group: NewGroup, pots: list[Pot], places: list[HeldPlace], now: datetime) -> PublishedGroup:
     today = now.astimezone(_zone(group.time_zone)).date()
     return PublishedGroup(
-        first_close_on=set_up.first_close_on(group.preset, today),
+        first_close_on=period_end(group.preset, today) + timedelta(days=1),
         units=_units(group),
         pots=[{"number": pot.number, "pot": pot.code, "unit": pot.unit} for pot in pots],
         # Places by kind and number: what a group calls them may name somebody.
         held=[{"kind": place.kind, "number": place.number, "unit": place.unit} for place in places],
+        people=_way(group).people,
+        gifts_wait=_way(group).gifts_wait,
     )
 
 

@@ -10,6 +10,9 @@ from uuid import UUID
 
 from timebank.errors import UnknownPot
 from timebank.rules.publication import (
+    CAREFUL,
+    OPEN,
+    SHELTERED,
     PublicBalance,
     PublicBook,
     PublicFlow,
@@ -21,23 +24,29 @@ from timebank.rules.publication import (
 )
 from timebank.services.pages import sift
 from timebank.store import published as store
+from timebank.store.public_log import find_note
 
 if TYPE_CHECKING:
     from timebank.store.engine import Database
 
 WEEKS_SHOWN: Final = 8
-DAYS_OF_LINES: Final = 7
+PERIODS_OF_LINES: Final = {OPEN: 7, CAREFUL: 4, SHELTERED: 1}
 LINES_READ: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
 class PublicFigures:
-    """Balances as of the last close; ``period`` is None before the first one."""
+    """Balances as of the last close; ``period`` is None before the first one.
+
+    Attributes:
+        checkpoint: Signed note of the public log; None until it begins.
+    """
 
     group: PublicGroup
     period: PublicPeriod | None
     balances: tuple[PublicBalance, ...]
     held: tuple[PublicPlace, ...]
+    checkpoint: str | None
 
 
 class LinesWanted(NamedTuple):
@@ -98,8 +107,8 @@ async def read_public_book(database: Database, slug: str) -> PublicBook:
         if period is None:
             return PublicBook(group=group, policies=tuple(policies))
 
-        # Periods are days under open: the last week's lines and the last weeks' sums.
-        recent = await store.list_periods(tx, group_id, before=None, limit=DAYS_OF_LINES)
+        # Lines of the last days or weeks, and sums of at least as many weeks as the page shows.
+        recent = await store.list_periods(tx, group_id, before=None, limit=PERIODS_OF_LINES[period.preset])
         first_shown = recent[-1]
         flows = await store.list_flows(
             tx,
@@ -141,13 +150,16 @@ async def read_public_group(database: Database, slug: str) -> PublicFigures:
     async with database.public_read(group_id) as tx:
         group = await store.find_group(tx, group_id)
         period = await store.find_last_period(tx, group_id)
+        note = await find_note(tx, group_id)
+        checkpoint = note[1] if note else None
         if period is None:
-            return PublicFigures(group, None, (), ())
+            return PublicFigures(group, None, (), (), checkpoint)
         return PublicFigures(
             group,
             period,
             tuple(await store.list_balances(tx, group_id, period.period)),
             tuple(await store.list_held(tx, group_id, period.period)),
+            checkpoint,
         )
 
 

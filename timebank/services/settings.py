@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zoneinfo
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -15,13 +15,17 @@ import msgspec
 
 from timebank.errors import N_, FieldInvalid
 from timebank.ledger.canonical import canonical
+from timebank.rules.readiness import Way, period_end, way_on
 from timebank.rules.settings import NOTHING, Change, Settings, change_settings, difference
 from timebank.services.acts import Acted, Once, Records
 from timebank.store import groups as groups_store
 from timebank.store import settings as store
+from timebank.store.closes import insert_way, list_ways
 from timebank.store.settings import HistoryRow, NextZone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from timebank.rules.people import Actor
     from timebank.services.house import House
     from timebank.services.writer import Answer
@@ -33,10 +37,12 @@ NOT_A_PLACE: Final = N_("it is no place in a history")
 
 @dataclass(frozen=True, slots=True)
 class SettingsNow:
-    """What a group says about itself now, and the time zone that waits for the next day."""
+    """What a group says about itself now, and what waits for its day: a time zone, a way of publishing."""
 
     settings: Settings
     next_zone: NextZone | None
+    next_way: Way | None = None
+    way_from: date | None = None
 
 
 async def read_settings(house: House, actor: Actor, *, now: datetime) -> SettingsNow:
@@ -48,15 +54,23 @@ async def read_settings(house: House, actor: Actor, *, now: datetime) -> Setting
     actor.require_scope("read")
     async with house.database.read(actor.group_id) as tx:
         settings, next_zone = await store.find_settings(tx, actor.group_id)
+        ways = await list_ways(tx, actor.group_id)
     if next_zone is not None and next_zone.begins_at <= now:
-        return SettingsNow(replace(settings, time_zone=next_zone.name), None)
-    return SettingsNow(settings, next_zone)
+        settings, next_zone = replace(settings, time_zone=next_zone.name), None
+    today = now.astimezone(ZoneInfo(settings.time_zone)).date()
+    current, (from_day, last) = way_on(ways, today), ways[-1]
+    settings = replace(settings, **current._asdict())
+    if from_day <= today or last == current:
+        return SettingsNow(settings, next_zone)
+    return SettingsNow(settings, next_zone, last, from_day)
 
 
 async def write_settings(house: House, actor: Actor, once: Once, change: Change) -> Answer:
-    """Change settings. Another time zone begins with the next day; name and languages are public from the next close on.
+    """Change settings; name and languages are public from the next close on.
 
-    Refuses: NeedsRole, StepUpNeeded, FieldInvalid, PresetFixed.
+    Another time zone begins with the next day, another way of publishing with the next period.
+
+    Refuses: NeedsRole, StepUpNeeded, FieldInvalid.
     """
 
     async def act(tx: Tx) -> Acted:
@@ -69,17 +83,25 @@ async def write_settings(house: House, actor: Actor, once: Once, change: Change)
         before, waiting = await store.find_settings(tx, actor.group_id)
         # A zone that waits for its day is what the group said last.
         said = replace(before, time_zone=waiting.name) if waiting else before
+        ways = await list_ways(tx, actor.group_id)
+        said = replace(said, **ways[-1][1]._asdict())
         after, faults = change_settings(said, change, time_zones_known=zoneinfo.available_timezones())
         if faults:
             raise faults[0]
         if change.time_zone is not None:
             waiting = _next_zone(before.time_zone, change.time_zone, once.now)
         was, now_is = difference(said, after)
+        way_from = None
+        if after.way != said.way:
+            way_from = _way_from(ways, once.now, before.time_zone)
+            await insert_way(tx, actor.group_id, way_from, after.way, decided_at=once.now)
         # The zone is the next one's affair until the day is over.
         await store.update_settings(tx, actor.group_id, replace(after, time_zone=before.time_zone), waiting)
         if now_is:
             records += await _keep(house, tx, actor.group_id, actor.account, was, now_is, now=once.now)
         body: dict[str, Any] = {"changed": sorted(now_is)}
+        if way_from is not None:
+            body["publishing_from"] = way_from.isoformat()
         if waiting is not None:
             body["time_zone_from"] = waiting.begins_at.isoformat()
         return Acted(200, body, records)
@@ -128,6 +150,12 @@ async def _let_zone_begin(tx: Tx, group_id: UUID, *, now: datetime) -> None:
     settings, waiting = await store.find_settings(tx, group_id)
     if waiting is not None and waiting.begins_at <= now:
         await store.update_settings(tx, group_id, replace(settings, time_zone=waiting.name), None)
+
+
+def _way_from(ways: Sequence[tuple[date, Way]], now: datetime, zone: str) -> date:
+    """Return the first day of the next period: what is written until then was promised to come out as it is now."""
+    today = now.astimezone(ZoneInfo(zone)).date()
+    return period_end(way_on(ways, today).preset, today) + timedelta(days=1)
 
 
 def _next_zone(current: str, wanted: str, now: datetime) -> NextZone | None:

@@ -13,7 +13,6 @@ from cryptography.exceptions import InvalidSignature
 from timebank.ledger.checks import WHOLE_BOOK_CHECKS, BookCheck, Finding, HeadRow
 from timebank.ledger.notes import Checkpoint, NotANote, key_id, parse_checkpoint, parse_note, verified
 from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame
-from timebank.rules.publication import OPEN
 from timebank.store import audit as store
 from timebank.store.boxes import BoxBrokenError
 from timebank.store.checkpoints import live_origin
@@ -36,7 +35,9 @@ CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **SERVE
 
 NO_KEPT: Final = "that no tail was cut off: there is no checkpoint of this group outside the database"
 NOT_OPENED: Final = "that every account of a member is somebody's: not all boxes open with the keys here"
-ONLY_OPEN: Final = "what was published: only the preset open can be recomputed"
+ONLY_OPEN: Final = (
+    "that lines and figures of careful and sheltered periods are those of the book: its log is checked alone"
+)
 
 Progress = Callable[[int, int], None]
 """Told how many records are done, and how many there are."""
@@ -136,7 +137,7 @@ class _Verification:
         ends = {close.through_seq for close in published.closes}
         if self.kept is not None:
             ends.add(self.kept.size)
-        if cut.preset != OPEN and published.closes:
+        if not published.all_open:
             self.unproved.append(ONLY_OPEN)
 
         closes = list(published.closes)

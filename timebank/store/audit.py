@@ -253,7 +253,7 @@ _CLOSES: Final = """
   ORDER BY period
 """
 _PERIODS: Final = """
-    SELECT period, first_day, last_day, lines
+    SELECT period, first_day, last_day, lines, preset
       FROM timebank.published_periods
      WHERE group_id = $1
   ORDER BY period

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from timebank.ledger.notes import checkpoint_body, key_id, sign_note
+from timebank.ledger.notes import checkpoint_body, key_id, sign_note, verifier_key
 from timebank.store.private_files import give_to_owner_of_home
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Checkpoints:
         self._keys = keys
         self._folder = home / "checkpoints"
         self._signers: dict[UUID, _Signer] = {}
+        self._log_signers: dict[UUID, _Signer] = {}
         self._newest: dict[UUID, tuple[int, str]] = {}
         self._dirty: set[UUID] = set()
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +69,39 @@ class Checkpoints:
         return sign_note(
             checkpoint_body(signer.name, size, root), signer.name, signer.tag, signer.private.sign
         )
+
+    def sign_log(self, group_id: UUID, origin: str, size: int, root: bytes) -> str:
+        """Return the C2SP signed note of a checkpoint of the group's public log."""
+        signer = self._log_signer(group_id, origin)
+        return sign_note(
+            checkpoint_body(signer.name, size, root), signer.name, signer.tag, signer.private.sign
+        )
+
+    def sign_promise(self, group_id: UUID, origin: str, words: str) -> str:
+        """Return a signed note that begins with the origin of the live book, as receipts are.
+
+        Args:
+            words: The lines after the first, each with its newline.
+        """
+        signer = self._signer(group_id, live_origin(origin))
+        return sign_note(f"{signer.name}\n{words}", signer.name, signer.tag, signer.private.sign)
+
+    def log_keys(self, group_id: UUID, origin: str) -> tuple[str, str]:
+        """Return the verifier keys of a group's public log and of its live book."""
+        log_signer, live = self._log_signer(group_id, origin), self._signer(group_id, live_origin(origin))
+        return verifier_key(log_signer.name, log_signer.public), verifier_key(live.name, live.public)
+
+    def recovery_hash(self, group_id: UUID) -> bytes:
+        """Return the hash of the recovery key, which a log begins with; only while it is not yet on paper alone.
+
+        Raises:
+            LookupError: It was taken already.
+        """
+        secret = self._keys.recovery_key(group_id)
+        if secret is None:
+            raise LookupError(f"the recovery key of group {group_id} is on paper only")
+        public = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+        return sha256(public).digest()
 
     def public_key(self, group_id: UUID, origin: str) -> Ed25519PublicKey:
         """Return the key that verifies this group's live checkpoints."""
@@ -134,6 +169,12 @@ class Checkpoints:
         signer = self._signers.get(group_id)
         if signer is None or signer.name != name:
             signer = self._signers[group_id] = _Signer(name, self._keys.live_key(group_id))
+        return signer
+
+    def _log_signer(self, group_id: UUID, origin: str) -> _Signer:
+        signer = self._log_signers.get(group_id)
+        if signer is None or signer.name != origin:
+            signer = self._log_signers[group_id] = _Signer(origin, self._keys.log_key(group_id))
         return signer
 
 

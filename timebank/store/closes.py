@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -24,6 +24,7 @@ from timebank.rules.publication import (
     PublicPlace,
     place_name,
 )
+from timebank.rules.readiness import WAITED, Way
 from timebank.store.engine import Tx
 
 PAGE: Final = 2_000
@@ -40,7 +41,7 @@ class LastClose(NamedTuple):
 class GroupToClose(NamedTuple):
     """What a close needs to know of a group."""
 
-    preset: str
+    origin: str
     time_zone: str
     began_on: date
     created_at: datetime
@@ -63,12 +64,24 @@ class HeldAccount(NamedTuple):
 
 
 class CloseFrame(NamedTuple):
-    """The accounts of a group, as far as its public figures need them; ``units`` of those of pots."""
+    """The accounts of a group, as far as its public figures need them.
+
+    Attributes:
+        units: Of accounts of pots and of held places, by number.
+        outside: Accounts of those who are no members.
+    """
 
     pots: tuple[PotAccounts, ...]
     held: tuple[HeldAccount, ...]
     accounts: PublicAccounts
     units: dict[int, str]
+    outside: frozenset[int]
+
+    @property
+    def pots_by_unit(self) -> dict[str, frozenset[str]]:
+        """By unit, the codes of its pots."""
+        units = {pot.unit for pot in self.pots}
+        return {unit: frozenset(pot.pot for pot in self.pots if pot.unit == unit) for unit in units}
 
     @property
     def numbers(self) -> list[int]:
@@ -78,14 +91,46 @@ class CloseFrame(NamedTuple):
 
 
 class ClosableRecord(NamedTuple):
-    """A record that a close may cover; ``kind`` is empty for records that are not entries."""
+    """A record that a close may cover.
+
+    Attributes:
+        is_entry: Whether it moved something; others have no day and no transfers.
+        fields: What a record that is no entry says; empty for entries.
+    """
 
     seq: int
+    commitment: bytes
     recorded_at: datetime
     kind: str
+    is_entry: bool
     category: str
     effective_on: date | None
     transfers: tuple[Transfer, ...]
+    fields: dict[str, Any]
+
+
+class Drawn(NamedTuple):
+    """For whom an entry counts as drawn; nothing of it is ever published.
+
+    Attributes:
+        undoes: For a correction: the kind of what it takes back, else empty.
+        without_account: Whether it is of a draw that somebody asked for who is no member.
+        member_id: Whom its draw is for, if it has one.
+        receiver: Account of whom the help reached, if it is help without an ask.
+    """
+
+    undoes: str
+    without_account: bool
+    member_id: UUID | None
+    receiver: int | None
+
+
+class WaitingRow(NamedTuple):
+    """An entry that waits, with the way of publishing that it was written under."""
+
+    seq: int
+    recorded_on: date
+    way: Way
 
 
 class NewLine(NamedTuple):
@@ -105,7 +150,7 @@ async def find_group_to_close(tx: Tx, group_id: UUID) -> GroupToClose:
     row = (
         await tx.execute(
             text("""
-                SELECT preset, time_zone, began_on, created_at
+                SELECT origin, time_zone, began_on, created_at
                   FROM timebank.groups
                  WHERE group_id = :group_id
             """),
@@ -161,24 +206,51 @@ async def find_frame(tx: Tx, group_id: UUID) -> CloseFrame:
         """),
         {"group_id": group_id},
     )
+    places = held.all()
     givers = await tx.execute(
         text("""
-            SELECT account_id
+            SELECT account_id, kind
               FROM timebank.accounts
              WHERE group_id = :group_id
                AND kind IN ('member', 'outside')
         """),
         {"group_id": group_id},
     )
+    kinds = {row.account_id: row.kind for row in givers}
+    units = {number: pot.unit for pot in frame_pots for number in (pot.available, pot.promised)}
     return CloseFrame(
         pots=tuple(frame_pots),
         held=tuple(
             HeldAccount(PublicPlace(place_name(kind, number, unit), kind, number, unit, 0), account)
-            for kind, number, unit, account in held
+            for kind, number, unit, account in places
         ),
-        accounts=PublicAccounts(pots=by_number, givers=frozenset(givers.scalars())),
-        units={number: pot.unit for pot in frame_pots for number in (pot.available, pot.promised)},
+        accounts=PublicAccounts(pots=by_number, givers=frozenset(kinds)),
+        units=units | {account: unit for _, _, unit, account in places},
+        outside=frozenset(account for account, kind in kinds.items() if kind == "outside"),
     )
+
+
+_RECORDS: Final = """
+    SELECT r.seq, r.kind, r.commitment, e.recorded_at, e.category, e.effective_on,
+           CASE WHEN e.seq IS NULL THEN r.record END AS record
+      FROM (SELECT seq, kind, commitment, record
+              FROM timebank.records
+             WHERE group_id = :group_id
+               AND {which}
+          ORDER BY seq
+             LIMIT :limit) AS r
+ LEFT JOIN timebank.entries AS e
+        ON e.group_id = :group_id
+       AND e.seq = r.seq
+  ORDER BY r.seq
+"""
+_TRANSFERS: Final = """
+    SELECT seq, debit_account, credit_account, amount
+      FROM timebank.transfers
+     WHERE group_id = :group_id
+       AND {which}
+  ORDER BY seq, leg
+"""
 
 
 async def list_records_after(
@@ -187,57 +259,187 @@ async def list_records_after(
     """Return records after a seq, in order of seq; they can never change.
 
     Args:
-        units: Unit of each account of a pot: transfers that touch none have an empty unit,
+        units: Unit of each account of a pot or place: other transfers have an empty unit,
             because nothing of them is ever public.
     """
     assert 1 <= limit <= PAGE, limit
     records = (
         await tx.execute(
-            text("""
-                SELECT r.seq, e.recorded_at, e.kind, e.category, e.effective_on,
-                       CASE WHEN e.seq IS NULL THEN r.record END AS record
-                  FROM (SELECT seq, record
-                          FROM timebank.records
-                         WHERE group_id = :group_id
-                           AND seq > :after_seq
-                      ORDER BY seq
-                         LIMIT :limit) AS r
-             LEFT JOIN timebank.entries AS e
-                    ON e.group_id = :group_id
-                   AND e.seq = r.seq
-              ORDER BY r.seq
-            """),
+            text(_RECORDS.format(which="seq > :after_seq")),
             {"group_id": group_id, "after_seq": after_seq, "limit": limit},
         )
     ).all()
     if not records:
         return []
     transfers = await tx.execute(
-        text("""
-            SELECT seq, debit_account, credit_account, amount
-              FROM timebank.transfers
-             WHERE group_id = :group_id
-               AND seq > :after_seq
-               AND seq <= :last_seq
-          ORDER BY seq, leg
-        """),
+        text(_TRANSFERS.format(which="seq > :after_seq AND seq <= :last_seq")),
         {"group_id": group_id, "after_seq": after_seq, "last_seq": records[-1].seq},
     )
+    return _closable(records, transfers.all(), units)
+
+
+async def list_records(
+    tx: Tx, group_id: UUID, seqs: Sequence[int], *, units: Mapping[int, str]
+) -> list[ClosableRecord]:
+    """Return records by their seqs, in order; see list_records_after."""
+    found: list[ClosableRecord] = []
+    for start in range(0, len(seqs), PAGE):
+        values = {"group_id": group_id, "seqs": list(seqs[start : start + PAGE])}
+        which = "seq = ANY(CAST(:seqs AS bigint[]))"
+        records = await tx.execute(text(_RECORDS.format(which=which)), values | {"limit": PAGE})
+        transfers = await tx.execute(text(_TRANSFERS.format(which=which)), values)
+        found += _closable(records.all(), transfers.all(), units)
+    return found
+
+
+def _closable(
+    records: Sequence[Any], transfers: Sequence[Any], units: Mapping[int, str]
+) -> list[ClosableRecord]:
     legs: dict[int, list[Transfer]] = {}
     for seq, debit, credit, amount in transfers:
         unit = units.get(debit) or units.get(credit) or ""
         legs.setdefault(seq, []).append(Transfer(unit, debit, credit, amount))
-    return [
-        ClosableRecord(
-            seq=row.seq,
-            recorded_at=row.recorded_at or _recorded_at(row.record),
-            kind=row.kind or "",
-            category=row.category or "",
-            effective_on=row.effective_on,
-            transfers=tuple(legs.get(row.seq, ())),
+    closable = []
+    for row in records:
+        fields = {} if row.record is None else _fields(row.record)
+        closable.append(
+            ClosableRecord(
+                seq=row.seq,
+                commitment=bytes(row.commitment),
+                recorded_at=row.recorded_at or read_moment(str(fields["recorded_at"])),
+                kind=row.kind,
+                is_entry=row.record is None,
+                category=row.category or "",
+                effective_on=row.effective_on,
+                transfers=tuple(legs.get(row.seq, ())),
+                fields=fields,
+            )
         )
-        for row in records
-    ]
+    return closable
+
+
+async def list_drawn(tx: Tx, group_id: UUID, seqs: Sequence[int]) -> dict[int, Drawn]:
+    """Return for whom entries count as drawn, by seq; a close alone asks, and forgets it again."""
+    found: dict[int, Drawn] = {}
+    for start in range(0, len(seqs), PAGE):
+        rows = await tx.execute(
+            text("""
+                SELECT e.seq, COALESCE(o.kind, '') AS undoes, COALESCE(d.without_account, false),
+                       h.member_id, r.receiver_account
+                  FROM timebank.entries AS e
+             LEFT JOIN timebank.entries AS o
+                    ON o.group_id = :group_id
+                   AND o.seq = e.reverses_seq
+                   AND e.kind = 'correction'
+             LEFT JOIN timebank.draws AS d
+                    ON d.group_id = :group_id
+                   AND d.draw_id = e.draw_id
+             LEFT JOIN timebank.draw_hands AS h
+                    ON h.group_id = :group_id
+                   AND h.draw_id = e.draw_id
+                   AND h.theirs
+             LEFT JOIN timebank.hours AS r
+                    ON r.group_id = :group_id
+                   AND r.hours_id = COALESCE(o.entry_id, e.entry_id)
+                 WHERE e.group_id = :group_id
+                   AND e.seq = ANY(CAST(:seqs AS bigint[]))
+            """),
+            {"group_id": group_id, "seqs": list(seqs[start : start + PAGE])},
+        )
+        for seq, *drawn in rows:
+            # Several people behind one draw would count as one.
+            found.setdefault(seq, Drawn(*drawn))
+    return found
+
+
+async def list_ways(tx: Tx, group_id: UUID) -> list[tuple[date, Way]]:
+    """Return how a group publishes, and from which first day of a period on; earliest first."""
+    rows = await tx.execute(
+        text("""
+            SELECT from_day, preset, people, gifts_wait
+              FROM timebank.publishing
+             WHERE group_id = :group_id
+          ORDER BY from_day
+        """),
+        {"group_id": group_id},
+    )
+    return [(row.from_day, Way(row.preset, row.people, row.gifts_wait)) for row in rows]
+
+
+async def insert_way(tx: Tx, group_id: UUID, from_day: date, way: Way, *, decided_at: datetime) -> None:
+    """Have a group publish in a way from a day on, instead of what was to begin on that day."""
+    await tx.execute(
+        text("""
+            INSERT INTO timebank.publishing (group_id, from_day, preset, people, gifts_wait, decided_at)
+            VALUES (:group_id, :from_day, :preset, :people, :gifts_wait, :decided_at)
+                ON CONFLICT (group_id, from_day) DO UPDATE
+               SET preset = excluded.preset, people = excluded.people,
+                   gifts_wait = excluded.gifts_wait, decided_at = excluded.decided_at
+        """),
+        {"group_id": group_id, "from_day": from_day, **way._asdict(), "decided_at": decided_at},
+    )
+
+
+async def let_way_begin(tx: Tx, group_id: UUID, way: Way) -> None:
+    """Let everybody know how the group publishes from the next period on; only a close does that."""
+    for table in ("groups", "published_groups"):
+        more = "" if table == "groups" else ", people = :people, gifts_wait = :gifts_wait"
+        other = "preset" if table == "groups" else "(preset, people, gifts_wait)"
+        value = ":preset" if table == "groups" else "(:preset, :people, :gifts_wait)"
+        await tx.execute(
+            text(f"""
+                UPDATE timebank.{table}
+                   SET preset = :preset{more}
+                 WHERE group_id = :group_id
+                   AND {other} IS DISTINCT FROM {value}
+            """),
+            {"group_id": group_id, **(way._asdict() if more else {"preset": way.preset})},
+        )
+
+
+async def list_waiting(tx: Tx, group_id: UUID) -> list[WaitingRow]:
+    """Return every entry that closes have seen and not published, in order of seq."""
+    rows = await tx.execute(
+        text("""
+            SELECT seq, recorded_on, preset, people, gifts_wait
+              FROM timebank.waiting
+             WHERE group_id = :group_id
+          ORDER BY seq
+        """),
+        {"group_id": group_id},
+    )
+    return [WaitingRow(seq, recorded_on, Way(*way)) for seq, recorded_on, *way in rows]
+
+
+async def change_waiting(tx: Tx, group_id: UUID, *, gone: Sequence[int], new: Sequence[WaitingRow]) -> None:
+    """Take out what was published, and put in what waits from now on."""
+    if gone:
+        await tx.execute(
+            text("""
+                DELETE FROM timebank.waiting
+                 WHERE group_id = :group_id
+                   AND seq = ANY(CAST(:seqs AS bigint[]))
+            """),
+            {"group_id": group_id, "seqs": list(gone)},
+        )
+    for start in range(0, len(new), PAGE):
+        page = new[start : start + PAGE]
+        await tx.execute(
+            text("""
+                INSERT INTO timebank.waiting (group_id, seq, recorded_on, preset, people, gifts_wait)
+                SELECT :group_id, new.*
+                  FROM unnest(CAST(:seqs AS bigint[]), CAST(:days AS date[]), CAST(:presets AS text[]),
+                              CAST(:people AS integer[]), CAST(:gifts_wait AS boolean[])) AS new
+            """),
+            {
+                "group_id": group_id,
+                "seqs": [row.seq for row in page],
+                "days": [row.recorded_on for row in page],
+                "presets": [row.way.preset for row in page],
+                "people": [row.way.people for row in page],
+                "gifts_wait": [row.way.gifts_wait for row in page],
+            },
+        )
 
 
 async def find_balances_at(
@@ -346,8 +548,9 @@ async def insert_figures(
     )
     await tx.execute(
         text("""
-            INSERT INTO timebank.published_periods (group_id, period, first_day, last_day, next_close_on, lines)
-            VALUES (:group_id, :period, :first_day, :last_day, :next_close_on, :lines)
+            INSERT INTO timebank.published_periods (group_id, period, first_day, last_day, next_close_on,
+                                                    lines, preset)
+            VALUES (:group_id, :period, :first_day, :last_day, :next_close_on, :lines, :preset)
         """),
         {
             "group_id": group_id,
@@ -356,6 +559,7 @@ async def insert_figures(
             "last_day": period.last_day,
             "next_close_on": period.next_close_on,
             "lines": period.lines,
+            "preset": period.preset,
         },
     )
     key = {"group_id": group_id, "period": period.period}
@@ -411,7 +615,7 @@ async def insert_figures(
             "lines": lines,
         }
         for pot, total in totals.items()
-        for kind, (came_in, went_out, lines) in total.flows.items()
+        for kind, (came_in, went_out, lines) in _flows(total).items()
     ]
     if flows:
         await tx.execute(
@@ -457,7 +661,16 @@ def _changes_json(changes: Sequence[Change]) -> str:
     )
 
 
-def _recorded_at(record: bytes) -> datetime:
+def _flows(total: PotTotals) -> dict[str, Sequence[int]]:
+    """Return flows by kind; what waited until the long stop stands as a kind of its own, without lines."""
+    flows: dict[str, Sequence[int]] = dict(total.flows)
+    if total.waited is not None:
+        came_to = sum(total.waited)
+        flows[WAITED] = (max(0, came_to), max(0, -came_to), 0)
+    return flows
+
+
+def _fields(record: bytes) -> dict[str, Any]:
     fields = parse(bytes(record))
     assert isinstance(fields, dict), "a record is an object"
-    return read_moment(str(fields["recorded_at"]))
+    return fields

@@ -80,6 +80,8 @@ class PublishedGroup(NamedTuple):
     units: list[dict[str, Any]]
     pots: list[dict[str, Any]]
     held: list[dict[str, Any]]
+    people: int
+    gifts_wait: bool
 
 
 class GroupFrame(NamedTuple):
@@ -230,9 +232,10 @@ async def insert_published_group(tx: Tx, group: GroupRow, published: PublishedGr
     await tx.execute(
         text("""
             INSERT INTO timebank.published_groups (group_id, slug, name, languages, preset, began_on,
-                                                   first_close_on, units, pots, held)
+                                                   first_close_on, units, pots, held, people, gifts_wait)
             VALUES (:group_id, :slug, :name, CAST(:languages AS text[]), :preset, :began_on,
-                    :first_close_on, CAST(:units AS jsonb), CAST(:pots AS jsonb), CAST(:held AS jsonb))
+                    :first_close_on, CAST(:units AS jsonb), CAST(:pots AS jsonb), CAST(:held AS jsonb),
+                    :people, :gifts_wait)
         """),
         {
             "group_id": group.group_id,
@@ -245,6 +248,8 @@ async def insert_published_group(tx: Tx, group: GroupRow, published: PublishedGr
             "units": msgspec.json.encode(published.units).decode(),
             "pots": msgspec.json.encode(published.pots).decode(),
             "held": msgspec.json.encode(published.held).decode(),
+            "people": published.people,
+            "gifts_wait": published.gifts_wait,
         },
     )
 

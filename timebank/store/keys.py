@@ -43,6 +43,12 @@ CREATE TABLE IF NOT EXISTS group_keys (
     secret     BLOB NOT NULL CHECK (length(secret) = 32),
     PRIMARY KEY (group_id, purpose)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS log_keys (
+    group_id   BLOB NOT NULL CHECK (length(group_id) = 16),
+    purpose    TEXT NOT NULL CHECK (purpose IN ('log', 'recovery')),
+    secret     BLOB NOT NULL CHECK (length(secret) = 32),
+    PRIMARY KEY (group_id, purpose)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS member_keys (
     group_id   BLOB NOT NULL CHECK (length(group_id) = 16),
     member_id  BLOB NOT NULL CHECK (length(member_id) = 16),
@@ -211,6 +217,44 @@ class KeyStore:
         """
         return self._group_key(group_id, "live")
 
+    def create_log_keys(self, group_id: UUID) -> None:
+        """Make the key that signs a group's public log, and its recovery key; whoever has them keeps them."""
+        with self._lock, _writing(self._db):
+            if self._db.execute(
+                "SELECT 1 FROM log_keys WHERE group_id = ? AND purpose = 'log'", (group_id.bytes,)
+            ).fetchone():
+                return
+            for purpose in ("log", "recovery"):
+                self._db.execute(
+                    "INSERT INTO log_keys (group_id, purpose, secret) VALUES (?, ?, ?)",
+                    (group_id.bytes, purpose, secrets.token_bytes(KEY_BYTES)),
+                )
+
+    def log_key(self, group_id: UUID) -> bytes:
+        """Return the 32-byte Ed25519 seed that signs checkpoints of the group's public log.
+
+        Raises:
+            LookupError: If this store never made keys for the log: the wrong file was restored.
+        """
+        return self._group_key(group_id, "log", "log_keys")
+
+    def recovery_key(self, group_id: UUID) -> bytes | None:
+        """Return the seed of the recovery key while it waits to be put on paper, or None once it was taken."""
+        try:
+            return self._group_key(group_id, "recovery", "log_keys")
+        except LookupError:
+            return None
+
+    def forget_recovery_key(self, group_id: UUID) -> None:
+        """Destroy the recovery key here; from now on it is on paper only. Doing it again changes nothing."""
+        names = (group_id.bytes,)
+        with self._lock:
+            with _writing(self._db):
+                for statement in ("UPDATE log_keys SET secret = zeroblob(32)", "DELETE FROM log_keys"):
+                    self._db.execute(f"{statement} WHERE group_id = ? AND purpose = 'recovery'", names)
+                self._group_cache.pop((group_id, "recovery"), None)
+            self._scrub_journal()
+
     def derive(self, purpose: str, *parts: bytes) -> bytes:
         """Return 32 bytes that only this host can compute, the same for the same arguments.
 
@@ -224,14 +268,14 @@ class KeyStore:
 
     # ------------------------------------------------------------ inside
 
-    def _group_key(self, group_id: UUID, purpose: str) -> bytes:
+    def _group_key(self, group_id: UUID, purpose: str, table: str = "group_keys") -> bytes:
         with self._lock:
             self._forget_what_changed()
             key = self._group_cache.get((group_id, purpose))
             if key is not None:
                 return key
             row = self._db.execute(
-                "SELECT secret FROM group_keys WHERE group_id = ? AND purpose = ?",
+                f"SELECT secret FROM {table} WHERE group_id = ? AND purpose = ?",
                 (group_id.bytes, purpose),
             ).fetchone()
             if row is None:

@@ -35,7 +35,8 @@ async def find_group(tx: Tx, group_id: UUID) -> PublicGroup:
     row = (
         await tx.execute(
             text("""
-                SELECT slug, name, languages, preset, began_on, first_close_on, units, pots
+                SELECT slug, name, languages, preset, began_on, first_close_on, units, pots,
+                       people, gifts_wait
                   FROM timebank.published_groups
                  WHERE group_id = :group_id
                  LIMIT 1
@@ -54,6 +55,8 @@ async def find_group(tx: Tx, group_id: UUID) -> PublicGroup:
         first_close_on=row.first_close_on,
         units=tuple(Unit(unit["code"], unit["kind"], unit["digits"]) for unit in row.units),
         pots=tuple(PublicPot(pot["pot"], pot["unit"], pot["number"]) for pot in row.pots),
+        people=row.people,
+        gifts_wait=row.gifts_wait,
     )
 
 
@@ -62,7 +65,7 @@ async def find_last_period(tx: Tx, group_id: UUID) -> PublicPeriod | None:
     row = (
         await tx.execute(
             text("""
-                SELECT period, first_day, last_day, next_close_on, lines
+                SELECT period, first_day, last_day, next_close_on, lines, preset
                   FROM timebank.published_periods
                  WHERE group_id = :group_id
               ORDER BY period DESC
@@ -79,7 +82,7 @@ async def list_periods(tx: Tx, group_id: UUID, *, before: int | None, limit: int
     assert 1 <= limit <= PERIODS_MAX, limit
     rows = await tx.execute(
         text("""
-            SELECT period, first_day, last_day, next_close_on, lines
+            SELECT period, first_day, last_day, next_close_on, lines, preset
               FROM timebank.published_periods
              WHERE group_id = :group_id
                AND (CAST(:before AS integer) IS NULL OR period < :before)
@@ -231,6 +234,23 @@ async def list_policies(tx: Tx, group_id: UUID, *, pot: str, limit: int = 100) -
         {"group_id": group_id, "pot": pot, "limit": limit},
     )
     return [PublicPolicy(*row) for row in rows]
+
+
+async def find_policy(tx: Tx, group_id: UUID, *, pot: str, version: int) -> PublicPolicy | None:
+    """Return one version of a pot's rules."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT pot, version, agreed_on, terms
+                  FROM timebank.published_policies
+                 WHERE group_id = :group_id
+                   AND pot = :pot
+                   AND version = :version
+            """),
+            {"group_id": group_id, "pot": pot, "version": version},
+        )
+    ).one_or_none()
+    return None if row is None else PublicPolicy(*row)
 
 
 def _line(row: Any) -> PublishedLine:

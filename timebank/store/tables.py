@@ -742,6 +742,35 @@ _table(
     _index("recoveries_by_day", "group_id asked_at"),
 )
 
+# ---------------------------------------------------------------- how a group publishes, and what waits
+
+_table(
+    "timebank.publishing",
+    "group_id from_day",
+    """
+    group_id uuid
+    from_day date
+    preset text
+    people integer
+    gifts_wait boolean
+    decided_at timestamptz
+    """,
+    _group(),
+)
+_table(
+    "timebank.waiting",
+    "group_id seq",
+    """
+    group_id uuid
+    seq bigint
+    recorded_on date
+    preset text
+    people integer
+    gifts_wait boolean
+    """,
+    _group(),
+)
+
 # ---------------------------------------------------------------- what is published
 
 _table(
@@ -763,6 +792,8 @@ _table(
     preset text
     began_on first_close_on date
     units pots held jsonb
+    people integer
+    gifts_wait boolean
     """,
 )
 _table(
@@ -784,6 +815,7 @@ _table(
     period integer
     first_day last_day next_close_on date
     lines integer
+    preset text
     """,
 )
 _table(
@@ -830,5 +862,47 @@ _table(
     day date?
     arrived_late boolean
     changes jsonb
+    """,
+)
+_table(
+    "timebank.published_leaves",
+    "group_id leaf_index",
+    """
+    group_id uuid
+    leaf_index bigint
+    period integer
+    commitment leaf hash bytea
+    """,
+    UniqueConstraint("group_id", "commitment", name="published_once"),
+)
+_table(
+    "timebank.published_nodes",
+    "group_id level node_index",
+    """
+    group_id uuid
+    level smallint
+    node_index bigint
+    hash bytea
+    """,
+)
+_table(
+    "timebank.published_checkpoints",
+    "group_id period",
+    """
+    group_id uuid
+    period integer
+    size bigint
+    frontier bytea
+    note text
+    """,
+)
+_table(
+    "timebank.published_cosignatures",
+    "group_id size name",
+    """
+    group_id uuid
+    size bigint
+    name line text
+    cosigned_at timestamptz
     """,
 )

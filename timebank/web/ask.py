@@ -19,6 +19,7 @@ from timebank.ledger.units import MINUTES
 from timebank.rules.commands import AskDraw
 from timebank.rules.names import free_text
 from timebank.rules.previews import ask_line
+from timebank.rules.publication import OPEN
 from timebank.rules.written import read_amount, read_minutes
 from timebank.services.overview import AskRules, read_ask_rules
 from timebank.web.forms import Answer, field_text
@@ -29,7 +30,7 @@ from timebank.web.policy_words import rules_in_words
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import ASK, Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.sight import Sight, sight_line
+from timebank.web.sight import Sight, asked_in_public, seen_lines, sight_line
 from timebank.web.words import Amounts, category_in_words
 
 if TYPE_CHECKING:
@@ -381,8 +382,21 @@ def form_page(
         hands=_hands(setup.newest[pots[0].pot_id].terms.keep_days if pots else 30, chosen),
         learn=chosen.say(
             N_("A member who looks at the pot every day sees that it was promised, and could guess to whom.")
-        ),
+        )
+        + _share_what_they_know(place),
         keep_link=by_link,
+    )
+
+
+def _share_what_they_know(place: Place) -> str:
+    """Return against how many people who talk to each other the minimum protects, after a space; or nothing."""
+    group, chosen = place.group, place.chosen
+    if group.preset == OPEN:
+        return ""
+    return " " + chosen.say_many(
+        "Whoever reads the published figures cannot tell, unless more than %(count)s person of the others share what they know.",
+        "Whoever reads the published figures cannot tell, unless more than %(count)s people of the others share what they know.",
+        group.people - 2,
     )
 
 
@@ -451,8 +465,8 @@ def _sight(place: Place, rules: AskRules, pots: list[Pot]) -> Sight:
             category=kind,
         )
         seen = sight_line(line, amounts_of(pot.unit, chosen), case=pot_label(pot, pots, chosen), known=False)
-        lines.append(seen._replace(category=chosen.say(N_("what it is for"))))
-    words = chosen.say(
-        N_("Once it is handed over, with its day. No name, no reason. An ask that is not met is never shown.")
-    )
-    return Sight(chosen.say(N_("Asked for")), tuple(lines), (words,))
+        if place.group.preset == OPEN:
+            seen = seen._replace(category=chosen.say(N_("what it is for")))
+        lines.append((line, seen))
+    words = asked_in_public(chosen, place.group)
+    return Sight(chosen.say(N_("Asked for")), seen_lines(lines), (words,))

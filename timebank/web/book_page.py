@@ -12,6 +12,10 @@ from timebank.errors import N_
 from timebank.i18n import Language, offered
 from timebank.ledger.units import Unit
 from timebank.rules.publication import (
+    ALL_PLACES,
+    CAREFUL,
+    OPEN,
+    SHELTERED,
     PublicBook,
     PublicGroup,
     PublicPlace,
@@ -65,7 +69,7 @@ class PotView:
         places: (name, amount) of each place where money is, and the strip that shows them.
     """
 
-    figures: tuple[Figure, Figure]
+    figures: tuple[Figure, ...]
     bar: PotBar
     bar_sentence: str
     days: tuple[str, str]
@@ -187,7 +191,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class BookPage:
-    """The public page of a group."""
+    """The public page of a group; ``rhythm`` says when figures come, and how many people stand behind them."""
 
     slug: str
     name: str
@@ -197,6 +201,8 @@ class BookPage:
     query: str
     spreads: tuple[Spread, ...]
     api: str
+    preset: str
+    rhythm: tuple[str, ...]
 
 
 def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPage:
@@ -232,7 +238,43 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPa
         query=query,
         spreads=tuple(_level(spread) for spread in spreads),
         api=f"/api/v1/groups/{group.slug}",
+        preset=group.preset,
+        rhythm=_rhythm(group, language),
     )
+
+
+def _rhythm(group: PublicGroup, language: Language) -> tuple[str, ...]:
+    """Return when this page changes, and what keeps single people out of it; the same whatever waits."""
+    say = language.say
+    if group.preset == OPEN:
+        return (
+            say(
+                N_(
+                    "From then on this page shows the pot, what came in and what went out, as of the end of each day."
+                )
+            ),
+        )
+    if group.preset == CAREFUL:
+        when = N_(
+            "A page is written every week. What was drawn or given shows on it once at least %(people)s different "
+            "people stand behind it; else it waits for the others, 13 weeks at most, and then comes out as one total."
+        )
+    else:
+        when = N_(
+            "A page is written every month, with totals only. What was drawn or given is part of them once at least "
+            "%(people)s different people stand behind it; else it waits for the others, 26 weeks at most."
+        )
+    protects = language.say_many(
+        "This protects against at most %(count)s person who shares what they know.",
+        "This protects against at most %(count)s people who share what they know.",
+        group.people - 2,
+    )
+    gifts = (
+        ()
+        if group.gifts_wait
+        else (say(N_("Single gifts of money are shown without waiting: the group chose so.")),)
+    )
+    return (say(when, people=language.number(group.people)), *gifts, protects)
 
 
 def language_links(group: PublicGroup, language: Language) -> tuple[LanguageLink, ...]:
@@ -269,9 +311,13 @@ def _leaf(
         rules_title=titles[3],
         pot=_pot_view(book, pot, amounts) if has_figures else None,
         flow=_flow_view(book, pot, amounts, weeks, titles[1]) if has_figures and weeks else None,
-        lines=_lines_view(book, pot, amounts) if has_figures else None,
+        lines=_lines_view(book, pot, amounts) if has_figures and not _only_totals(book) else None,
         rules=_rules_view(book.group, policy, unit, language) if policy else None,
     )
+
+
+def _only_totals(book: PublicBook) -> bool:
+    return book.period is not None and book.period.preset == SHELTERED
 
 
 def _titles(group: PublicGroup, pot: PublicPot, unit: Unit, language: Language) -> tuple[str, str, str, str]:
@@ -346,6 +392,16 @@ def pot_figures(available: int, promised: int, amounts: Amounts) -> tuple[Figure
     )
 
 
+def _one_figure(total: int, amounts: Amounts) -> tuple[tuple[Figure], str]:
+    """Return the one figure of a pot that does not tell promised from free, and the bar as a sentence."""
+    say, first = amounts.language.say, pot_figures(total, 0, amounts)[0]
+    if total < 0:
+        return (first,), bar_sentence(total, 0, amounts)
+    note = say(N_("what is promised included"))
+    figure = replace(first, name=say(N_("in the pot")), note=note)
+    return (figure,), say(N_("%(total)s in the pot in all"), total=amounts.words(total))
+
+
 def bar_sentence(available: int, promised: int, amounts: Amounts) -> str:
     """Return what the pot bar shows as one sentence, for those who hear it."""
     say, words = amounts.language.say, amounts.words
@@ -380,10 +436,14 @@ def _pot_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> PotView:
         given = balance.given - (before.given if before else 0)
         drawn = balance.drawn - (before.drawn if before else 0)
         came_in, went_out = (given, drawn) if given >= 0 and drawn >= 0 else (came_in, went_out)
-    places = [] if amounts.is_time else [place for place in book.held if place.unit == pot.unit]
+    places = [place for place in book.held if place.unit == pot.unit and place.kind != ALL_PLACES]
     first = book.lines_from or period.first_day
+    figures: tuple[Figure, ...] = pot_figures(balance.available, balance.promised, amounts)
+    sentence = bar_sentence(balance.available, balance.promised, amounts)
+    if period.preset == SHELTERED:
+        figures, sentence = _one_figure(balance.available, amounts)
     return PotView(
-        figures=pot_figures(balance.available, balance.promised, amounts),
+        figures=figures,
         bar=pot_bar(
             balance.available,
             balance.promised,
@@ -392,7 +452,7 @@ def _pot_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> PotView:
             unit_step=amounts.step,
             rtl=language.direction == "rtl",
         ),
-        bar_sentence=bar_sentence(balance.available, balance.promised, amounts),
+        bar_sentence=sentence,
         days=("", language.day_month(period.last_day))
         if first == period.last_day
         else language.span(first, period.last_day),
@@ -540,7 +600,7 @@ def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView
         opening_day=language.day_month(first - timedelta(days=1)),
         opening=in_the_pot(left - came_in + went_out, amounts),
         days=_days(moving, pot, amounts),
-        more=language.say_many("%(count)s more line", "%(count)s more lines", hidden) if hidden else "",
+        more=_more(hidden, apart=(came_in, went_out) != (shown_in, shown_out), language=language),
         more_in=blank(came_in - shown_in),
         more_out=blank(went_out - shown_out),
         total_name=language.say_many("%(count)s day", "%(count)s days", days),
@@ -556,6 +616,13 @@ def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView
         column_unit=amounts.column_unit,
         is_short=balance.available < 0,
     )
+
+
+def _more(hidden: int, *, apart: bool, language: Language) -> str:
+    """Return how many lines are not shown, or that something was published as one total; mostly nothing."""
+    if hidden:
+        return language.say_many("%(count)s more line", "%(count)s more lines", hidden)
+    return language.say(N_("What waited longest, as one total")) if apart else ""
 
 
 def _days(lines: Sequence[PublishedLine], pot: PublicPot, amounts: Amounts) -> tuple[LinesDay, ...]:

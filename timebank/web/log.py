@@ -20,6 +20,8 @@ from timebank.ledger.units import HOURS, MINUTES
 from timebank.rules.commands import LogHours, WithdrawHours
 from timebank.rules.names import TOO_LONG, free_text
 from timebank.rules.previews import exchange_line, hours_line
+from timebank.rules.publication import SHELTERED
+from timebank.rules.readiness import period_end
 from timebank.rules.written import read_minutes
 from timebank.services.member_acts import find_by_name
 from timebank.services.overview import LoggedHours, read_logged, read_own_nickname, today_of
@@ -27,7 +29,7 @@ from timebank.web.forms import Answer, field_text, field_whole
 from timebank.web.inside import Inside, inside, received
 from timebank.web.rooms import LOG, Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.sight import Sight, SightLine, published_from, sight_line
+from timebank.web.sight import Sight, SightLine, published_from, seen_lines, sight_line
 from timebank.web.words import Amounts, category_in_words
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from timebank.i18n import Language
-    from timebank.rules.publication import PublicLine
+    from timebank.rules.publication import PublicGroup, PublicLine
     from timebank.rules.state import SetUp
     from timebank.web.private import PrivatePage
     from timebank.web.sending import Sent
@@ -428,29 +430,31 @@ def _between_two(rules: SetUp, told: Help) -> bool:
 def _sight(here: Inside, rules: SetUp, today: date, told: Help) -> Sight:
     amounts = Amounts(HOURS, here.chosen)
     line = _public_line(here, rules, told)
-    words = [published_from(told.day, today, here.chosen)]
+    words = [published_from(told.day, today, here.chosen, here.group)]
     if _between_two(rules, told):
         words.append(
             here.chosen.say(N_("No amount: it goes from one of you to the other and touches no pot."))
         )
     return Sight(
         here.chosen.say(N_("Help")),
-        (sight_line(line, amounts, known=told.minutes is not None),),
+        seen_lines([(line, sight_line(line, amounts, known=told.minutes is not None))]),
         tuple(words),
     )
 
 
 def _both_sights(here: Inside, rules: SetUp, today: date, kind: str) -> Sight:
     """Return what the public will see of either answer, while none is given yet."""
-    amounts, lines = Amounts(HOURS, here.chosen), list[SightLine]()
+    amounts = Amounts(HOURS, here.chosen)
+    lines: list[tuple[PublicLine, SightLine]] = []
     cases: list[tuple[UUID | None, str]] = [(here.actor.member_id, N_("If it was for a neighbour"))]
     if MINUTES in rules.first_pots:
         cases = [(None, N_("If it was for the whole group")), *cases]
     for other, case in cases if _is_possible(rules) else ():
         told = Help(True, other, "", today, kind, "", None)
         line = _public_line(here, rules, told)
-        lines.append(sight_line(line, amounts, case=here.chosen.say(case), known=False))
-    return Sight(here.chosen.say(N_("Help")), tuple(lines), (published_from(today, today, here.chosen),))
+        lines.append((line, sight_line(line, amounts, case=here.chosen.say(case), known=False)))
+    words = published_from(today, today, here.chosen, here.group)
+    return Sight(here.chosen.say(N_("Help")), seen_lines(lines), (words,))
 
 
 def _public_line(here: Inside, rules: SetUp, told: Help) -> PublicLine:
@@ -660,7 +664,7 @@ def _receipt(here: Inside, logged: LoggedHours, *, fault: str = "") -> ReceiptPa
         written=chosen.day(logged.logged_at.astimezone(zone).date()),
         kind=category_in_words(logged.category, chosen),
         receipt=logged.receipt,
-        next=_next(logged, zone, chosen),
+        next=_next(logged, zone, chosen, here.group),
         can_undo=not gone,
         undo=here.path(f"{LOG}/{logged.id}/undo"),
         undo_hint=chosen.say(
@@ -675,7 +679,9 @@ def _receipt(here: Inside, logged: LoggedHours, *, fault: str = "") -> ReceiptPa
     )
 
 
-def _next(logged: LoggedHours, zone: ZoneInfo, chosen: Language) -> tuple[tuple[str, str], ...]:
+def _next(
+    logged: LoggedHours, zone: ZoneInfo, chosen: Language, group: PublicGroup
+) -> tuple[tuple[str, str], ...]:
     """Return what happens now: what is done, what is on its way, what is still to come."""
     time = chosen.hours(logged.minutes)
     other = (logged.receiver if logged.i_gave else logged.giver) or chosen.say(N_("the other one"))
@@ -699,11 +705,11 @@ def _next(logged: LoggedHours, zone: ZoneInfo, chosen: Language) -> tuple[tuple[
         first = chosen.say(N_("The %(time)s went from one of you to the other."), time=time)
     else:
         first = chosen.say(N_("The %(time)s are in the pot, and the pot has answered."), time=time)
-    out = max(day, logged.effective_on) + timedelta(days=1)
-    public = chosen.say(
-        N_("The public sees it on %(day)s at the earliest, as one line without names."),
-        day=chosen.weekday(out),
-    )
+    out = period_end(group.preset, max(day, logged.effective_on)) + timedelta(days=1)
+    seen = N_("The public sees it on %(day)s at the earliest, as one line without names.")
+    if group.preset == SHELTERED:
+        seen = N_("The public sees it on %(day)s at the earliest, as a part of the totals of a month.")
+    public = chosen.say(seen, day=chosen.weekday(out))
     steps = [("solid", first), ("hollow", public)]
     if logged.receiver is not None and logged.state == "logged" and not logged.rules.time_bank:
         said = chosen.say(N_("%(name)s can say that it was not quite like that."), name=other)

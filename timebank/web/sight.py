@@ -6,13 +6,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from timebank.errors import N_
+from timebank.rules.publication import CAREFUL, NO_LINE, OPEN
+from timebank.rules.readiness import period_end
 from timebank.web.words import Amounts, category_in_words, kind_in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
 
     from timebank.i18n import Language
-    from timebank.rules.publication import PublicLine
+    from timebank.rules.publication import PublicGroup, PublicLine
 
 
 class SightLine(NamedTuple):
@@ -56,11 +59,64 @@ def sight_line(line: PublicLine, amounts: Amounts, *, case: str = "", known: boo
     )
 
 
-def published_from(effective_on: date, today: date, chosen: Language) -> str:
-    """Return when a line of a day comes out at the earliest, under the preset that closes every day."""
-    first = max(effective_on, today) + timedelta(days=1)
+def seen_lines(lines: Iterable[tuple[PublicLine, SightLine]]) -> tuple[SightLine, ...]:
+    """Return those of some lines that will be lines; what is only a part of totals is none."""
+    return tuple(shown for line, shown in lines if line != NO_LINE)
+
+
+def published_from(effective_on: date, today: date, chosen: Language, group: PublicGroup) -> str:
+    """Return how and when something comes out at the earliest, as the group publishes."""
+    first = period_end(group.preset, max(effective_on, today)) + timedelta(days=1)
+    if group.preset == OPEN:
+        return chosen.say(
+            N_(
+                "With the day, %(day)s, and published on %(first)s at the earliest. No name, no time, no note."
+            ),
+            day=chosen.weekday(effective_on),
+            first=chosen.weekday(first),
+        )
+    if group.preset == CAREFUL:
+        return chosen.say(
+            N_(
+                "Without the day, among the figures of a week, on %(first)s at the earliest: once at least "
+                "%(people)s different people stand behind them. After 13 weeks it is shown all the same, as a part "
+                "of one total. No name, no time, no note."
+            ),
+            first=chosen.weekday(first),
+            people=chosen.number(group.people),
+        )
     return chosen.say(
-        N_("With the day, %(day)s, and published on %(first)s at the earliest. No name, no time, no note."),
-        day=chosen.weekday(effective_on),
+        N_(
+            "No line: only a part of the totals of a month, on %(first)s at the earliest, once at least %(people)s "
+            "different people stand behind them; after 26 weeks all the same, as a part of one total."
+        ),
         first=chosen.weekday(first),
+        people=chosen.number(group.people),
+    )
+
+
+def asked_in_public(chosen: Language, group: PublicGroup) -> str:
+    """Return what the public sees of an ask, and when; an ask that is not met is never shown."""
+    if group.preset == OPEN:
+        return chosen.say(
+            N_(
+                "Once it is handed over, with its day. No name, no reason. An ask that is not met is never shown."
+            )
+        )
+    if group.preset == CAREFUL:
+        return chosen.say(
+            N_(
+                "Once it is handed over, without its day, among the figures of a week and together with asks of at "
+                "least %(people)s different people. If so many do not come together within 13 weeks, it is shown "
+                "as a part of one total. No name, no reason. An ask that is not met is never shown."
+            ),
+            people=chosen.number(group.people),
+        )
+    return chosen.say(
+        N_(
+            "No line: once it is handed over, only a part of the totals of a month, together with at least %(people)s "
+            "different people; after 26 weeks all the same, as a part of one total. An ask that is not met is never "
+            "shown."
+        ),
+        people=chosen.number(group.people),
     )

@@ -22,6 +22,7 @@ TIME_KINDS: Final = {
     "counted_found": N_("Counted: found"),
     "opening": N_("Brought along at the start"),
     "correction": N_("Corrected"),
+    "other": N_("Of several kinds"),
 }
 MONEY_KINDS: Final = {
     **TIME_KINDS,

@@ -1,0 +1,202 @@
+"""What careful and sheltered publish, and what goes into the public log with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cast import SLUG, make_cast
+from tests.services.book_with_clock import MARCH_2, Book
+from timebank.ledger.public_log import ClosingLeaf, GenesisLeaf, LineLeaf, Parts, PotFigures, RecordLeaf
+from timebank.rules.commands import GiveMoney
+from timebank.rules.set_up import MINUTES, NewPot, Terms
+from timebank.services.house import House
+from timebank.services.log_sources import open_log
+from timebank.services.public_verify import check_log
+from timebank.services.published import read_public_book, read_public_group
+
+ANYONE = (NewPot("hours", MINUTES), NewPot("money", "EUR", terms=Terms(who="anyone")))
+CHECK_BOOK = Path(__file__).parents[2] / "frontend" / "download" / "check_book.py"
+MONDAY = MARCH_2
+MAKES_BOOKS = Callable[..., Any]
+
+
+@pytest.fixture
+def a_book(house: House) -> MAKES_BOOKS:
+    """Give the cast's book, published as a test says."""
+
+    @asynccontextmanager
+    async def make(**group: Any) -> AsyncIterator[Book]:
+        book = Book(await make_cast(house, MONDAY, **group))
+        try:
+            yield book
+        finally:
+            await book.writer.close()
+
+    return make
+
+
+async def is_checked(book: Book, folder: Path) -> None:
+    """Assert that two programs which share nothing find nothing wrong with the published log."""
+    await book.save_log(folder)
+    with open_log(str(folder)) as log:
+        verdict = check_log(log)
+    assert verdict.ok, verdict.findings
+    other = subprocess.run(  # noqa: ASYNC221
+        [sys.executable, CHECK_BOOK, folder], capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 0, other.stdout + other.stderr
+
+
+def money_of(leaves: list[Any]) -> PotFigures:
+    end = leaves[-1]
+    assert isinstance(end, ClosingLeaf)
+    return next(pot for pot in end.pots if pot.pot == "money")
+
+
+async def test_a_log_begins_with_its_group_and_grows_with_each_close_only(
+    a_book: MAKES_BOOKS, tmp_path: Path
+):
+    async with a_book() as book:
+        (first,) = await book.leaves()
+        assert isinstance(first, GenesisLeaf)
+        assert (first.origin, first.preset) == (f"bank.example/g/{SLUG}", "open")
+
+        await book.give(90, date(2026, 3, 2))
+        assert len(await book.leaves()) == 1
+
+        book.now += timedelta(days=3)
+        await book.close()
+        leaves = await book.leaves()
+        # Three days: what is there fills a block of sixteen, and a closing ends it.
+        assert len(leaves) == 1 + 3 * 17
+        assert [type(leaf) for leaf in leaves].count(ClosingLeaf) == 3
+        (line,) = [leaf for leaf in leaves if isinstance(leaf, LineLeaf)]
+        assert (line.kind, line.category, line.day) == ("help_given", "cooking", date(2026, 3, 2))
+        await is_checked(book, tmp_path / "first")
+
+        again = await book.close()
+        assert again.nothing_to_do
+        assert await book.leaves() == leaves
+
+        # More than one tile.
+        for minutes in range(1, 301):
+            await book.give(minutes, date(2026, 3, 5))
+        book.now += timedelta(days=1)
+        await book.close()
+        assert len(await book.leaves()) > 300
+        await is_checked(book, tmp_path / "second")
+
+
+async def test_careful_waits_for_three_people_and_then_shows_lines_without_a_day(
+    a_book: MAKES_BOOKS, tmp_path: Path
+):
+    async with a_book(preset="careful") as book:
+        await book.write("ed", GiveMoney("money", 50000, "EUR", "bank", None, date(2026, 3, 2)))
+        await book.draw("ada", 1000)
+        await book.draw("flo", 2000)
+        book.now += timedelta(days=7)
+
+        first = await book.close()
+
+        assert [(p.first_day, p.last_day, p.lines, p.preset) for p in first.periods] == [
+            (date(2026, 1, 1), date(2026, 3, 8), 1, "careful")
+        ]
+        page = await read_public_book(book.house.database, SLUG)
+        assert [(line.kind, line.category, line.day) for line in page.lines] == [("money_in", "", None)]
+        money = page.balance("money")
+        # What two people got waits, and the pot's figures with it.
+        assert money is not None
+        assert (money.available, money.promised, money.given, money.drawn) == (50000, 0, 50000, 0)
+        assert [(place.kind, place.amount) for place in page.held] == [("all", 50000)]
+
+        await book.draw("di", 500)
+        book.now += timedelta(days=7)
+        await book.close()
+
+        page = await read_public_book(book.house.database, SLUG)
+        kinds = sorted(line.kind for line in page.lines if line.period == 2)
+        assert kinds == ["hand_over"] * 3 + ["promise"] * 3
+        assert {line.day for line in page.lines} == {None}
+        assert {line.arrived_late for line in page.lines} == {False}
+        money = page.balance("money")
+        assert money is not None
+        assert (money.available, money.promised, money.given, money.drawn) == (46500, 0, 50000, 3500)
+        assert await book.rows("SELECT 1 FROM timebank.waiting") == []
+        await is_checked(book, tmp_path)
+
+
+async def test_what_waits_comes_out_as_one_total_after_thirteen_weeks(a_book: MAKES_BOOKS, tmp_path: Path):
+    async with a_book(preset="careful") as book:
+        await book.write("ed", GiveMoney("money", 50000, "EUR", "bank", None, date(2026, 3, 2)))
+        await book.draw("ada", 1000)
+        book.now += timedelta(days=30)
+        await book.promise("flo", 300)
+        book.now = MONDAY + timedelta(weeks=12)
+        await book.close()
+        before = await read_public_group(book.house.database, SLUG)
+        assert next(pot for pot in before.balances if pot.pot == "money").available == 50000
+
+        book.now = MONDAY + timedelta(weeks=13)
+        await book.close()
+
+        leaves = await book.leaves()
+        assert not [leaf for leaf in leaves if isinstance(leaf, LineLeaf) and leaf.kind != "money_in"]
+        figures = money_of(leaves)
+        assert figures.waited == Parts(-1300, 300)
+        assert (figures.opening, figures.closing) == (Parts(50000, 0), Parts(48700, 300))
+        money = (await read_public_group(book.house.database, SLUG)).balances[1]
+        # One total: what was promised and what was handed over are not told apart in it.
+        assert (money.available, money.promised, money.drawn, money.went_out) == (48700, 300, 1000, 1000)
+        assert await book.rows("SELECT 1 FROM timebank.waiting") == []
+        await is_checked(book, tmp_path)
+
+
+async def test_sheltered_shows_totals_of_months_and_nothing_else(a_book: MAKES_BOOKS, tmp_path: Path):
+    async with a_book(preset="sheltered", pots=ANYONE) as book:
+        for name in ("ada", "flo", "bo", "di", "ed"):
+            await book.write(
+                "ed", GiveMoney("money", 10000, "EUR", "bank", book.cast.ids[name], date(2026, 3, 2))
+            )
+        for name in ("ada", "flo", "di"):
+            await book.draw(name, 1000)
+        book.now = datetime(2026, 4, 1, 9, 0, tzinfo=UTC)
+
+        closed = await book.close()
+
+        assert [(p.last_day, p.next_close_on, p.lines) for p in closed.periods] == [
+            (date(2026, 3, 31), date(2026, 5, 1), 0)
+        ]
+        figures = money_of(await book.leaves())
+        # Three people are too few here: only what five gave is shown.
+        assert (figures.closing, figures.came_in, figures.went_out, figures.kinds) == (50000, 50000, 0, ())
+
+        await book.draw("bo", 2000)
+        await book.draw("bo", 2000, without_account=True)
+        book.now = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
+        await book.close()
+
+        leaves = await book.leaves()
+        assert {type(leaf) for leaf in leaves} >= {RecordLeaf, ClosingLeaf}
+        assert not [leaf for leaf in leaves if isinstance(leaf, LineLeaf)]
+        assert len(leaves) == 1 + 2 * 65
+        figures = money_of(leaves)
+        assert (figures.opening, figures.closing, figures.came_in, figures.went_out) == (
+            50000,
+            43000,
+            0,
+            7000,
+        )
+        page = await read_public_book(book.house.database, SLUG)
+        assert page.lines == ()
+        assert [(pot.available, pot.promised, pot.drawn) for pot in page.balances if pot.pot == "money"] == [
+            (43000, 0, 7000)
+        ]
+        await is_checked(book, tmp_path)

@@ -1,0 +1,257 @@
+"""The public log in SQL: leaves, the hashes above them, and a signed checkpoint for each period."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from timebank.store.engine import Tx
+
+PAGE: Final = 5_000
+
+
+class LogHead(NamedTuple):
+    """Where a log ends: its last period (0 is the one it begins with), size, and right edge."""
+
+    period: int
+    size: int
+    frontier: bytes
+
+
+class NewLeaf(NamedTuple):
+    """A leaf about to be appended; ``hash`` is its RFC 6962 hash."""
+
+    commitment: bytes
+    leaf: bytes
+    hash: bytes
+
+
+class NewNode(NamedTuple):
+    """The root of a whole subtree: one hash of a tile of this level."""
+
+    level: int
+    place: int
+    hash: bytes
+
+
+class Book(NamedTuple):
+    """What the first leaf says of a book; ``units`` as they are published."""
+
+    origin: str
+    book_id: bytes
+    preset: str
+    units: list[dict[str, object]]
+    pots: list[tuple[str, str]]
+    commitment: bytes
+
+
+async def find_head(tx: Tx, group_id: UUID) -> LogHead | None:
+    """Return where a group's log ends, or None before it begins."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT period, size, frontier
+                  FROM timebank.published_checkpoints
+                 WHERE group_id = :group_id
+              ORDER BY period DESC
+                 LIMIT 1
+            """),
+            {"group_id": group_id},
+        )
+    ).one_or_none()
+    return None if row is None else LogHead(row.period, row.size, bytes(row.frontier))
+
+
+async def find_book(tx: Tx, group_id: UUID) -> Book:
+    """Return what the first leaf of a log says; the book has its first record."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT g.origin, g.book_id, g.preset, p.units, r.commitment
+                  FROM timebank.groups AS g
+                  JOIN timebank.published_groups AS p ON p.group_id = g.group_id
+                  JOIN timebank.records AS r ON r.group_id = g.group_id AND r.seq = 1
+                 WHERE g.group_id = :group_id
+            """),
+            {"group_id": group_id},
+        )
+    ).one()
+    pots = await tx.execute(
+        text("SELECT code, unit FROM timebank.pots WHERE group_id = :group_id"), {"group_id": group_id}
+    )
+    return Book(
+        origin=row.origin,
+        book_id=bytes(row.book_id),
+        preset=row.preset,
+        units=row.units,
+        pots=sorted((pot.code, pot.unit) for pot in pots),
+        commitment=bytes(row.commitment),
+    )
+
+
+async def find_commitment(tx: Tx, group_id: UUID, seq: int) -> bytes:
+    """Return the commitment of a record that is there."""
+    found = await tx.scalar(
+        text("SELECT commitment FROM timebank.records WHERE group_id = :group_id AND seq = :seq"),
+        {"group_id": group_id, "seq": seq},
+    )
+    assert found is not None, seq
+    return bytes(found)
+
+
+async def list_hashes(tx: Tx, group_id: UUID, level: int, start: int, end: int) -> list[bytes]:
+    """Return hashes of a level, from ``start`` to before ``end``, in order; level 0 has those of leaves."""
+    if level == 0:
+        statement = """
+            SELECT hash
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND leaf_index >= :start
+               AND leaf_index < :end
+          ORDER BY leaf_index
+        """
+    else:
+        statement = """
+            SELECT hash
+              FROM timebank.published_nodes
+             WHERE group_id = :group_id
+               AND level = :level
+               AND node_index >= :start
+               AND node_index < :end
+          ORDER BY node_index
+        """
+    values = {"group_id": group_id, "start": start, "end": end}
+    rows = await tx.execute(text(statement), values | ({"level": level} if level else {}))
+    return [bytes(found) for found in rows.scalars()]
+
+
+async def list_leaves(tx: Tx, group_id: UUID, start: int, end: int) -> list[bytes]:
+    """Return leaves from ``start`` to before ``end``, in order."""
+    rows = await tx.execute(
+        text("""
+            SELECT leaf
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND leaf_index >= :start
+               AND leaf_index < :end
+          ORDER BY leaf_index
+        """),
+        {"group_id": group_id, "start": start, "end": end},
+    )
+    return [bytes(leaf) for leaf in rows.scalars()]
+
+
+async def find_last_leaf(tx: Tx, group_id: UUID, size: int) -> bytes:
+    """Return the last leaf of a log of this size, which is a closing or the first leaf."""
+    (leaf,) = await list_leaves(tx, group_id, size - 1, size)
+    return leaf
+
+
+async def find_index(tx: Tx, group_id: UUID, commitment: bytes) -> int | None:
+    """Return where the leaf of a record is, or None while it is not published."""
+    found: int | None = await tx.scalar(
+        text("""
+            SELECT leaf_index
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND commitment = :commitment
+        """),
+        {"group_id": group_id, "commitment": commitment},
+    )
+    return found
+
+
+async def find_note(tx: Tx, group_id: UUID) -> tuple[int, str] | None:
+    """Return size and signed note of the newest checkpoint, or None before the log begins."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT size, note
+                  FROM timebank.published_checkpoints
+                 WHERE group_id = :group_id
+              ORDER BY period DESC
+                 LIMIT 1
+            """),
+            {"group_id": group_id},
+        )
+    ).one_or_none()
+    return None if row is None else (row.size, row.note)
+
+
+async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
+    """Return the lines of everybody who cosigned the checkpoint of this size, by name."""
+    rows = await tx.execute(
+        text("""
+            SELECT line
+              FROM timebank.published_cosignatures
+             WHERE group_id = :group_id
+               AND size = :size
+          ORDER BY name COLLATE "C"
+        """),
+        {"group_id": group_id, "size": size},
+    )
+    return list(rows.scalars())
+
+
+async def insert_leaves(
+    tx: Tx, group_id: UUID, *, period: int, first_index: int, leaves: Sequence[NewLeaf]
+) -> None:
+    """Append leaves, some thousands at a time.
+
+    Raises:
+        IntegrityError: A commitment is in the log already.
+    """
+    for start in range(0, len(leaves), PAGE):
+        page = leaves[start : start + PAGE]
+        await tx.execute(
+            text("""
+                INSERT INTO timebank.published_leaves (group_id, leaf_index, period, commitment, leaf, hash)
+                SELECT :group_id, :first_index + new.at - 1, :period, new.commitment, new.leaf, new.hash
+                  FROM unnest(CAST(:commitments AS bytea[]), CAST(:leaves AS bytea[]), CAST(:hashes AS bytea[]))
+                  WITH ORDINALITY AS new (commitment, leaf, hash, at)
+            """),
+            {
+                "group_id": group_id,
+                "first_index": first_index + start,
+                "period": period,
+                "commitments": [leaf.commitment for leaf in page],
+                "leaves": [leaf.leaf for leaf in page],
+                "hashes": [leaf.hash for leaf in page],
+            },
+        )
+
+
+async def insert_nodes(tx: Tx, group_id: UUID, nodes: Sequence[NewNode]) -> None:
+    """Append the roots of subtrees that became whole."""
+    if not nodes:
+        return
+    await tx.execute(
+        text("""
+            INSERT INTO timebank.published_nodes (group_id, level, node_index, hash)
+            SELECT :group_id, new.*
+              FROM unnest(CAST(:levels AS smallint[]), CAST(:indexes AS bigint[]), CAST(:hashes AS bytea[]))
+                AS new
+        """),
+        {
+            "group_id": group_id,
+            "levels": [node.level for node in nodes],
+            "indexes": [node.place for node in nodes],
+            "hashes": [node.hash for node in nodes],
+        },
+    )
+
+
+async def insert_checkpoint(tx: Tx, group_id: UUID, head: LogHead, note: str) -> None:
+    """Freeze a period with its signed checkpoint."""
+    await tx.execute(
+        text("""
+            INSERT INTO timebank.published_checkpoints (group_id, period, size, frontier, note)
+            VALUES (:group_id, :period, :size, :frontier, :note)
+        """),
+        {"group_id": group_id, **head._asdict(), "note": note},
+    )
