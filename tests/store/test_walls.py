@@ -404,6 +404,7 @@ async def test_the_application_changes_only_what_is_listed(app: Any) -> None:
         "people.totps",
         "people.tries",
         "timebank.hours_waiting",
+        "timebank.waiting",
     }
     assert await allowed("UPDATE") == {
         "people.member_roles",

@@ -18,7 +18,10 @@ PATHS = ["", "/balances", "/flows", "/flows?by=kind&unit=EUR", "/entries", "/pol
 async def test_a_group_without_a_close_has_no_figures(stage: Stage):
     answer = await stage.get(None, "/balances")
 
-    assert answer.json() == {"period": None, "pots": [], "held": [], "checkpoint": None}
+    said = answer.json()
+    # The log begins with its group: one leaf that names it, and no figure.
+    assert said.pop("checkpoint").startswith("bank.example/g/riverside\n1\n")
+    assert said == {"period": None, "pots": [], "held": []}
     assert (await stage.get(None, "/entries")).json() == {"period": None, "entries": [], "next": None}
     assert (await stage.get(None, "/flows")).json() == {"period": None, "flows": [], "next": None}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -12,7 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from timebank.errors import GroupBusy, PeriodNotOver
-from timebank.ledger.public_log import ClosingLeaf, PeriodLeaf, padding_needed, read_leaf, sorted_leaves
+from timebank.ledger.public_log import ClosingLeaf, PeriodLeaf, RestoredLeaf, padding_needed, read_leaf
 from timebank.rules.closing import (
     NOT_IN_PERIODS,
     PotAtClose,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from timebank.store.public_log import LogHead
 
 Ways = Sequence[tuple[date, Way]]
+LiveHash = Callable[[Any], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +346,7 @@ async def _figures(
     ends_at = datetime.combine(last_day + timedelta(days=1), datetime.min.time(), zone)
     going = _Going(frame, way.preset, {pot.pot: PotTotals(pot.unit) for pot in frame.pots})
     policies = dict(start.policies)
+    live_hash = _live_hash(house, group_id, group.origin)
     fresh: list[_Unpublished] = []
     through_seq = start.last.through_seq
     # Most days are short: the first page is small, so that catching up on many of them is quick.
@@ -368,7 +371,7 @@ async def _figures(
                 net = await store.find_balances_at(tx, group_id, frame.numbers, through_seq=through_seq)
         for record in covered:
             if not record.is_entry:
-                _add_other(record, going, policies)
+                going.leaves += _leaves_of_other(record, policies, live_hash)
             elif way.people:
                 candidate = _candidate(record, drawn[record.seq], frame, start.ties, zone)
                 fresh.append(_Unpublished(record, candidate, way))
@@ -380,9 +383,12 @@ async def _figures(
     next_day = next_close_on(next_way.preset, last_day)
     every = (*start.waiting, *fresh)
     before = _closing(frame, net, every)
-    waiting = _let_go(every, way, going, before=before, first_day=first_day, next_day=next_day)
+    # A group's whole past can come in at once: in a thread, so that others are answered meanwhile.
+    waiting = await asyncio.to_thread(
+        _let_go, every, way, going, before=before, first_day=first_day, next_day=next_day
+    )
     closing = _closing(frame, net, waiting)
-    earlier = await _earlier(house, group_id, start, policies)
+    earlier = await _earlier(house, group_id, start, policies, live_hash)
     seqs = {one.record.seq for one in waiting}
     known = {one.record.seq for one in start.waiting}
     return _Figures(
@@ -410,14 +416,38 @@ async def _figures(
     )
 
 
-def _add_other(record: ClosableRecord, going: _Going, policies: dict[str, int]) -> None:
-    """Add the leaf of a record that moves nothing."""
+def _leaves_of_other(
+    record: ClosableRecord, policies: dict[str, int], live_hash: LiveHash
+) -> list[PeriodLeaf]:
+    """Return the leaf of a record that moves nothing; none for one that stands elsewhere in the log."""
     if record.kind in NOT_IN_PERIODS:
-        return
-    going.leaves.append(leaf_of_record(record.kind, record.commitment, record.fields))
+        return []
     if record.kind == "policy":
         pot, version = str(record.fields["pot"]), int(record.fields["version"])
         policies[pot] = max(version, policies.get(pot, 0))
+    if record.kind == "restored" and "new" in record.fields:
+        return [
+            RestoredLeaf(
+                commitment=record.commitment,
+                epoch=int(record.fields["epoch"]),
+                live_old=live_hash(record.fields.get("old")),
+                live_new=live_hash(record.fields["new"]),
+                lost=int(record.fields["published_lost"]),
+            )
+        ]
+    return [leaf_of_record(record.kind, record.commitment, record.fields)]
+
+
+def _live_hash(house: House, group_id: UUID, origin: str) -> LiveHash:
+    """Return what hashes a live checkpoint of which a record has size and root: a signature comes out the same again."""
+
+    def hashed(said: Mapping[str, Any] | None) -> bytes:
+        if said is None:
+            return bytes(32)
+        root = bytes.fromhex(str(said["root"]))
+        return sha256(house.checkpoints.sign(group_id, origin, 1, int(said["size"]), root).encode()).digest()
+
+    return hashed
 
 
 def _let_go(
@@ -520,7 +550,9 @@ def _held(
 # ---------------------------------------------------------------- a book that is older than its log
 
 
-async def _earlier(house: House, group_id: UUID, start: _Start, policies: dict[str, int]) -> _Going:
+async def _earlier(
+    house: House, group_id: UUID, start: _Start, policies: dict[str, int], live_hash: LiveHash
+) -> _Going:
     """Return what was published before there was a log, which its first period tells again; mostly nothing.
 
     Only *open* could be closed then, so all of it went out as it was.
@@ -538,7 +570,7 @@ async def _earlier(house: House, group_id: UUID, start: _Start, policies: dict[s
             elif record.is_entry:
                 earlier.publish(record, record.kind, first_day=date.min)
             else:
-                _add_other(record, earlier, policies)
+                earlier.leaves += _leaves_of_other(record, policies, live_hash)
         more = more and bool(page)
         seq = page[-1].seq if page else seq
     return earlier
@@ -579,7 +611,7 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
     """
     period = figures.period
     salts = [house.random(32) for _ in range(padding_needed(len(figures.leaves), period.preset))]
-    leaves = [public_log.new_leaf(leaf) for leaf in sorted_leaves(figures.leaves, salts)]
+    leaves = await asyncio.to_thread(public_log.new_leaves, figures.leaves, salts)
     async with house.database.tx(group_id) as tx:
         await store.lock_closing(tx, group_id)
         if (await store.find_last_close(tx, group_id)).period != period.period - 1:

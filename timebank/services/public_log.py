@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +14,10 @@ from timebank.ledger.public_log import (
     GenesisLeaf,
     Leaf,
     LogUnit,
+    PeriodLeaf,
     PotUnit,
     leaf_bytes,
+    sorted_leaves,
 )
 from timebank.ledger.tiles import TILE_WIDTH, Tile, bundle, entries_path, inclusion_from_tiles
 from timebank.ledger.tree import Frontier, leaf_hash, root_of
@@ -49,6 +51,11 @@ class Growth:
     edge: list[list[bytes]]
     nodes: list[NewNode]
 
+    def extend(self, hashes: Iterable[bytes]) -> None:
+        """Add leaves by their hashes, in order."""
+        for hash_ in hashes:
+            self.append(hash_)
+
     def append(self, hash_: bytes) -> None:
         """Add a leaf by its hash; each tile that fills gives a hash to the level above."""
         self.frontier.append(hash_)
@@ -71,6 +78,11 @@ def new_leaf(leaf: Leaf) -> NewLeaf:
     return NewLeaf(leaf.commitment, data, leaf_hash(data))
 
 
+def new_leaves(leaves: Sequence[PeriodLeaf], salts: Sequence[bytes]) -> list[NewLeaf]:
+    """Return the leaves of a period as they stand in the log, padding among them; salts as ``sorted_leaves`` takes them."""
+    return [new_leaf(leaf) for leaf in sorted_leaves(leaves, salts)]
+
+
 async def take_up(tx: Tx, group_id: UUID, head: LogHead) -> Growth:
     """Return a log where it ends, ready to grow: O(log n) hashes are read."""
     edge = []
@@ -85,8 +97,7 @@ async def take_up(tx: Tx, group_id: UUID, head: LogHead) -> Growth:
 async def append(tx: Tx, group_id: UUID, growth: Growth, *, period: int, leaves: Sequence[NewLeaf]) -> None:
     """Append leaves; the checkpoint that makes them count comes with ``freeze``."""
     first = growth.frontier.size
-    for leaf in leaves:
-        growth.append(leaf.hash)
+    await asyncio.to_thread(growth.extend, [leaf.hash for leaf in leaves])
     await store.insert_leaves(tx, group_id, period=period, first_index=first, leaves=leaves)
     await store.insert_nodes(tx, group_id, growth.nodes)
     growth.nodes = []

@@ -12,7 +12,8 @@ from cryptography.exceptions import InvalidSignature
 
 from timebank.ledger.checks import WHOLE_BOOK_CHECKS, BookCheck, Finding, HeadRow
 from timebank.ledger.notes import Checkpoint, NotANote, key_id, parse_checkpoint, parse_note, verified
-from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame
+from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame, public_accounts
+from timebank.rules.log_audit import LOG_CHECKS, LogAudit
 from timebank.store import audit as store
 from timebank.store.boxes import BoxBrokenError
 from timebank.store.checkpoints import live_origin
@@ -30,7 +31,7 @@ SERVER_CHECKS: Final[Mapping[str, str]] = {
     "live_checkpoint": "The signed checkpoint in the head is of exactly these records.",
     "kept_checkpoint": "The checkpoint kept outside the database is of the beginning of exactly these records.",
 }
-CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **SERVER_CHECKS}
+CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **LOG_CHECKS, **SERVER_CHECKS}
 """Every check by name, with the promise that it holds."""
 
 NO_KEPT: Final = "that no tail was cut off: there is no checkpoint of this group outside the database"
@@ -133,7 +134,11 @@ class _Verification:
             cut.accounts,
             await store.list_corrected(self.connection, cut.group_id),
         )
-        audit = BookAudit(self._frame(), published)
+        frame = self._frame()
+        audit = BookAudit(frame, published)
+        log = await store.read_log(self.connection, cut.group_id, cut.period)
+        units = {account.account_id: account.unit for account in cut.accounts}
+        log_audit = LogAudit(log, public_accounts(frame), units)
         ends = {close.through_seq for close in published.closes}
         if self.kept is not None:
             ends.add(self.kept.size)
@@ -146,6 +151,10 @@ class _Verification:
                 page = await store.read_page(self.connection, cut.group_id, before + 1, last)
                 check.feed(*page)
                 audit.feed(*page)
+                leaves = await store.read_leaves(
+                    self.connection, cut.group_id, before + 1, last, size=log.leaves
+                )
+                log_audit.feed(*page, leaves)
                 self.entries += len(page.entries)
             self._compare_kept(last, check)
             while closes and closes[0].through_seq <= last:
@@ -159,6 +168,7 @@ class _Verification:
         self._compare_head(check)
         self.findings += check.finish(cut.days)
         self.findings += audit.finish()
+        self.findings += log_audit.finish()
         return Verdict(
             group_id=cut.group_id,
             slug=cut.slug,
