@@ -34,6 +34,7 @@ from timebank.services.writer import Writer
 from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
+from timebank.web.checking import CHECKING
 from timebank.web.home import HOME_PAGES
 from timebank.web.host import HOST_PAGES
 from timebank.web.imports import IMPORT_PAGES
@@ -76,6 +77,7 @@ def build_app(
             writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
             keeper = Doorkeeper(house, clock=clock)
             app.state.database = house.database
+            app.state.witnesses = settings.witnesses
             app.state.door = Door(house, writer, keeper, clock, origin=settings.origin)
             runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
             async with (
@@ -95,6 +97,7 @@ def build_app(
             *API,
             *PUBLIC_PAGES,
             *PUBLIC_LOG,
+            *CHECKING,
             *SET_UP_PAGES,
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
+from timebank.ledger.cosignatures import COSIGNATURE
+from timebank.ledger.notes import NotANote, read_verifier_key
+
 ROOT_HOME: Final = Path("/var/lib/timebank")
 PREFIX: Final = "TIMEBANK_"
 
@@ -64,6 +67,7 @@ class Settings:
         connections_max: How many clients may be connected at once.
         smtp: Where mail goes out; None means that this server sends none, and no page offers it.
         mail_from: Address that mail comes from; empty if there is none.
+        witnesses: Verifier keys of witnesses whose cosignatures are taken and shown.
     """
 
     home: Path
@@ -77,6 +81,7 @@ class Settings:
     connections_max: int = 1000
     smtp: Smtp | None = None
     mail_from: str = ""
+    witnesses: tuple[str, ...] = ()
 
     @property
     def embedded(self) -> bool:
@@ -133,6 +138,7 @@ def load(environment: Mapping[str, str] | None = None, *, data: Path | None = No
         connections_max=read.get("TIMEBANK_CONNECTIONS_MAX", 1000),
         smtp=read.get("TIMEBANK_SMTP_URL"),
         mail_from=read.get("TIMEBANK_MAIL_FROM", ""),
+        witnesses=read.get("TIMEBANK_WITNESSES", ()),
     )
 
 
@@ -262,6 +268,16 @@ def _mail_address(value: str) -> str:
     return value
 
 
+def _witnesses(value: str) -> tuple[str, ...]:
+    keys = tuple(value.split())
+    for key in keys:
+        try:
+            read_verifier_key(key, COSIGNATURE)
+        except NotANote as error:
+            raise ValueError("each must be a key as `timebank witness show` prints it") from error
+    return keys
+
+
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MAIL_ADDRESS: Final = re.compile(
     r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII
@@ -285,6 +301,7 @@ VARIABLES: Final[Mapping[str, Callable[[str], Any]]] = {
     "TIMEBANK_SMTP_URL": _smtp,
     "TIMEBANK_TEST_PG_BIN": _path,
     "TIMEBANK_TRUSTED_PROXY": _proxies,
+    "TIMEBANK_WITNESSES": _witnesses,
 }
 
 _URL_OF_ROLE: Final = {

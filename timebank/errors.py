@@ -655,6 +655,13 @@ class StepUpNeeded(NotAllowed):
     retryable = True
 
 
+class UnknownWitness(NotAllowed):
+    """A cosigned checkpoint has no signature of a witness that this server was told of."""
+
+    code = "unknown_witness"
+    message = N_("No witness that this server knows has signed this.")
+
+
 # ---------------------------------------------------------------- conflict
 
 
@@ -692,6 +699,13 @@ class BelowFloor(Conflict):
     code = "below_floor"
     message = N_("There is not enough: %(available)s available, %(asked)s asked for.")
     retryable = True
+
+
+class CheckpointNotNewest(Conflict):
+    """A witness signed another checkpoint than the newest one of this group's public log."""
+
+    code = "checkpoint_not_newest"
+    message = N_("This is not the newest checkpoint of the group's public log. Look at the log again first.")
 
 
 class CorrectionOfCorrection(Conflict):

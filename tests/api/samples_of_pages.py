@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from tests.api.principals import World
 from tests.api.sample_requests import Ask, sample
 from tests.api.samples_of_money import hours_for_ada
+from tests.cast import SLUG
+from timebank.ledger.cosignatures import cosign
+from timebank.ledger.notes import signature_line
 from timebank.services.asks import make_form
 from timebank.web.sending import new_key
 
@@ -127,6 +132,18 @@ async def _(world: World, name: str | None) -> Ask:
 @sample("GET", "/g/{slug}/log/tile/{path}")
 async def _(world: World, name: str | None) -> Ask:
     return Ask({"path": "entries/000.p/1"})
+
+
+@sample("POST", "/g/{slug}/log/cosignatures")
+async def _(world: World, name: str | None) -> Ask:
+    """Somebody whom nobody made a witness."""
+    note = (await world.http.get(f"/g/{SLUG}/log/checkpoint")).text
+    stranger = Ed25519PrivateKey.generate()
+    public = stranger.public_key().public_bytes_raw()
+    line = signature_line(
+        cosign(note.split("\n\n")[0] + "\n", "witness.example/cy", public, stranger.sign, at=1)
+    )
+    return Ask(more={"content": note + line, "headers": {"Content-Type": "text/plain"}})
 
 
 @sample("GET", "/g/{slug}/log/policies/{pot}/{version}")

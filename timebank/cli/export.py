@@ -25,8 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         required=True,
-        choices=("hledger", "beancount", "csv", "archive"),
-        help="whose journal it is to be; a sheet, one line a transfer; or an archive, which `timebank import` reads",
+        choices=("hledger", "beancount", "csv", "archive", "log"),
+        help="whose journal it is to be; a sheet, one line a transfer; an archive, which `timebank import` reads; or the"
+        " public log, which `timebank verify` checks",
     )
     parser.add_argument(
         "--from",
@@ -46,12 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the journal; whether it came to its end says the exit code, and its last line."""
-    if args.format == "archive":
+    packed = {"archive": _archive, "log": _log}
+    if args.format in packed:
         if args.first or args.last or args.period:
             raise OperatorError("An archive is of the whole book: leave --from, --to and --period away.")
         if sys.stdout.isatty():
             raise OperatorError("An archive is no text. Add > FILE.zip to write it into a file.")
-    export = _archive if args.format == "archive" else _export
+    export = packed.get(args.format, _export)
     with open_database(args.settings) as dsn:
         asyncio.run(export(args, args.settings, dsn))
     return 0
@@ -92,6 +94,20 @@ async def _archive(args: argparse.Namespace, settings: Settings, dsn: Dsn) -> No
         bar = Bar(args.group)
         out = sys.stdout.buffer
         await write_archive(house, group_id, out, now=datetime.now(UTC), show=bar.show)
+        out.flush()
+        bar.close()
+
+
+async def _log(args: argparse.Namespace, settings: Settings, dsn: Dsn) -> None:
+    from timebank.services.house import open_house
+    from timebank.services.log_archive import write_log
+    from timebank.store.migrate import upgrade
+
+    await upgrade(dsn, embedded=settings.embedded)
+    async with open_house(settings.home, dsn) as house:
+        bar = Bar(args.group)
+        out = sys.stdout.buffer
+        await write_log(house.database, args.group, out, show=bar.show)
         out.flush()
         bar.close()
 

@@ -27,6 +27,10 @@ REFUSED: Final = 1
 NOT_SEEN: Final = 2
 
 _BODY_MAX: Final = 64 * 1024
+_NOT_TAKEN: Final[dict[int, str]] = {
+    HTTPStatus.FORBIDDEN: "the host does not know this witness; give it your key for TIMEBANK_WITNESSES",
+    HTTPStatus.CONFLICT: "the log has grown; poll first",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +170,8 @@ def _submit(args: argparse.Namespace) -> int:
             worst = max(worst, _say(f"{watched.origin} was not told: {error}", NOT_SEEN))
             continue
         taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
-        print(f"{watched.origin}: {'taken' if taken else f'not taken ({status})'}.")
+        why = _NOT_TAKEN.get(status, f"the host answered {status}")
+        print(f"{watched.origin}: {'taken' if taken else f'not taken: {why}'}.")
         worst = worst if taken else REFUSED
     return worst
 

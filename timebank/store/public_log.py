@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from timebank.store.engine import Tx
@@ -212,6 +213,41 @@ async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
         {"group_id": group_id, "size": size},
     )
     return list(rows.scalars())
+
+
+class Cosigned(NamedTuple):
+    """That somebody cosigned a checkpoint of this size."""
+
+    name: str
+    size: int
+    cosigned_at: datetime
+
+
+async def list_cosigned(tx: Tx, group_id: UUID) -> list[Cosigned]:
+    """Return the last checkpoint that each witness and auditor cosigned, by name; 50 names at most."""
+    rows = await tx.execute(
+        text("""
+            SELECT DISTINCT ON (name COLLATE "C") name, size, cosigned_at
+              FROM timebank.published_cosignatures
+             WHERE group_id = :group_id
+          ORDER BY name COLLATE "C", size DESC
+             LIMIT 50
+        """),
+        {"group_id": group_id},
+    )
+    return [Cosigned(row.name, row.size, row.cosigned_at) for row in rows]
+
+
+async def insert_cosignature(tx: Tx, group_id: UUID, cosigned: Cosigned, line: str) -> None:
+    """Keep a cosignature; the first one of a name for a checkpoint stays."""
+    await tx.execute(
+        text("""
+            INSERT INTO timebank.published_cosignatures (group_id, size, name, line, cosigned_at)
+            VALUES (:group_id, :size, :name, :line, :cosigned_at)
+            ON CONFLICT (group_id, size, name) DO NOTHING
+        """),
+        {"group_id": group_id, **cosigned._asdict(), "line": line},
+    )
 
 
 async def insert_leaves(

@@ -1,0 +1,123 @@
+"""*Check this book*: how it is done, the program for it, and witnesses whose word is taken and shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.cast import SLUG, Cast, cast, house, running, trust_this_server
+from timebank.app import build_app
+from timebank.config import Settings
+from timebank.ledger.cosignatures import COSIGNATURE, cosign
+from timebank.ledger.notes import signature_line, verifier_key
+from timebank.services.close import close_period
+
+__all__ = ["cast", "house"]
+
+NAME = "witness.example/ada"
+SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = SECRET.public_key().public_bytes_raw()
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+LOG = f"/g/{SLUG}/log"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(
+    cast: Cast,
+    fresh_dsn: Callable[[str], dict[str, object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An application that was told of one witness."""
+    monkeypatch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
+    settings = Settings(
+        home=tmp_path,
+        database_urls={},
+        origin="https://bank.example",
+        witnesses=(verifier_key(NAME, PUBLIC, COSIGNATURE),),
+    )
+    app = build_app(settings, fresh_dsn)
+    async with running(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client
+
+
+def line(note: str, *, at: datetime, secret: Ed25519PrivateKey = SECRET, name: str = NAME) -> str:
+    text = note.split("\n\n")[0] + "\n"
+    public = secret.public_key().public_bytes_raw()
+    return signature_line(cosign(text, name, public, secret.sign, at=int(at.timestamp())))
+
+
+async def test_the_page_says_how_and_needs_nobody(http: httpx.AsyncClient) -> None:
+    page = await http.get(f"/g/{SLUG}/check")
+
+    assert page.status_code == 200
+    assert "set-cookie" not in page.headers
+    assert page.headers["cache-control"] == "no-cache"
+    note = (await http.get(f"{LOG}/checkpoint")).text
+    assert note.split("\n")[2] in page.text, "the root of the newest checkpoint"
+    assert f"bank.example/g/{SLUG}+" in page.text, "the key that signed it"
+    assert f"timebank verify https://bank.example/g/{SLUG} --keep {SLUG}.txt" in page.text
+    assert "Nobody has witnessed this book yet" in page.text
+    assert (await http.get("/g/nobody/check")).status_code == 404
+
+
+async def test_the_program_is_a_file_to_keep(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/check_book.py")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == 'attachment; filename="check_book.py"'
+    assert answer.text.startswith("#!/usr/bin/env python3")
+    compile(answer.text, "check_book.py", "exec")
+
+
+async def test_a_known_witness_is_taken_at_its_word_and_shown(http: httpx.AsyncClient) -> None:
+    note = (await http.get(f"{LOG}/checkpoint")).text
+    then = datetime.now(UTC) - timedelta(days=3)
+    own, stranger = line(note, at=then), line(note, at=then, secret=OTHER, name="witness.example/cy")
+
+    for _ in range(2):
+        taken = await http.post(f"{LOG}/cosignatures", content=note + stranger + own)
+        assert (taken.status_code, taken.content) == (204, b"")
+
+    assert (await http.get(f"{LOG}/cosignatures")).text == own
+    assert (await http.get(f"{LOG}/checkpoint")).text == note, "the checkpoint itself is frozen"
+    page = (await http.get(f"/g/{SLUG}/check")).text
+    assert NAME in page
+    assert "witness.example/cy" not in page
+    assert "Nobody has witnessed" not in page
+
+
+async def test_whatever_else_is_refused_and_leaves_no_trace(http: httpx.AsyncClient, cast: Cast) -> None:
+    note = (await http.get(f"{LOG}/checkpoint")).text
+    now = datetime.now(UTC)
+    own = line(note, at=now)
+    wrong = line(note, at=now)[:-6] + "AAA=\n"
+    for body, status in (
+        (b"", 400),
+        (b"hello", 400),
+        (note.encode(), 403),
+        ((note + line(note, at=now, secret=OTHER, name="witness.example/cy")).encode(), 403),
+        ((note + line(note, at=now, secret=OTHER)).encode(), 403),
+        ((note + wrong).encode(), 400),
+        ((note + line(note, at=now + timedelta(days=1))).encode(), 400),
+        ((note.replace("\n1\n", "\n2\n") + own).encode(), 409),
+        (b"x" * 70_000, 413),
+    ):
+        answer = await http.post(f"{LOG}/cosignatures", content=body)
+        assert answer.status_code == status, (body[:200], answer.text)
+    assert (await http.post("/g/nobody/log/cosignatures", content=note + own)).status_code == 404
+    assert (await http.get(f"{LOG}/cosignatures")).text == ""
+
+    # After a close the witness has to look again.
+    await close_period(cast.house, cast.group_id, now=now + timedelta(days=1))
+    assert f'href="/g/{SLUG}/check"' in (await http.get(f"/g/{SLUG}")).text
+    late = await http.post(f"{LOG}/cosignatures", content=note + own)
+    assert late.status_code == 409
