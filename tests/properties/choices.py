@@ -217,9 +217,10 @@ class Chooser:
         return self.with_duty("treasurer"), money.Give(self.pot(), amount, self.place(), giver, self.day())
 
     def move(self) -> tuple[str, Any]:
-        return self.with_duty("treasurer"), money.Move(
-            self.place(), self.place(), self.amount(), self.maybe_day()
-        )
+        source, target = self.chance.sample(["cash-box", "bank"], 2)
+        if self.rarely(5):
+            target = self.place()
+        return self.with_duty("treasurer"), money.Move(source, target, self.amount(), self.maybe_day())
 
     def count(self) -> tuple[str, Any]:
         held = self.place()
@@ -238,6 +239,8 @@ class Chooser:
     def pot_move(self) -> tuple[str, Any]:
         unit = "minutes" if self.rarely(6) else "EUR"
         source, target = self.pot(unit), self.pot(unit)
+        if source == target and not self.rarely(4):
+            target = "quick" if source == "money" else "money"
         return self.with_duty("treasurer"), money.PotMove(
             source, target, self.amount(), unit, self.maybe_day()
         )
@@ -364,7 +367,7 @@ class Chooser:
 
     def hand_over(self) -> tuple[str, Any]:
         who, number = self._pair(
-            lambda d: d.state == "promised" and d.pot != "hours",
+            lambda d: d.state == "promised" and d.pot != "hours" and self._is_the_day(d),
             lambda d, h, roles: (
                 "treasurer" in roles and not (h.asked or h.aside) and (not h.approved or d.terms.two_people)
             ),
@@ -373,7 +376,12 @@ class Chooser:
         left = 1 if found is None else found.left
         amount = self.part(left) if self.rarely(2) else None
         receipt = found is not None and (found.terms.receipts == "above") != self.rarely(12)
-        return who, draws.HandOver(number, self.place(), amount, self.maybe_day(), receipt)
+        full = [code for code in ("cash-box", "bank") if -self.book.net(f"held {code}") >= left]
+        return who, draws.HandOver(number, self.one_of(full, self.place), amount, self.maybe_day(), receipt)
+
+    def _is_the_day(self, draw_: Draw) -> bool:
+        promised_on = draw_.promised_on or self.book.today
+        return self.rarely(9) or self.book.today >= draw_.terms.day_to_hand_over(promised_on)
 
     def undo(self) -> tuple[str, Any]:
         twice = self.rarely(3)
@@ -446,7 +454,7 @@ def _often(**times: int) -> tuple[str, ...]:
 HOURS: Final = _often(log=2, exchange=3, fulfil=3, confirm=2, question=2, settle=2, withdraw=1, correct=1)
 MONEY: Final = _often(give=3, move=1, count=2, out=1, pot_move=1, opening=1, sign=4, unsign=1, correct=3)
 ASKS: Final = _often(
-    ask=4, approve=6, object=2, ask_back=1, answer=2, step_aside=1, change=2, cancel=1, decline=1
+    ask=4, approve=6, object=4, ask_back=1, answer=2, step_aside=1, change=2, cancel=1, decline=1
 )
 PROMISES: Final = _often(
     approve=3, hand_over=6, undo=3, give_back=2, release=2, arrived=2, fulfil=2, cancel=1

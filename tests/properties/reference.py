@@ -1,7 +1,7 @@
 """A second ledger, in memory and as plain as can be; it shares no code with the one that it judges.
 
 It knows one group: who is in it, what moves from where to where, and which refusal comes first. What people
-can do is in ``reference_hours``, ``reference_money`` and ``reference_draws``. Accounts are named in words,
+can do is in ``reference_hours``, ``reference_money`` and ``reference_draws`` (with ``reference_steps``). Accounts are named in words,
 ids are small numbers, and nothing is quick.
 """
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 from tests.properties.reference import MOST, Book, Draw, Entry, Hand, Moves, No, Said, mirrored, unless
 from tests.properties.reference_rules import first_day
+from tests.properties.reference_steps import (
+    agree,
+    count_again,
+    date_promise,
+    decide_at_once,
+    drain,
+    end,
+    give_back,
+    keep_papers,
+    open_again,
+    reached,
+    settle,
+)
 
 
 class Ask(NamedTuple):
@@ -129,7 +142,7 @@ def ask(book: Book, who: str, c: Ask) -> Said:
     number = book.next_number()
     book.draws[number] = draw
     book.changed()
-    _decide_at_once(book, number)
+    decide_at_once(book, number)
     return Said("ok", {"id": number}, "asked")
 
 
@@ -142,9 +155,9 @@ def change(book: Book, who: str, c: Change) -> Said:
     for hand in draw.hands.values():
         hand.approved = hand.objected = False
     draw.asked, draw.state = c.amount, "asked"
-    _open_again(book, c.draw, 0)
+    open_again(book, c.draw, 0)
     book.changed()
-    _decide_at_once(book, c.draw)
+    decide_at_once(book, c.draw)
     return Said("ok", state="asked")
 
 
@@ -153,12 +166,12 @@ def cancel(book: Book, who: str, c: Cancel) -> Said:
     settle(book, c.draw)
     _open(draw, "asked", "looked_at", "promised")
     if draw.state == "promised":
-        _give_back(book, c.draw, draw.left)
-        _end(book, draw, "handed_over" if draw.handed else "cancelled")
+        give_back(book, c.draw, draw.left)
+        end(book, draw, "handed_over" if draw.handed else "cancelled")
         drain(book, draw.pot)
     else:
-        _open_again(book, c.draw, draw.agreed)
-        _end(book, draw, "cancelled")
+        open_again(book, c.draw, draw.agreed)
+        end(book, draw, "cancelled")
     return Said("ok", state=draw.state)
 
 
@@ -175,7 +188,7 @@ def arrived(book: Book, who: str, c: Arrived) -> Said:
     settle(book, c.draw)
     _open(draw, "handed_over")
     draw.state = "arrived"
-    _keep_papers(book, draw)
+    keep_papers(book, draw)
     book.changed()
     return Said("ok", state=draw.state)
 
@@ -198,7 +211,7 @@ def approve(book: Book, who: str, c: Approve) -> Said:
     agreed, draw.agreed = draw.agreed, amount
     if 1 + sum(hand.approved for hand in others) >= max(1, draw.terms.needed(amount)):
         try:
-            _agree(book, c.draw, objected=any(hand.objected for hand in others))
+            agree(book, c.draw, objected=any(hand.objected for hand in others))
         except No:
             draw.agreed = agreed
             raise
@@ -214,8 +227,8 @@ def decline(book: Book, who: str, c: Decline) -> Said:
     book.role(who, "steward")
     draw, _ = _theirs_not(book, who, c.draw)
     _open(draw, "asked", "looked_at")
-    _open_again(book, c.draw, draw.agreed)
-    _end(book, draw, "not_now")
+    open_again(book, c.draw, draw.agreed)
+    end(book, draw, "not_now")
     return Said("ok", state="not_now")
 
 
@@ -228,7 +241,7 @@ def object_to(book: Book, who: str, c: Object) -> Said:
     draw.hands[who] = mine
     mine.objected, mine.approved = not c.withdraw, False
     draw.state = "looked_at"
-    _count_again(book, c.draw)
+    count_again(book, c.draw)
     book.changed()
     settle(book, c.draw)
     return Said("ok", state=draw.state)
@@ -251,7 +264,7 @@ def step_aside(book: Book, who: str, c: StepAside) -> Said:
     draw.hands[who] = mine
     mine.aside, mine.approved, mine.objected = True, False, False
     if draw.waits:
-        _count_again(book, c.draw)
+        count_again(book, c.draw)
     book.changed()
     return Said("ok", state=draw.state)
 
@@ -326,11 +339,11 @@ def undo(book: Book, who: str, c: Undo) -> Said:
     if draw.state == "arrived":
         draw.released += amount
         draw.state = "arrived" if draw.handed else "released"
-        _keep_papers(book, draw)
+        keep_papers(book, draw)
         drain(book, draw.pot)
     else:
         draw.state = "promised"
-        _date_promise(book, draw)
+        date_promise(book, draw)
     return Said("ok", {"entry": number}, draw.state)
 
 
@@ -348,9 +361,9 @@ def returned(book: Book, who: str, c: Return) -> Said:
     draw.handed -= c.amount
     draw.released += c.amount
     if not draw.handed and not draw.left:
-        _end(book, draw, "released")
+        end(book, draw, "released")
     elif draw.state != "promised":
-        _keep_papers(book, draw)
+        keep_papers(book, draw)
     drain(book, draw.pot)
     return Said("ok", {"entry": number}, draw.state)
 
@@ -361,78 +374,14 @@ def release(book: Book, who: str, c: Release) -> Said:
     _open(draw, "promised")
     amount = draw.left if c.amount is None else c.amount
     unless(amount <= draw.left, "more_than_promised")
-    _give_back(book, c.draw, amount)
+    give_back(book, c.draw, amount)
     if not draw.left:
-        _end(book, draw, "handed_over" if draw.handed else "released")
+        end(book, draw, "handed_over" if draw.handed else "released")
     drain(book, draw.pot)
     return Said("ok", state=draw.state)
 
 
-# ---------------------------------------------------------------- time, and the queue
-
-
-def sort_queues(book: Book) -> None:
-    """Put what waits in the order in which a new batch finds it: who came in one moment, by the book's id."""
-    for code in book.queues:
-        waiting = [n for n, draw in book.draws.items() if draw.pot == code and draw.queued_at is not None]
-        book.queues[code] = sorted(waiting, key=lambda n: (book.draws[n].queued_at, book.draws[n].tie))
-
-
-def due_draws(book: Book) -> list[int]:
-    """What a look at all asks finds due, in the order in which it is done; what has no moment comes last."""
-    dated, others = [], []
-    for number, draw in book.draws.items():
-        if draw.due_at is None:
-            others += [(draw.tie, number)] if _helps_no_more(book, draw) else []
-        elif draw.due_at <= book.now or _helps_no_more(book, draw):
-            dated.append((draw.due_at, draw.tie, number))
-    return [number for *_, number in sorted(dated)] + [number for _, number in sorted(others)]
-
-
-def settle(book: Book, number: int) -> None:
-    """Do what time has decided about an ask."""
-    draw = book.draws[number]
-    if _helps_no_more(book, draw):
-        _expire(book, number)
-        return
-    if draw.due_at is None or book.now < draw.due_at:
-        return
-    if draw.waits:
-        try:
-            _promise_in_turn(book, number)
-        except No:
-            draw.due_at, draw.state = None, "looked_at"
-            _queue_up(book, number)
-    elif draw.state == "promised":
-        _give_back(book, number, draw.left)
-        _end(book, draw, "handed_over" if draw.handed else "expired")
-        drain(book, draw.pot)
-    else:
-        draw.due_at = None
-    book.changed()
-
-
-def drain(book: Book, pot: str) -> None:
-    """Promise what waits for a pot, in order, until it is short."""
-    queue = book.queues[pot]
-    while queue:
-        if _helps_no_more(book, book.draws[queue[0]]):
-            _expire(book, queue[0])
-            continue
-        try:
-            _promise(book, queue[0])
-        except No:
-            return
-
-
-def _helps_no_more(book: Book, draw: Draw) -> bool:
-    return draw.waits and draw.needed_by is not None and draw.needed_by < book.today
-
-
-def _expire(book: Book, number: int) -> None:
-    draw = book.draws[number]
-    _open_again(book, number, draw.agreed)
-    _end(book, draw, "expired")
+# ---------------------------------------------------------------- who, and how much
 
 
 def promised_hours(book: Book, number: int, giver: str) -> Draw:
@@ -444,126 +393,6 @@ def promised_hours(book: Book, number: int, giver: str) -> Draw:
     _open(draw, "promised")
     unless(not draw.hands.get(giver, Hand()).asked, "own_draw")
     return draw
-
-
-def reached(book: Book, number: int, amount: int) -> None:
-    """Count what reached whoever asked."""
-    draw = book.draws[number]
-    draw.handed += min(amount, draw.left)
-    if not draw.left:
-        _end(book, draw, "handed_over")
-
-
-# ---------------------------------------------------------------- steps
-
-
-def _decide_at_once(book: Book, number: int) -> None:
-    draw = book.draws[number]
-    if draw.terms.needed(draw.asked):
-        return
-    draw.agreed = draw.asked
-    try:
-        _agree(book, number, objected=False)
-    except No:
-        _open_again(book, number, 0)
-    else:
-        if draw.state == "asked":
-            draw.state = "looked_at"
-
-
-def _agree(book: Book, number: int, *, objected: bool) -> None:
-    draw = book.draws[number]
-    if draw.terms.consent_hours:
-        draw.agreed_at = book.now
-        _date_window(book, draw, objected=objected)
-        return
-    try:
-        _promise_in_turn(book, number)
-    except No:
-        if not draw.terms.queues:
-            raise
-        draw.agreed_at = book.now
-        _queue_up(book, number)
-
-
-def _promise_in_turn(book: Book, number: int) -> None:
-    pot = book.draws[number].pot
-    drain(book, pot)
-    unless(not book.queues[pot], "below_floor")
-    _promise(book, number)
-
-
-def _promise(book: Book, number: int) -> None:
-    draw = book.draws[number]
-    pot = f"pot {draw.pot}"
-    reserve = draw.terms.reserve
-    unless(reserve is None or book.net(pot) - draw.agreed >= reserve, "below_floor")
-    moves = ((pot, f"promised {draw.pot}", draw.agreed),)
-    book.write(Entry("promise", moves, book.today, draw.category, number))
-    draw.agreed_at = draw.agreed_at or book.now
-    _leave_queue(book, number)
-    draw.promised, draw.promised_on, draw.state = draw.agreed, book.today, "promised"
-    _date_promise(book, draw)
-
-
-def _give_back(book: Book, number: int, amount: int) -> None:
-    draw = book.draws[number]
-    moves = ((f"promised {draw.pot}", f"pot {draw.pot}", amount),)
-    book.write(Entry("release", moves, book.today, draw.category, number))
-    draw.released += amount
-
-
-def _end(book: Book, draw: Draw, state: str) -> None:
-    draw.state = state
-    draw.due_at = book.now + timedelta(days=draw.terms.keep_days)
-    book.changed()
-
-
-def _keep_papers(book: Book, draw: Draw) -> None:
-    """Have papers wiped on the day that was set, or, where they are gone already, some days from now."""
-    draw.due_at = draw.due_at or book.now + timedelta(days=draw.terms.keep_days)
-
-
-def _date_promise(book: Book, draw: Draw) -> None:
-    days = draw.terms.promise_days
-    draw.due_at = book.now + timedelta(days=days) if days else None
-
-
-def _date_window(book: Book, draw: Draw, *, objected: bool) -> None:
-    hours = timedelta(hours=draw.terms.consent_hours)
-    draw.due_at = None if objected or draw.agreed_at is None else draw.agreed_at + hours
-
-
-def _open_again(book: Book, number: int, agreed: int) -> None:
-    draw = book.draws[number]
-    _leave_queue(book, number)
-    draw.agreed, draw.agreed_at, draw.due_at = agreed, None, None
-
-
-def _count_again(book: Book, number: int) -> None:
-    """After a yes was taken back: are there still enough; and when does the window end now."""
-    draw = book.draws[number]
-    count = sum(hand.approved for hand in draw.hands.values())
-    needed = draw.terms.needed(draw.agreed)
-    if draw.agreed < draw.asked:
-        needed = max(1, needed)
-    if draw.agreed_at is None or count < needed:
-        _open_again(book, number, draw.agreed if count else 0)
-    elif draw.queued_at is None:
-        _date_window(book, draw, objected=draw.objected_to)
-
-
-def _queue_up(book: Book, number: int) -> None:
-    draw = book.draws[number]
-    draw.queued_at = book.now
-    book.queues[draw.pot].append(number)
-
-
-def _leave_queue(book: Book, number: int) -> None:
-    draw = book.draws[number]
-    draw.queued_at = None
-    if number in book.queues[draw.pot]:
-        book.queues[draw.pot].remove(number)
 
 
 def _theirs(book: Book, who: str, number: int) -> Draw:

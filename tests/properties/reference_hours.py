@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from tests.properties.reference import MOST, Book, Entry, Hours, Moves, No, Said, mirrored, unless
-from tests.properties.reference_draws import promised_hours, reached
+from tests.properties.reference_draws import promised_hours
+from tests.properties.reference_steps import reached
 
 CONFIRM_DAYS = 7
 

@@ -89,7 +89,7 @@ def ignore_objections(monkeypatch: pytest.MonkeyPatch) -> None:
     ("spoil", "focus", "terms"),
     [
         (forget_to_lower_the_promise, ("approve", "release"), (1, 0, 0)),
-        (pay_back_twice, ("hand_over", "undo"), (1, 0, 0)),
+        (pay_back_twice, ("hand_over", "undo", "undo"), (1, 0, 0)),
         (keep_approvals, ("ask", "approve", "change"), (2, 0, 0)),
         (ignore_objections, ("ask", "approve", "object"), (2, 1, 1)),
     ],
