@@ -247,9 +247,9 @@ class Story(RuleBasedStateMachine):
     def time_passes(self, hours: int, looked: bool) -> None:
         self._pass(timedelta(hours=hours) + ODD)
         if looked:
-            self.somebody_looks_what_is_due()
+            self._somebody_looks_what_is_due()
 
-    def somebody_looks_what_is_due(self) -> None:
+    def _somebody_looks_what_is_due(self) -> None:
         group_id, book = self.side.group.group_id, self.book
         self.run(sweep_group(self.stand.house, self.stand.writer, group_id, now=self.stage.now))
 
@@ -267,10 +267,15 @@ class Story(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ people and rules
 
-    @rule(
-        seed=seeds, role=st.sampled_from(["steward", "treasurer"]), given=st.sampled_from([True, True, False])
-    )
-    def duties_change(self, seed: int, role: str, given: bool) -> None:
+    @rule(seed=seeds, back=st.sampled_from([True, True, False]))
+    def people_change(self, seed: int, back: bool) -> None:
+        how = Random(seed).choice(["suspended", "steward", "treasurer"])
+        if how == "suspended":
+            self._somebody_is_suspended(seed, back=back)
+        else:
+            self._duties_change(seed, how, given=back)
+
+    def _duties_change(self, seed: int, role: str, *, given: bool) -> None:
         who, whom = self._choose(seed).with_duty("steward"), sorted(PEOPLE)[seed % len(PEOPLE)]
         theirs = self.book.roles[whom]
         code = "ok"
@@ -278,7 +283,7 @@ class Story(RuleBasedStateMachine):
             code = "needs_role"
         elif given and not self.book.active[whom]:
             code = "member_not_open"
-        elif not given and role == "steward" in theirs and self._is_last_steward(whom):
+        elif not given and role == "steward" and role in theirs and self._is_last_steward(whom):
             code = "last_steward"
 
         change = {"give": (role,), "take": ()} if given else {"give": (), "take": (role,)}
@@ -293,7 +298,7 @@ class Story(RuleBasedStateMachine):
             act = "approve" if role == "steward" else "hand_over"
             self._send(whom, Chooser(Random(seed), self.side).deed(act)[1])
 
-    def _somebody_is_suspended(self, seed: int, back: bool) -> None:
+    def _somebody_is_suspended(self, seed: int, *, back: bool) -> None:
         who, whom = self._choose(seed).with_duty("steward"), sorted(PEOPLE)[seed % len(PEOPLE)]
         code = "ok"
         if "steward" not in self.book.roles[who]:
