@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -145,12 +145,15 @@ def code(answer: Answer) -> str:
     return str(said(answer).get("code", "ok"))
 
 
-async def open_stand(dsn: Dsn, home: Path, *, hot_size: int = 4) -> Stand:
+async def open_stand(
+    dsn: Dsn, home: Path, *, hot_size: int = 4, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Stand:
     """Open a write door, without a group; ``shut`` ends it."""
     database = await Database.open(dsn, check=False, hot_size=hot_size)
     keys = KeyStore(home)
     checkpoints = Checkpoints(keys, home)
-    return Stand(House(database, keys, checkpoints), Writer(database, keys, checkpoints), dsn, home)
+    writer = Writer(database, keys, checkpoints, clock=clock)
+    return Stand(House(database, keys, checkpoints), writer, dsn, home)
 
 
 async def shut(stand: Stand) -> None:
@@ -186,9 +189,15 @@ async def make_group(
     money: Terms | None = None,
     pots: tuple[NewPot, ...] = (),
     people: Mapping[str, tuple[str, ...]] = ROLES,
+    time_bank: bool = False,
+    now: datetime | None = None,
 ) -> Group:
-    """Set a group up through the services and nothing else."""
-    now = datetime.now(UTC) - timedelta(minutes=5)
+    """Set a group up through the services and nothing else.
+
+    Args:
+        now: When it begins; None for five minutes ago.
+    """
+    now = now or datetime.now(UTC) - timedelta(minutes=5)
     group_id = await create_group(
         house,
         NewGroup(
@@ -200,6 +209,7 @@ async def make_group(
             categories=CATEGORIES,
             preset="open",
             currencies=("EUR",),
+            time_bank=time_bank,
             pots=pots
             or (
                 NewPot("hours", MINUTES, terms=hours or Terms()),
@@ -213,7 +223,7 @@ async def make_group(
     ids = await add_members(house, group_id, [NewMember(n.title(), r) for n, r in people.items()], now=now)
     group = Group(group_id, {})
     for name, member_id in zip(people, ids, strict=True):
-        member = await find_member(house, group_id, member_id=member_id, now=datetime.now(UTC))
+        member = await find_member(house, group_id, member_id=member_id, now=now)
         group.people[name] = Actor(
             group_id=group_id,
             member_id=member_id,
@@ -245,8 +255,9 @@ async def _name_accounts(house: House, group: Group) -> None:
             group.accounts[kind, unit, ""] = number
         await connection.execute("ROLLBACK")
     for name, actor in group.people.items():
-        for unit, number in actor.accounts.items():
-            group.accounts["member", unit, name] = number
+        for account, number in actor.accounts.items():
+            kind, _, unit = account.rpartition(":")
+            group.accounts[kind or "member", unit, name] = number
 
 
 # ---------------------------------------------------------------- what people do

@@ -176,7 +176,7 @@ def answer(command: AnswerDraw, actor: Actor, state: State) -> Done | Refusal:
     check_step(draw, Act.ANSWER)
     salt = state.salt()
     write_note(state, draw, draw.draw_id, "answer", salt, command.text)
-    go(draw, Act.ANSWER, "looked_at", state)
+    go(draw, Act.ANSWER, "looked_at", state, keep_due=True)
     record_step(state, draw, Act.ANSWER, 0, note_hash=text_hash(salt, command.text))
     return done(draw)
 
@@ -189,6 +189,7 @@ def arrived(command: DrawArrived, actor: Actor, state: State) -> Done | Refusal:
     """
     draw = find_draw(command.draw, state)
     _require_asker(draw, actor, state)
+    settle(draw, state)
     check_step(draw, Act.ARRIVE)
     go(draw, Act.ARRIVE, "arrived", state, keep_due=True)
     record_step(state, draw, Act.ARRIVE, 0)

@@ -189,15 +189,22 @@ def agree(draw: Draw, account: int, state: State, approvals: int) -> int | Refus
     terms = state.setup.terms_of(draw)
     if terms.consent_hours:
         draw.agreed_at = state.now
-        if not any(hand.objected for hand in state.hands[draw.draw_id].values()):
-            draw.due_at = state.now + timedelta(hours=terms.consent_hours)
+        date_window(draw, state)
         return 0
     result = _promise_in_turn(draw, account, state, approvals)
     if isinstance(result, BelowFloor) and terms.scarcity == "queue":
-        draw.agreed_at = draw.queued_at = state.now
-        state.queues.setdefault(draw.pot_id, []).append(draw.draw_id)
+        draw.agreed_at = state.now
+        _queue_up(draw, state)
         return 0
     return result
+
+
+def date_window(draw: Draw, state: State) -> None:
+    """Say when the window for objections ends: not while one stands."""
+    if draw.state in WAITING and draw.agreed_at is not None and draw.queued_at is None:
+        stands = any(hand.objected for hand in state.hands[draw.draw_id].values())
+        hours = state.setup.terms_of(draw).consent_hours
+        draw.due_at = None if stands else draw.agreed_at + timedelta(hours=hours)
 
 
 def _promise_in_turn(draw: Draw, account: int, state: State, approvals: int) -> int | Refusal:
@@ -208,13 +215,27 @@ def _promise_in_turn(draw: Draw, account: int, state: State, approvals: int) -> 
     return _promise(draw, account, state, approvals)
 
 
+def _queue_up(draw: Draw, state: State) -> None:
+    """Have a draw wait for its pot behind all others, wherever it stood before."""
+    queue = state.queues.setdefault(draw.pot_id, [])
+    if draw.draw_id in queue:
+        queue.remove(draw.draw_id)
+    queue.append(draw.draw_id)
+    draw.queued_at = state.now
+
+
 def drain_queue(pot_id: UUID, state: State) -> int:
-    """Promise what waits for a pot, longest first, until it is short again; return the last seq, or 0."""
+    """Promise what waits for a pot, longest first, until it is short again; return the last seq, or 0.
+
+    Whatever would help nobody any more ends on the way, whether or not a sweep has been by.
+    """
     queue = state.queues.get(pot_id, [])
     seq = 0
     while queue:
         draw = state.draws[queue[0]]
-        if draw.queued_at is not None:
+        if _helps_no_more(draw, state):
+            seq = _expire(draw, state)
+        elif draw.queued_at is not None:
             result = _promise(draw, 0, state, count_approvals(draw, state))
             if isinstance(result, Refusal):
                 break
@@ -264,10 +285,8 @@ def date_promise(draw: Draw, terms: Terms, state: State) -> None:
 
 def settle(draw: Draw, state: State) -> int:
     """Do what time has decided about a draw; return the seq of the last record, 0 for none."""
-    if draw.state in WAITING and draw.needed_by is not None and draw.needed_by < state.today:
-        open_again(draw, agreed=draw.agreed)
-        go(draw, Act.EXPIRE, "expired", state)
-        return record_step(state, draw, Act.EXPIRE, 0)
+    if _helps_no_more(draw, state):
+        return _expire(draw, state)
     if draw.due_at is None or state.now < draw.due_at:
         return 0
     if draw.state in WAITING:
@@ -284,13 +303,23 @@ def settle(draw: Draw, state: State) -> int:
     return 0
 
 
+def _helps_no_more(draw: Draw, state: State) -> bool:
+    return draw.state in WAITING and draw.needed_by is not None and draw.needed_by < state.today
+
+
+def _expire(draw: Draw, state: State) -> int:
+    """End what waited until it was too late; return the seq of its record."""
+    open_again(draw, agreed=draw.agreed)
+    go(draw, Act.EXPIRE, "expired", state)
+    return record_step(state, draw, Act.EXPIRE, 0)
+
+
 def _window_over(draw: Draw, state: State) -> int:
     """Nobody objects any more: promise it, or let it wait in the queue."""
     result = _promise_in_turn(draw, 0, state, count_approvals(draw, state))
     if not isinstance(result, Refusal):
         return result
-    draw.queued_at = state.now
-    state.queues.setdefault(draw.pot_id, []).append(draw.draw_id)
+    _queue_up(draw, state)
     go(draw, Act.PROMISE, "looked_at", state)
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from uuid import UUID
 
 from timebank.errors import (
@@ -49,6 +49,7 @@ from timebank.rules.draw_steps import (
     check_step,
     count_approvals,
     date_promise,
+    date_window,
     done,
     drain_queue,
     facts_of,
@@ -115,6 +116,8 @@ def approve(command: ApproveDraw, actor: Actor, state: State) -> Done | Refusal:
     mine = hand_of(state, draw.draw_id, actor.member_id)
     mine.approved, mine.objected, mine.not_own = True, False, draw.without_account
     if not seq:
+        # Whoever objected and says yes now has taken the objection back.
+        date_window(draw, state)
         go(draw, Act.APPROVE, "looked_at", state, keep_due=True)
         seq = _record_approval(draw, actor, state, before + 1)
     body = {"approvals": before + 1, "approvals_needed": needed}
@@ -162,9 +165,7 @@ def object_to(command: ObjectDraw, actor: Actor, state: State) -> Done | Refusal
     mine.approved = False
     _recount(draw, state)
     go(draw, Act.OBJECT, "looked_at", state, keep_due=True)
-    if draw.agreed_at is not None:
-        stands = any(hand.objected for hand in state.hands[draw.draw_id].values())
-        draw.due_at = None if stands else draw.agreed_at + timedelta(hours=terms.consent_hours)
+    date_window(draw, state)
     seq = _speak(state, draw, Act.OBJECT, actor, "objection", "" if command.withdraw else command.reason)
     settle(draw, state)
     return done(draw, seq)
@@ -203,6 +204,7 @@ def step_aside(command: StepAside, actor: Actor, state: State) -> Done | Refusal
     mine.stepped_aside, mine.approved, mine.objected = True, False, False
     if draw.state in WAITING:
         _recount(draw, state)
+        date_window(draw, state)
     go(draw, Act.STEP_ASIDE, draw.state, state, keep_due=True)
     return done(draw, record_step(state, draw, Act.STEP_ASIDE, actor.account))
 
@@ -275,7 +277,7 @@ def undo(command: UndoDrawEntry, actor: Actor, state: State) -> Done | Refusal:
 
     Raises:
         NeedsRole, StepUpNeeded, UnknownDraw, NotYourDraw, NotYourEntry, UnknownEntry, DrawNotOpen,
-        UnknownHeldPlace
+        UnknownHeldPlace, MoreThanHanded: Part of it came back in another way.
     """
     known = state.known.get(command.entry)
     draw = state.draws.get(command.draw)
@@ -287,6 +289,7 @@ def undo(command: UndoDrawEntry, actor: Actor, state: State) -> Done | Refusal:
         raise UnknownDraw
     if known is None or known.draft.draw_id != draw.draw_id:
         raise UnknownEntry
+    settle(draw, state)
     if is_hours:
         _may_undo_hours(command.entry, draw, actor, state)
     elif known.draft.kind is not EntryKind.HAND_OVER:
@@ -306,6 +309,7 @@ def money_returned(command: ReturnMoney, actor: Actor, state: State) -> Done | R
     actor.require_role("treasurer")
     setup = state.setup
     draw = find_draw(command.draw, state)
+    settle(draw, state)
     _unbiased(draw, actor, state)
     check_step(draw, Act.RETURN)
     pot = pot_of(draw, state)
@@ -459,6 +463,10 @@ def _undo(
             draw_open=is_open,
             held_instead=_held_now(command.held, wrong.transfers, state),
         )
+    taken_back = sum(t.amount for t in wrong.transfers if t.debit == pot.promised_account)
+    if taken_back > draw.handed and not known.corrected:
+        # Some of it came back already: it cannot come back a second time.
+        raise MoreThanHanded(handed=draw.handed, asked=taken_back)
     entry_id = next(state.ids)
     salt = state.salt() if command.reason else b""
     result = state.post(
@@ -482,7 +490,6 @@ def _undo(
         state.notes.append(Note(entry_id, "note", actor.member_id, salt, command.reason))
     if command.entry in state.hours:
         state.changed_hours[command.entry] = "withdrawn"
-    taken_back = sum(t.amount for t in wrong.transfers if t.debit == pot.promised_account)
     draw.handed -= taken_back
     if is_open:
         go(draw, Act.UNDO, "promised", state)
