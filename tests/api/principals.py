@@ -185,6 +185,8 @@ async def open_world(dsn: Dsn, home: Path) -> AsyncIterator[World]:
         patch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
         # Everybody here comes from one place, and often: limits have tests of their own.
         patch.setattr("timebank.services.limits.wait_seconds", lambda *_, **__: 0)
+        # And the postman looks again at once where he waits a moment elsewhere.
+        patch.setattr("timebank.services.postman._LOOK_AGAIN_S", 0.01)
         await be_durable_enough(dsn)
         database = await Database.open(dsn, check=False)
         keys = KeyStore(home)
