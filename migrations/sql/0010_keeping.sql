@@ -33,10 +33,7 @@ $$;
 
 GRANT SELECT, INSERT, DELETE ON people.looks TO timebank_app;
 
--- What services/retention.py deletes when its time is over. Nothing of the book is among it.
+-- What services/retention.py deletes when its time is over. Nothing of the book is among it. Answers have no index
+-- by time, which every write would pay for: old ones lie in front, and reading all of them twice an hour costs little.
 GRANT DELETE ON timebank.answers, timebank.jobs, people.ask_links, people.draw_looks, people.invitations,
     people.invited, people.join_requests, people.recoveries, people.stand_ins TO timebank_app;
-
--- Answers are written in the order of time, so that a few pages of this index find the old ones and writing them
--- costs next to nothing.
-CREATE INDEX answers_by_time ON timebank.answers USING brin (answered_at);

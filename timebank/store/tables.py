@@ -70,8 +70,8 @@ def _unique(columns: str) -> UniqueConstraint:
     return UniqueConstraint(*columns.split())
 
 
-def _index(name: str, columns: str, *, unique: bool = False, kind: str = "btree") -> Index:
-    return Index(name, *columns.split(), unique=unique, postgresql_using=kind)
+def _index(name: str, columns: str, *, unique: bool = False) -> Index:
+    return Index(name, *columns.split(), unique=unique)
 
 
 # ---------------------------------------------------------------- groups and their set-up
@@ -246,7 +246,6 @@ _table(
     body bytea
     answered_at timestamptz
     """,
-    _index("answers_by_time", "answered_at", kind="brin"),
 )
 
 # ---------------------------------------------------------------- what people do
