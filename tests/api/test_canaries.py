@@ -44,7 +44,7 @@ from timebank.services.tokens import make_token
 from timebank.store.embedded import Cluster
 from timebank.store.migrate import SUPERUSER, upgrade
 
-pytestmark = [pytest.mark.database, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 MANY = int(os.environ.get("TIMEBANK_TEST_CANARIES", "8"))
 STEM = "qzvx"

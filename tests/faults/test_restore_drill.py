@@ -27,10 +27,19 @@ from timebank.services.members import erase_member
 from timebank.store.backup_folders import read_folder
 from timebank.store.keys import KeyStore, read_erased
 
-pytestmark = [pytest.mark.database, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("TIMEBANK_TEST_CRASHES", "3"))
 DRILL = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("## Putting a backup back")[2]
+#: What is there once each step of a restore has begun: the keys, an empty database, its tables, what was
+#: settled about it, and the database in its place.
+STEPS = (
+    "keys/keys.sqlite",
+    "restoring/postgres.new",
+    "restoring/postgres",
+    "restoring/checkpoints",
+    "postgres",
+)
 COMMANDS = re.findall(r"^    (timebank .+)$", DRILL, re.MULTILINE)
 
 
@@ -67,6 +76,20 @@ def kill_after(seconds: float, home: Path, *words: str, typed: str = "") -> None
             process.stdin.flush()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
+        process.kill()
+
+
+def kill_at(step: Path, home: Path, *words: str, typed: str = "") -> None:
+    """Run a command and kill it at once when a file of its next step is there."""
+    with start(home, *words) as process:
+        assert process.stdin is not None
+        process.stdin.write(typed)
+        process.stdin.flush()
+        give_up = time.monotonic() + 120
+        while not step.exists():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < give_up
+            time.sleep(0.001)
         process.kill()
 
 
@@ -132,15 +155,15 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
     put_back = walk(COMMANDS[0].replace("/mnt/stick/timebank-20261126T020000Z", str(stick / backup.name)))
     put_back = [word.replace("/mnt/stick/keys.sealed", str(stick / "keys.sealed")) for word in put_back]
     new = Served(there, served.port, group=served.group)
-    for _ in range(max(2, KILLS - 1)):
-        await asyncio.to_thread(kill_after, chance.uniform(0.3, 4.0), there, *put_back, typed=f"{code[1]}\n")
-        if (there / "postgres").exists():
-            break
+    for step in STEPS:
+        await asyncio.to_thread(kill_at, there / step, there, *put_back, typed=f"{code[1]}\n")
+        assert (there / "postgres").exists() == (step == STEPS[-1]), step
+    # The last kill came after the database was in its place: what was left to do is tidying.
     said = await asyncio.to_thread(command, there, *put_back, typed=f"{code[1]}\n")
     assert "Done." in said
+    assert "has a database already" in await asyncio.to_thread(command, there, *put_back, code=1)
     assert not (there / "restoring").exists()
     assert not (there / "incoming").exists()
-    assert "has a database already" in await asyncio.to_thread(command, there, *put_back, code=1)
 
     assert COMMANDS[1:] == ["timebank verify", "timebank serve", "timebank close --group SLUG"]
     assert "the book is whole" in await asyncio.to_thread(command, there, "verify")

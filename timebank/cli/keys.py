@@ -79,9 +79,11 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
 
     source = found(settings, args.file)
     assert source is not None
-    with KeyStore(settings.home) as keys:
-        bring_back(source, keys, settings.home, old=args.old)
-    clear(settings)
+    try:
+        with KeyStore(settings.home) as keys:
+            bring_back(source, keys, settings.home, old=args.old)
+    finally:
+        clear(settings)
     print(f"The keys of {args.file} are in {settings.home_name}.")
 
 

@@ -69,7 +69,13 @@ def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Restore, and say what is there now."""
-    settings: Settings = args.settings
+    try:
+        return _run(args.settings, args)
+    finally:
+        clear(args.settings)
+
+
+def _run(settings: Settings, args: argparse.Namespace) -> int:
     if bool(args.folder) == args.settle:
         raise OperatorError("Name the folder of a backup, or say --settle.")
     for name in ("folder", "keys", "erased"):
@@ -95,7 +101,6 @@ def run(args: argparse.Namespace) -> int:
         _onto_the_disk(settings.home)
         tell()
         shutil.rmtree(inner.home)
-        clear(settings)
     print("Done. Start the server: timebank serve")
     return 0
 
