@@ -19,7 +19,16 @@ from tests.database import Dsn, run
 from tests.services.book_with_clock import MARCH_2, Book
 from timebank.errors import UnknownEntry
 from timebank.ledger.notes import parse_checkpoint, parse_note
-from timebank.ledger.public_log import ClosingLeaf, GenesisLeaf, LineLeaf, Parts, PotFigures, RecordLeaf
+from timebank.ledger.public_log import (
+    ClosingLeaf,
+    GenesisLeaf,
+    LineLeaf,
+    Parts,
+    PotFigures,
+    RecordLeaf,
+    leaf_bytes,
+)
+from timebank.ledger.tiles import read_bundle
 from timebank.ledger.tree import commitment, leaf_hash, verify_inclusion
 from timebank.rules.commands import GiveMoney
 from timebank.rules.readiness import Way
@@ -104,6 +113,15 @@ async def test_a_log_begins_with_its_group_and_grows_with_each_close_only(
         await book.close()
         assert len(await book.leaves()) > 300
         await is_checked(book, tmp_path / "second")
+
+        # The same leaves are kept beside the keys, for a server whose database is put back.
+        kept = tmp_path / "logs" / str(book.group_id)
+        stored = b"".join(path.read_bytes() for path in sorted(kept.glob("*.leaves")))
+        assert read_bundle(stored, len(await book.leaves())) == [
+            leaf_bytes(leaf) for leaf in await book.leaves()
+        ]
+        served = tmp_path / "second" / "log" / "checkpoint"
+        assert (kept / "checkpoint").read_bytes() == served.read_bytes()
 
 
 async def test_careful_waits_for_three_people_and_then_shows_lines_without_a_day(
