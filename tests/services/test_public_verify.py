@@ -241,6 +241,30 @@ def test_a_new_key_that_nobody_introduced_is_found(book: Book, old: bytes, new: 
     assert why in said(files)
 
 
+def test_a_key_that_is_replaced_twice_in_a_period_is_found(book: Book):
+    secret = book.secret
+    first = book.new_key()
+    book.secret = secret
+    second = book.new_key()
+    book.close(CAREFUL, others=[first, second])
+    later = max(first.commitment, second.commitment).hex().encode()
+
+    found = both(book.files())
+
+    assert found == (False, next(place for place, leaf in enumerate(book.leaves) if later in leaf))
+
+
+def test_what_a_line_does_to_no_pot_of_the_group_is_found(book: Book):
+    files, _ = forged(
+        book,
+        replace(rb'"pot":"[a-z]+"', rb'"pot":"other"'),
+        at=lambda leaf: b'"day"' in leaf and b'"pot"' in leaf,
+    )
+
+    assert both(files) == (False, book.ends[1] - 1)
+    assert "no pot of this group" in said(files)
+
+
 def test_an_epoch_that_was_before_is_found(book: Book):
     book.close(CAREFUL, others=[book.restored()])
     files, place = forged(book, replace(rb'"epoch":3', rb'"epoch":2'), at=lambda leaf: b'"epoch":3' in leaf)
