@@ -23,6 +23,7 @@ from timebank.ledger.tiles import TileWriter, entries_path, tiles_at
 from timebank.ledger.tree import HASH_BYTES, leaf_hash
 
 if TYPE_CHECKING:
+    from timebank.ledger.public_log import LogKeys
     from timebank.services.log_sources import LogSource
 
 Progress = Callable[[int, int], None]
@@ -55,6 +56,7 @@ class LogVerdict(NamedTuple):
         log_key: The verifier key that signed it, or ``""``.
         seen: How much there was, up to the first wrong leaf.
         kept: Leaves of the older checkpoint that it goes on from; None if none was given.
+        keys: Those that count at its end; None if something is wrong.
     """
 
     findings: tuple[LogFinding, ...]
@@ -63,6 +65,7 @@ class LogVerdict(NamedTuple):
     log_key: str
     seen: Seen
     kept: int | None
+    keys: LogKeys | None = None
 
     @property
     def ok(self) -> bool:
@@ -140,6 +143,7 @@ def check_log(
         log_key="" if findings else check.keys.log_key,
         seen=check.seen,
         kept=older[1].size if older else None,
+        keys=None if findings else check.keys,
     )
 
 
