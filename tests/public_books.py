@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -146,10 +148,9 @@ class Book:
         if chance.random() < 0.2 * rare:
             waited = {pot: (chance.randrange(-50, 50), chance.randrange(-50, 50)) for pot in self.pots}
         kinds: dict[str, dict[str, list[int]]] = {pot: {} for pot in self.pots}
-        for _ in range(chance.randrange(30) if lines is None else lines):
-            leaves.append(self._line(preset, kinds))
-        for _ in range(chance.randrange(6)):
-            leaves.append(RecordLeaf(chance.randbytes(32)))
+        lines = chance.randrange(30) if lines is None else lines
+        leaves += [self._line(preset, kinds) for _ in range(lines)]
+        leaves += [RecordLeaf(chance.randbytes(32)) for _ in range(chance.randrange(6))]
         for pot, (available, promised) in waited.items():
             self.pots[pot][1] += available
             self.pots[pot][2] += promised
@@ -300,6 +301,38 @@ def lose(files: Files, chance: random.Random, path: str) -> None:
 def lengthen(files: Files, chance: random.Random, path: str) -> None:
     """Write something behind one file."""
     files[path] += chance.randbytes(chance.choice([1, 2, 32]))
+
+
+def _places(value: object, path: tuple = ()) -> list[tuple]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for name, item in items for found in _places(item, (*path, name)))]
+
+
+def another_leaf(leaf: bytes, chance: random.Random) -> bytes:
+    """Return a leaf with one value of it changed, taken away or added, in canonical form."""
+    fields = json.loads(leaf)
+    path = chance.choice(_places(fields)[1:])
+    inner: Any = fields
+    for name in path[:-1]:
+        inner = inner[name]
+    name, value = path[-1], inner[path[-1]]
+    how = chance.randrange(6)
+    if how == 0 and isinstance(value, int):
+        inner[name] = value + chance.choice([-1, 1, 10**6])
+    elif how == 1 and isinstance(value, str) and value:
+        at = chance.randrange(len(value))
+        inner[name] = value[:at] + chance.choice("0a Z9") + value[at + 1 :]
+    elif how == 2 and isinstance(value, list):
+        inner[name] = value[::-1] if chance.random() < 0.5 else value + value[:1]
+    elif how == 3:
+        del inner[name]
+    elif how == 4 and isinstance(inner, dict):
+        key = chance.choice(["waited", "category", "day", "available", "recovery", "kinds", "extra", "kind"])
+        inner[key] = chance.choice([0, 5, "garden", "2026-01-01", [], {"available": 1, "promised": -1}])
+    else:
+        odd = [0, -5, 2**53, True, False, "", "x", "2026-02-30", [], {}, 1.0, None, "e\u0301", "open", "EUR"]
+        inner[name] = chance.choice(odd)
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 IN_A_FILE: tuple[Callable[[Files, random.Random, str], None], ...] = (flip, flip, truncate, lose, lengthen)

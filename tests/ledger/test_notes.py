@@ -171,3 +171,21 @@ def test_a_text_that_cannot_be_signed_is_refused_before_it_is():
         format_note("text\n", ())
     with pytest.raises(NotANote):
         checkpoint_body("two words", 1, bytes(32))
+
+
+def test_a_checkpoint_of_the_go_checksum_database_is_read_and_verified():
+    """One of the largest logs there is; key and note are its own, published long ago."""
+    name, tag, public = read_verifier_key(
+        "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
+    )
+    note = parse_note(
+        "go.sum database tree\n6476701\nmb8QLQIs0Z0yP5Cstq6guj87oXWeC9gEM8oVikmm9Wk=\n\n"
+        "— sum.golang.org Az3grsLX85Gz+s1SiTbgkuqxgItqFq7gsMUEyVnrsa9LM7Us9S+1xbFIGu95949rj4nPRYfvimWEPWL+o3GeoWwOoAw=\n"
+    )
+
+    assert verified(note, {(name, tag): verify_with(public)})
+    assert parse_checkpoint(note.text)[:2] == ("go.sum database tree", 6_476_701)
+    with pytest.raises(NotANote, match="wrong"):
+        verified(
+            note._replace(text=note.text.replace("6476701", "6476702")), {(name, tag): verify_with(public)}
+        )

@@ -18,6 +18,7 @@ from tests.public_books import (
     IN_THE_LEAVES,
     Book,
     Files,
+    another_leaf,
     new_secret,
     public,
     random_book,
@@ -119,6 +120,12 @@ def _tamper(book: Book, files: Files, chance: random.Random) -> None:
             assert not both(forged, files["checkpoint"])[0], how
         both(forged)
         both(forged, oldest)
+    for _ in range(6):
+        # A host that writes nonsense and signs it: whatever it is, both say the same of it.
+        leaves = list(book.leaves)
+        at = chance.choice([number for number, leaf in enumerate(leaves) if len(leaf) > 95])
+        leaves[at] = another_leaf(leaves[at], chance)
+        both(write_log(leaves, book.secret, files=book.policies))
 
 
 @pytest.mark.parametrize(
@@ -274,7 +281,8 @@ def test_a_whole_log_is_told_with_its_key_and_what_there_was(book: Book):
     verdict = ours(book.files(), book.note(2))
 
     assert verdict.ok
-    assert verdict.log_key == verifier_key(book.origin, public(book.secret))
+    assert verdict.keys is not None
+    assert verdict.keys.log_key == verifier_key(book.origin, public(book.secret))
     assert (verdict.seen.leaves, verdict.seen.periods, verdict.kept) == (book.ends[-1], 4, book.ends[2])
     assert verdict.seen.restores == 1
     assert verdict.seen.new_keys == 1

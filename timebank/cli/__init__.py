@@ -3,9 +3,10 @@
 A command is a module with ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(args) -> int``.
 It finds what the operator decided in ``args.settings``. ``prepare(words, args) -> words``, where it
 has one, is called before root is given up and may open what only root can. ``NEEDS_HOME = False`` marks one that
-neither reads nor writes the home, so that it needs no ``--data`` and stays who it is as root.
+neither reads nor writes the home, so that it needs no ``--data`` and stays who it is as root; ``works_outside(args)``,
+where it has one, says that it is so for these arguments.
 
-Exit codes: 0 done; 1 refused, or a check failed; 2 the command line or a setting cannot be read.
+Exit codes: 0 done; 1 refused, or a check failed; 2 the command line, a setting or what they name cannot be read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import importlib
 import keyword
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -35,6 +36,7 @@ COMMANDS: Final = (
     "export",
     "close",
     "verify",
+    "witness",
     "member",
     "token",
     "card",
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None, *, home: tuple[Path, str] | None = N
 
 
 def _run(command: Command, args: argparse.Namespace, words: Sequence[str]) -> int:
-    if _needs_home(command):
+    if _needs_home(command) and not _works_outside(command, args):
         if os.geteuid() == 0 and hasattr(command, "prepare"):
             words = command.prepare(words, args)
         # Imported late: most of it is only ever needed by root.
@@ -135,6 +137,11 @@ def _load(name: str) -> Command:
 
 def _needs_home(command: Command) -> bool:
     return getattr(command, "NEEDS_HOME", True)
+
+
+def _works_outside(command: Command, args: argparse.Namespace) -> bool:
+    asked: Callable[[argparse.Namespace], bool] = getattr(command, "works_outside", lambda _args: False)
+    return asked(args)
 
 
 def _say(what: object, code: int) -> int:

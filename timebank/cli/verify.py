@@ -1,4 +1,4 @@
-"""``timebank verify``: recompute the books from their records, and say in plain words what was proved."""
+"""``timebank verify``: recompute the books of a home, or check a public log from outside; say what was proved."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import argparse
 import asyncio
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.progress import Bar
-from timebank.config import Settings
+from timebank.config import OperatorError, Settings
 from timebank.services.jobs import step_back
 
 if TYPE_CHECKING:
     from timebank.services.verify import Progress, Verdict
 
 NAME: Final = "verify"
-HELP: Final = "recompute every balance, day, byte and tree of the books, and name the first wrong record"
+HELP: Final = (
+    "recompute every balance, day, byte and tree of the books and name the first wrong record; or, with an address or"
+    " an archive, check a public log with nothing but what is published"
+)
 
 _PROVED: Final = """\
   Every record is there, in order, with the bytes it was written with: {records} of them, {entries} entries.
@@ -34,11 +38,39 @@ _PUBLISHED: Final = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
+    parser.add_argument(
+        "where",
+        nargs="?",
+        metavar="ADDRESS|ARCHIVE",
+        help="http(s) address of a group's page, or an archive or a folder with its public log (the books of the home)",
+    )
     parser.add_argument("--group", metavar="SLUG", help="only the group at this address (all groups)")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="a checkpoint of the public log that you kept earlier"
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="keep the newest checkpoint in this file, and compare with the one that is there from the last time",
+    )
+
+
+def works_outside(args: argparse.Namespace) -> bool:
+    """Say whether it is about somebody's public log and not about the books of this home."""
+    return args.where is not None
 
 
 def run(args: argparse.Namespace) -> int:
     """Check the books; 0 when everything is as it should be, 1 when anything is not."""
+    if args.where is not None:
+        from timebank.cli.verify_log import verify_log
+
+        return verify_log(args.where, checkpoint=args.checkpoint, keep=args.keep)
+    if args.checkpoint or args.keep:
+        raise OperatorError(
+            "Checkpoints that were kept are of public logs: say which one, address or archive."
+        )
     settings: Settings = args.settings
     step_back(0, idle=True)
     with open_database(settings) as dsn:

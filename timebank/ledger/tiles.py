@@ -218,8 +218,13 @@ def _range_root(start: int, end: int, size: int, read: Read) -> bytes:
     return root
 
 
-def frontier_at(size: int, read: Read) -> Frontier:
+def frontier_at(size: int, read: Read, *, now: int | None = None) -> Frontier:
     """Return the frontier of a tree, read from its tiles; its root is that of the tree.
+
+    Args:
+        size: Leaves of the tree.
+        read: Reads the tiles of a log.
+        now: Leaves that the log has, if they are more; then its tiles at the edge are wider.
 
     Raises:
         NotATile: A tile has a wrong length.
@@ -227,7 +232,7 @@ def frontier_at(size: int, read: Read) -> Frontier:
     hashes, start = [], 0
     for level in reversed(range(size.bit_length())):
         if size >> level & 1:
-            hashes.append(node_at(level, start >> level, size, read))
+            hashes.append(node_at(level, start >> level, now or size, read))
             start += 1 << level
     return Frontier(size, hashes)
 

@@ -186,6 +186,23 @@ class HttpLog:
         for name in islice(self._coming, _AHEAD - len(self._asked)):
             self._asked[name] = self._workers.submit(self._get, name)
 
+    def send(self, name: str, data: bytes) -> int:
+        """Send text to a path of the log; returns the status of the answer.
+
+        Raises:
+            NoLogError: The host does not answer.
+        """
+        connection = self._connection()
+        try:
+            connection.request("POST", quote(f"{self._base}/{name}"), data, {"Content-Type": "text/plain"})
+            answer = connection.getresponse()
+            answer.read(FILE_BYTES_MAX)
+        except (OSError, http.client.HTTPException) as error:
+            raise NoLogError(f"{self._host} does not answer: {error}") from error
+        finally:
+            connection.close()
+        return answer.status
+
     def _get(self, name: str) -> bytes | None:
         target = quote(f"{self._base}/{name}")
         for last in (False, True):

@@ -18,7 +18,7 @@ from timebank.ledger.notes import (
     verified,
 )
 from timebank.ledger.public_check import PublicCheck, Seen, WrongLeaf
-from timebank.ledger.public_log import CHECKPOINT_PATH
+from timebank.ledger.public_log import CHECKPOINT_PATH, LogKeys
 from timebank.ledger.tiles import TileWriter, entries_path, tiles_at
 from timebank.ledger.tree import HASH_BYTES, leaf_hash
 
@@ -53,7 +53,7 @@ class LogVerdict(NamedTuple):
         findings: Empty if the log is whole; a wrong leaf is always the only one.
         origin: Of the log, as far as it could be read.
         note: The newest checkpoint as it was read.
-        log_key: The verifier key that signed it, or ``""``.
+        keys: Those that count at its end; None unless the log is whole.
         seen: How much there was, up to the first wrong leaf.
         kept: Leaves of the older checkpoint that it goes on from; None if none was given.
         keys: Those that count at its end; None if something is wrong.
@@ -62,7 +62,7 @@ class LogVerdict(NamedTuple):
     findings: tuple[LogFinding, ...]
     origin: str
     note: bytes
-    log_key: str
+    keys: LogKeys | None
     seen: Seen
     kept: int | None
     keys: LogKeys | None = None
@@ -128,7 +128,7 @@ def check_log(
         note, newest = read_checkpoint(data or b"")
     except NotACheckpointError as error:
         why = "there is no checkpoint" if data is None else f"the checkpoint is none: {error}"
-        return LogVerdict((LogFinding(None, why),), "", data or b"", "", check.seen, None)
+        return LogVerdict((LogFinding(None, why),), "", data or b"", None, check.seen, None)
     walk = _Walk(log, newest, check, older[1].size if older else None)
     try:
         walk.leaves(progress)
@@ -140,7 +140,7 @@ def check_log(
         findings=tuple(findings),
         origin=newest.origin,
         note=data or b"",
-        log_key="" if findings else check.keys.log_key,
+        keys=None if findings else check.keys,
         seen=check.seen,
         kept=older[1].size if older else None,
         keys=None if findings else check.keys,
