@@ -109,7 +109,9 @@ def sheets(data: bytes) -> dict[str, list[list[str]]]:
 
 def without_moments(data: bytes) -> dict[str, list[list[str]]]:
     """Return what an archive says but for when it was written down, and in which book."""
-    found = sheets(data)
+    found = {
+        name: rows for name, rows in sheets(data).items() if not name.startswith(("moved_", "published_"))
+    }
     del found["files.csv"]
     for name, rows in found.items():
         blank = [place for place, column in enumerate(rows[0]) if column in MOMENTS.get(name, ())]

@@ -41,6 +41,7 @@ COMMANDS: Final = (
     "token",
     "card",
     "recover",
+    "keys",
     "doctor",
     "bench",
 )

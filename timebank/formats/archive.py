@@ -104,13 +104,14 @@ class ArchiveWriter:
         out: Takes the bytes; it need not be able to go back.
         records: How many records the book has.
         readme: What ``README.txt`` says.
+        moves: Whether the book itself follows, so that it can go on elsewhere.
     """
 
-    def __init__(self, out: BinaryIO, *, records: int, readme: str) -> None:
+    def __init__(self, out: BinaryIO, *, records: int, readme: str, moves: bool = False) -> None:
         self._zip = zipfile.ZipFile(cast("BinaryIO", _Unseekable(out)), "w", zipfile.ZIP_DEFLATED)
         self._large = records > _LARGE
         self._readme = readme
-        self._left = [*SHEETS, *MOVED_SHEETS]
+        self._left = [*SHEETS, *(MOVED_SHEETS if moves else ())]
         self._files: list[FileLine] = []
 
     @contextmanager

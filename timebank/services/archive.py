@@ -149,7 +149,7 @@ async def write_archive(
     readme = _README.format(
         name=group.name, slug=group.slug, records=group.records, taken_at=now.isoformat(timespec="seconds")
     )
-    writer = ArchiveWriter(out, records=group.records, readme=readme)
+    writer = ArchiveWriter(out, records=group.records, readme=readme, moves=True)
     writer.add(GROUP, group_lines(group))
     writer.add(POTS, [PotLine(number, code, unit, floor) for number, code, unit, floor, _ in cut.pots])
     writer.add(POLICIES, [PolicyLine(p.version, p.pot, p.agreed_on, p.terms) for p in cut.policies])

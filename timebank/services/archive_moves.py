@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
@@ -62,6 +63,7 @@ from timebank.store.boxes import blind_index
 from timebank.store.checkpoints import live_origin
 from timebank.store.engine import driver
 from timebank.store.groups import GroupRow, NewAccount
+from timebank.store.log_key_files import OldKeys, PaperKey
 from timebank.store.members import MemberRow
 from timebank.store.public_log import LogHead, NewLeaf
 
@@ -83,25 +85,6 @@ LOG_IS_WRONG: Final = N_("the public log in it is not whole")
 OTHER_BOOK: Final = N_("it is not the book whose checkpoint the archive has")
 
 _DAYS_MAX: Final = 20_000
-
-
-class OldKeys(NamedTuple):
-    """The keys that the old server signed with.
-
-    Attributes:
-        log, live: Seeds of 32 bytes.
-        recovery: The recovery key, if it never was put on paper.
-    """
-
-    log: bytes
-    live: bytes
-    recovery: bytes | None = None
-
-
-class PaperKey(NamedTuple):
-    """The recovery key, as it was typed in from paper."""
-
-    recovery: bytes
 
 
 Introducer = OldKeys | PaperKey
@@ -355,7 +338,7 @@ class _Moving:
         leaves = self._leaves(notes[-1][1]) if notes else iter(())
         for period, size, note in notes:
             count = size - growth.frontier.size
-            page = [leaf for leaf, _ in zip(leaves, range(count), strict=False)]
+            page = list(islice(leaves, count))
             await append(tx, self.group_id, growth, period=period, leaves=page)
             frontier = growth.frontier
             try:

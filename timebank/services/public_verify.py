@@ -23,7 +23,6 @@ from timebank.ledger.tiles import TileWriter, entries_path, tiles_at
 from timebank.ledger.tree import HASH_BYTES, leaf_hash
 
 if TYPE_CHECKING:
-    from timebank.ledger.public_log import LogKeys
     from timebank.services.log_sources import LogSource
 
 Progress = Callable[[int, int], None]
@@ -56,7 +55,6 @@ class LogVerdict(NamedTuple):
         keys: Those that count at its end; None unless the log is whole.
         seen: How much there was, up to the first wrong leaf.
         kept: Leaves of the older checkpoint that it goes on from; None if none was given.
-        keys: Those that count at its end; None if something is wrong.
     """
 
     findings: tuple[LogFinding, ...]
@@ -65,7 +63,6 @@ class LogVerdict(NamedTuple):
     keys: LogKeys | None
     seen: Seen
     kept: int | None
-    keys: LogKeys | None = None
 
     @property
     def ok(self) -> bool:
@@ -143,7 +140,6 @@ def check_log(
         keys=None if findings else check.keys,
         seen=check.seen,
         kept=older[1].size if older else None,
-        keys=None if findings else check.keys,
     )
 
 

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from timebank.ledger.checks import WHOLE_BOOK_CHECKS, BookCheck, Finding, HeadRow
 from timebank.ledger.notes import Checkpoint, NotANote, key_id, parse_checkpoint, parse_note, verified
 from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame
+from timebank.services.log_audit import PROMISE, PUBLIC_LOG, LogAudit
 from timebank.store import audit as store
 from timebank.store.boxes import BoxBrokenError
 from timebank.store.checkpoints import live_origin
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SERVER_CHECKS: Final[Mapping[str, str]] = {
     "head": "The group has a book, and no row of it is beyond the head.",
     "live_checkpoint": "The signed checkpoint in the head is of exactly these records.",
+    PUBLIC_LOG: PROMISE,
     "kept_checkpoint": "The checkpoint kept outside the database is of the beginning of exactly these records.",
 }
 CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **SERVER_CHECKS}
@@ -157,6 +159,7 @@ class _Verification:
             self.progress(last, cut.seq)
 
         self._compare_head(check)
+        await self._compare_log()
         self.findings += check.finish(cut.days)
         self.findings += audit.finish()
         return Verdict(
@@ -169,6 +172,18 @@ class _Verification:
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.seq == 0, finding.seq))),
             unproved=tuple(self.unproved),
         )
+
+    async def _compare_log(self) -> None:
+        cut = self.cut
+        try:
+            log_key, _ = self.house.checkpoints.log_keys(cut.group_id, cut.origin)
+        except LookupError:
+            log_key = None
+        audit = LogAudit(
+            self.connection, cut.group_id, log_key, lambda what, seq: self._find(PUBLIC_LOG, what, seq)
+        )
+        await audit.run()
+        self.unproved += audit.unproved
 
     def _find(self, check: str, what: str, seq: int = 0) -> None:
         assert check in CHECKS, check

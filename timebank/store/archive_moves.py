@@ -52,9 +52,20 @@ def _columns(moved: MovedTable) -> list[str]:
 
 
 def _select(moved: MovedTable, more: str = "") -> str:
+    texts = {column.name for column in moved.columns if column.kind == "json"}
+    shown = [f"{name}::text" if name in texts else name for name in _columns(moved)]
     return (
-        f"SELECT {', '.join(_columns(moved))} FROM {moved.table}"
+        f"SELECT {', '.join(shown)} FROM {moved.table}"
         f" WHERE group_id = $1{more} ORDER BY {', '.join(moved.order)}"
+    )
+
+
+def _places(moved: MovedTable, first: int) -> str:
+    """Return a place for each value, the first with this number; JSON travels as the text that it is."""
+    texts = {column.name for column in moved.columns if column.kind == "json"}
+    return ", ".join(
+        f"${number}::text::jsonb" if name in texts else f"${number}"
+        for number, name in enumerate(_columns(moved), start=first)
     )
 
 
@@ -138,8 +149,7 @@ async def insert_rows(
 ) -> None:
     """Write rows of a table as they came, page by page."""
     columns = _columns(moved)
-    places = ", ".join(f"${number}" for number in range(1, len(columns) + 2))
-    statement = f"INSERT INTO {moved.table} (group_id, {', '.join(columns)}) VALUES ({places})"
+    statement = f"INSERT INTO {moved.table} (group_id, {', '.join(columns)}) VALUES ($1, {_places(moved, 2)})"
     page: list[tuple[Any, ...]] = []
     for row in rows:
         page.append((group_id, *row))
@@ -165,9 +175,9 @@ async def insert_published_group(
 ) -> None:
     """Show to everybody what they saw of the group before, at its new address."""
     columns = _columns(moved)
-    places = ", ".join(f"${number}" for number in range(3, len(columns) + 3))
     await connection.execute(
-        f"INSERT INTO {moved.table} (group_id, slug, {', '.join(columns)}) VALUES ($1, $2, {places})",
+        f"INSERT INTO {moved.table} (group_id, slug, {', '.join(columns)})"
+        f" VALUES ($1, $2, {_places(moved, 3)})",
         group_id,
         slug,
         *row,

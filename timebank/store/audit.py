@@ -107,7 +107,8 @@ async def open_line(database: Database) -> AsyncIterator[Raw]:
 
 
 @contextlib.asynccontextmanager
-async def _looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED") -> AsyncIterator[None]:
+async def looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED") -> AsyncIterator[None]:
+    """Read as one group for a while, at one moment if the level says so."""
     await connection.execute(
         f"BEGIN ISOLATION LEVEL {level} READ ONLY;"
         f" SELECT set_config('timebank.group', '{UUID(str(group_id))}', true)"
@@ -163,7 +164,7 @@ _STRAYS: Final = """
 
 async def take_cut(connection: Raw, group_id: UUID) -> Cut | None:
     """Return all that changes in a group's book, at one moment; None when it has no book."""
-    async with _looking(connection, group_id, "REPEATABLE READ"):
+    async with looking(connection, group_id, "REPEATABLE READ"):
         row = await connection.fetchrow(_CUT, group_id)
         if row is None:
             return None
@@ -200,7 +201,7 @@ async def list_corrected(connection: Raw, group_id: UUID) -> set[int]:
     found: set[int] = set()
     after, limit = -(2**63), 10_000
     while True:
-        async with _looking(connection, group_id):
+        async with looking(connection, group_id):
             rows = await connection.fetch(_CORRECTED, group_id, after, limit)
         found.update(row["reverses_seq"] for row in rows)
         if len(rows) < limit:
@@ -233,7 +234,7 @@ _TRANSFER_PAGE: Final = """
 
 async def read_page(connection: Raw, group_id: UUID, first_seq: int, last_seq: int) -> Page:
     """Return what is in the book from one number to another, both included; it can never change."""
-    async with _looking(connection, group_id):
+    async with looking(connection, group_id):
         return Page(
             list(map(RecordRow._make, await connection.fetch(_RECORD_PAGE, group_id, first_seq, last_seq))),
             list(map(EntryRow._make, await connection.fetch(_ENTRY_PAGE, group_id, first_seq, last_seq))),
@@ -296,7 +297,7 @@ _LINES: Final = """
 
 async def read_published(connection: Raw, group_id: UUID, period: int) -> Published:
     """Return all published figures; closes of periods after ``period`` came after the cut."""
-    async with _looking(connection, group_id, "REPEATABLE READ"):
+    async with looking(connection, group_id, "REPEATABLE READ"):
         closes = [CloseRow(*row) for row in await connection.fetch(_CLOSES, group_id, period)]
         later = await connection.fetchval(
             "SELECT coalesce(max(period), 0) FROM timebank.closes WHERE group_id = $1", group_id
@@ -336,7 +337,7 @@ async def read_lines(connection: Raw, group_id: UUID, period: int) -> AsyncItera
     """Yield the published lines of a period, page by page; their order means nothing."""
     after = UUID(int=0)
     while True:
-        async with _looking(connection, group_id):
+        async with looking(connection, group_id):
             rows = await connection.fetch(_LINES, group_id, period, after, PAGE)
         yield [
             LineRow(
