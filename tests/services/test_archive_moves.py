@@ -61,13 +61,13 @@ def now() -> datetime:
 @pytest_asyncio.fixture(loop_scope="session")
 async def elsewhere(cluster: Server, database_template: str, tmp_path: Path) -> AsyncIterator[House]:
     """Another server, which knows nothing."""
-    async with copied(cluster, database_template) as dsn, a_house(dsn, tmp_path / "elsewhere") as house:
+    (home := tmp_path / "elsewhere").mkdir()
+    async with copied(cluster, database_template) as dsn, a_house(dsn, home) as house:
         yield house
 
 
 @asynccontextmanager
 async def a_house(dsn: Dsn, home: Path) -> AsyncIterator[House]:
-    home.mkdir()
     await be_durable_enough(dsn)
     database = await Database.open(dsn, check=False)
     keys = KeyStore(home)

@@ -117,6 +117,8 @@ class LogAudit:
         return ""
 
     def _compare_nodes(self, cut: LogCut) -> None:
+        if cut.nodes_twice:
+            self._find("a hash of the public log is there twice", 0)
         right = {(node.level, node.place): node.hash for node in self._growth.nodes}
         for where in sorted(right.keys() | cut.nodes.keys()):
             if right.get(where) != cut.nodes.get(where):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,7 @@ from timebank.store.members import open_accounts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from timebank.rules.audit import Published
     from timebank.services.house import House
     from timebank.store.audit import Cut
     from timebank.store.engine import Raw
@@ -159,6 +161,7 @@ class _Verification:
             self.progress(last, cut.seq)
 
         self._compare_head(check)
+        self._find_twice(published)
         await self._compare_log()
         self.findings += check.finish(cut.days)
         self.findings += audit.finish()
@@ -172,6 +175,20 @@ class _Verification:
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.seq == 0, finding.seq))),
             unproved=tuple(self.unproved),
         )
+
+    def _find_twice(self, published: Published) -> None:
+        """Name what is there twice where a second row just like the first would change no sum."""
+        cut = self.cut
+        if cut.heads != 1:
+            self._find("head", f"the book has {cut.heads} heads")
+        for check, what, ids in (
+            ("opened", "account", [account.account_id for account in cut.accounts]),
+            ("closings", "published period", [period.period for period in published.periods]),
+            ("closings", "close of period", [close.period for close in published.closes]),
+        ):
+            twice = sorted(one for one, count in Counter(ids).items() if count > 1)
+            if twice:
+                self._find(check, f"{what} {twice[0]} is there twice")
 
     async def _compare_log(self) -> None:
         cut = self.cut

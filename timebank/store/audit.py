@@ -56,6 +56,7 @@ class Cut:
         checkpoint: The signed note that stands in the head row.
         strays: (table, seq) of rows of the book that are beyond the head or before number 1.
         period: Last closed period, 0 for none.
+        heads: How many head rows there are; one is right.
     """
 
     group_id: UUID
@@ -77,6 +78,7 @@ class Cut:
     members: list[MemberBox]
     strays: list[tuple[str, int]]
     period: int
+    heads: int
 
 
 class Page(NamedTuple):
@@ -123,7 +125,7 @@ async def looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED"
 _CUT: Final = """
     SELECT g.slug, g.origin, g.book_id, g.began_on, g.preset,
            h.seq, h.frontier, h.recorded_at, h.epoch, h.checkpoint,
-           pg_backend_pid() AS backend_pid,
+           pg_backend_pid() AS backend_pid, count(*) OVER () AS heads,
            (SELECT coalesce(max(c.period), 0) FROM timebank.closes AS c WHERE c.group_id = $1) AS period
       FROM timebank.groups AS g
       JOIN timebank.book_heads AS h ON h.group_id = g.group_id

@@ -44,6 +44,7 @@ class LogCut:
 
     Attributes:
         nodes: Roots of whole subtrees, by level and place.
+        nodes_twice: How many of them are there once more.
         terms: What is published of each version of rules, by pot and version.
         lost: The first record that should have a leaf and has none; None if there is none.
         too_early: The first record that waits to be published and has a leaf.
@@ -55,6 +56,7 @@ class LogCut:
 
     checkpoints: list[CheckpointRow]
     nodes: dict[tuple[int, int], bytes]
+    nodes_twice: int
     terms: dict[tuple[str, int], Any]
     lost: int | None
     too_early: int | None
@@ -127,6 +129,7 @@ async def take_log_cut(connection: Raw, group_id: UUID) -> LogCut:
         return LogCut(
             checkpoints=[CheckpointRow(*row) for row in notes],
             nodes={(level, place): hash_ for level, place, hash_ in nodes},
+            nodes_twice=len(nodes) - len({(level, place) for level, place, _ in nodes}),
             terms={(pot, version): msgspec.json.decode(text) for pot, version, text in terms},
             lost=await connection.fetchval(_LOST, group_id),
             too_early=await connection.fetchval(_TOO_EARLY, group_id),
