@@ -25,9 +25,11 @@ from timebank.rules.readiness import (
     next_close_on,
     period_end,
     pots_of,
+    shows_places,
     side_totals,
     sums_of,
     touches_of,
+    way_on,
 )
 
 OUTSIDE, OPENING, ADJUSTMENT, CUSTODY, CASH, BANK = 900, 901, 902, 903, 904, 905
@@ -365,6 +367,35 @@ def test_a_period_ends_with_its_day_its_week_or_its_month(preset, first, last):
 )
 def test_a_period_is_closed_on_the_day_after_it(preset, day):
     assert next_close_on(preset, SUNDAY) == day
+
+
+OPEN, BEGIN = Way.of("open"), date.min
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("ways", "shown"),
+    [
+        ([(BEGIN, OPEN)], True),
+        ([(BEGIN, CAREFUL)], False),
+        # What waits from before a change could be told from what the places hold.
+        ([(BEGIN, CAREFUL), (SUNDAY, OPEN)], False),
+        ([(BEGIN, CAREFUL), (SUNDAY - 182 * DAY, OPEN)], False),
+        ([(BEGIN, CAREFUL), (SUNDAY - 183 * DAY, OPEN)], True),
+        # What is still to come changes nothing yet.
+        ([(BEGIN, OPEN), (SUNDAY + DAY, CAREFUL)], True),
+        ([(BEGIN, OPEN), (SUNDAY, CAREFUL)], False),
+    ],
+)
+def test_places_are_shown_once_nothing_can_wait_any_more(ways, shown):
+    assert shows_places(ways, SUNDAY) == shown
+
+
+def test_a_period_is_published_in_the_way_that_began_last():
+    ways = [(BEGIN, OPEN), (SUNDAY, CAREFUL)]
+
+    assert way_on(ways, SUNDAY - DAY) == OPEN
+    assert way_on(ways, SUNDAY) == way_on(ways, SUNDAY + 90 * DAY) == CAREFUL
 
 
 # ---------------------------------------------------------------- a slow oracle

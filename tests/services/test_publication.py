@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -9,18 +10,37 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.cast import SLUG, make_cast
+from tests.database import Dsn, run
 from tests.services.book_with_clock import MARCH_2, Book
-from timebank.ledger.public_log import ClosingLeaf, GenesisLeaf, LineLeaf, Parts, PotFigures, RecordLeaf
+from timebank.errors import UnknownEntry
+from timebank.ledger.notes import parse_checkpoint, parse_note
+from timebank.ledger.public_log import (
+    ClosingLeaf,
+    GenesisLeaf,
+    LineLeaf,
+    Parts,
+    PotFigures,
+    RecordLeaf,
+    leaf_bytes,
+)
+from timebank.ledger.tiles import read_bundle
+from timebank.ledger.tree import commitment, leaf_hash, verify_inclusion
 from timebank.rules.commands import GiveMoney
+from timebank.rules.readiness import Way
 from timebank.rules.set_up import MINUTES, NewPot, Terms
 from timebank.services.house import House
 from timebank.services.log_sources import open_log
-from timebank.services.public_verify import check_log
+from timebank.services.public_verify import check_log, is_signed
 from timebank.services.published import read_public_book, read_public_group
+from timebank.services.receipts import read_receipt
+from timebank.services.verify import verify_group
+from timebank.store.closes import insert_way
+from timebank.store.migrate import SUPERUSER
 
 ANYONE = (NewPot("hours", MINUTES), NewPot("money", "EUR", terms=Terms(who="anyone")))
 CHECK_BOOK = Path(__file__).parents[2] / "frontend" / "download" / "check_book.py"
@@ -93,6 +113,15 @@ async def test_a_log_begins_with_its_group_and_grows_with_each_close_only(
         await book.close()
         assert len(await book.leaves()) > 300
         await is_checked(book, tmp_path / "second")
+
+        # The same leaves are kept beside the keys, for a server whose database is put back.
+        kept = tmp_path / "logs" / str(book.group_id)
+        stored = b"".join(path.read_bytes() for path in sorted(kept.glob("*.leaves")))
+        assert read_bundle(stored, len(await book.leaves())) == [
+            leaf_bytes(leaf) for leaf in await book.leaves()
+        ]
+        served = tmp_path / "second" / "log" / "checkpoint"
+        assert (kept / "checkpoint").read_bytes() == served.read_bytes()
 
 
 async def test_careful_waits_for_three_people_and_then_shows_lines_without_a_day(
@@ -199,4 +228,94 @@ async def test_sheltered_shows_totals_of_months_and_nothing_else(a_book: MAKES_B
         assert [(pot.available, pot.promised, pot.drawn) for pot in page.balances if pot.pot == "money"] == [
             (43000, 0, 7000)
         ]
+        await is_checked(book, tmp_path)
+
+
+async def test_verify_finds_what_the_log_withholds_and_what_it_shows_otherwise(
+    a_book: MAKES_BOOKS, fresh_dsn: Dsn
+):
+    async with a_book(preset="careful") as book:
+        await book.write("ed", GiveMoney("money", 50000, "EUR", "bank", None, date(2026, 3, 2)))
+        await book.draw("ada", 1000)
+        book.now += timedelta(days=7)
+        await book.close()
+        assert (await verify_group(book.house, book.group_id)).findings == ()
+
+        async def found_after(statement: str) -> list[tuple[str, str]]:
+            await run(fresh_dsn, SUPERUSER, statement)
+            verdict = await verify_group(book.house, book.group_id)
+            return [(finding.check, finding.what) for finding in verdict.findings]
+
+        withheld = await found_after("UPDATE timebank.waiting SET seq = seq + 1000")
+        assert withheld == [("public_log", "it was published, and the public log has no leaf of it")]
+        assert await found_after("UPDATE timebank.waiting SET seq = seq - 1000") == []
+
+        await run(fresh_dsn, SUPERUSER, "ALTER TABLE timebank.published_leaves DISABLE TRIGGER append_only")
+        other = "convert_to(replace(convert_from(leaf, 'UTF8'), '{}', '{}'), 'UTF8')"
+        statement = "UPDATE timebank.published_leaves SET leaf = {} WHERE convert_from(leaf, 'UTF8') LIKE '%money_in%'"
+        shown = await found_after(statement.format(other.format("50000", "50001")))
+        # The line of the gift; the closing, which names the kind as well, still is one.
+        assert shown == [("public_log", "its leaf in the public log says something else")]
+
+
+async def test_a_receipt_is_a_promise_first_and_a_proof_after_the_close(a_book: MAKES_BOOKS):
+    async with a_book() as book:
+        entry = UUID((await book.give(90, date(2026, 3, 2)))["entry"])
+        ada, flo = await book.cast.actor("ada"), await book.cast.actor("flo")
+
+        promise = await read_receipt(book.house, ada, entry, opened=False)
+        assert promise.inclusion is None
+        assert promise.opening is None
+        key = book.house.checkpoints.log_keys(book.group_id, f"bank.example/g/{SLUG}")[1]
+        note = parse_note(promise.promise)
+        assert is_signed(note, key)
+        assert note.text.split("\n")[:2] == [f"bank.example/g/{SLUG}/live", "1"]
+        assert base64.b64decode(note.text.split("\n")[2]) == promise.commitment
+        with pytest.raises(UnknownEntry):
+            await read_receipt(book.house, flo, entry, opened=False)
+
+        book.now += timedelta(days=1)
+        await book.close()
+
+        proof = await read_receipt(book.house, ada, entry, opened=True)
+        inclusion, opening = proof.inclusion, proof.opening
+        assert inclusion is not None
+        assert opening is not None
+        checkpoint = parse_checkpoint(parse_note(inclusion.checkpoint).text)
+        assert verify_inclusion(
+            leaf_hash(inclusion.leaf), inclusion.index, checkpoint.size, inclusion.hashes, checkpoint.root
+        )
+        genesis = (await book.leaves())[0]
+        assert isinstance(genesis, GenesisLeaf)
+        assert commitment(genesis.book, opening.salt, opening.record) == proof.commitment
+        assert proof.commitment.hex() in inclusion.leaf.decode()
+
+
+async def test_a_change_of_preset_brings_nothing_out_early(a_book: MAKES_BOOKS, tmp_path: Path):
+    async with a_book(preset="careful") as book:
+        await book.write("ed", GiveMoney("money", 50000, "EUR", "bank", None, date(2026, 3, 2)))
+        await book.draw("ada", 1000)
+        async with book.house.database.tx(book.group_id) as tx:
+            await insert_way(tx, book.group_id, date(2026, 3, 9), Way.of("open"), decided_at=book.now)
+        book.now += timedelta(days=7)
+        await book.write("ed", GiveMoney("money", 700, "EUR", "bank", None, date(2026, 3, 9)))
+        book.now += timedelta(days=1)
+
+        closed = await book.close()
+
+        assert [(p.last_day.day, p.preset) for p in closed.periods] == [(8, "careful"), (9, "open")]
+        group = await read_public_group(book.house.database, SLUG)
+        assert group.group.preset == "open"
+        # What one person drew under careful still waits, and places stay hidden as long as anything could.
+        assert next(pot for pot in group.balances if pot.pot == "money").available == 50700
+        assert [place.kind for place in group.held] == ["all"]
+
+        book.now = MONDAY + timedelta(days=92)
+        await book.close()
+        figures = [
+            next(pot for pot in leaf.pots if pot.pot == "money").waited
+            for leaf in await book.leaves()
+            if isinstance(leaf, ClosingLeaf)
+        ]
+        assert [one for one in figures if one] == [Parts(-1000, 0)]
         await is_checked(book, tmp_path)

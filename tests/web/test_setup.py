@@ -178,7 +178,22 @@ def test_a_group_begins_with_two_pots_two_places_and_today_where_it_is() -> None
     assert [place.code for place in group.held_places] == ["cash-1", "bank-1"]
     assert group.began_on.isoformat() == "2026-03-02"
     assert group.categories == CATEGORIES
-    assert group.preset == "open"
+    assert (group.preset, group.gifts_wait) == ("careful", False)
+
+
+async def test_what_everybody_may_see_is_chosen_at_set_up(opened: Open) -> None:
+    chosen = {**FORM, "preset": "sheltered", "gifts_wait": "yes"}
+    async with opened() as (_, http):
+        shown = await http.get(LINK)
+        wrong = await http.post(LINK, data={**chosen, "preset": "secret"})
+        made = await http.post(LINK, data=chosen)
+        told = (await http.get("/api/v1/groups/pena-nandu")).json()
+
+    assert 'value="careful" checked' in shown.text
+    assert wrong.status_code == 422
+    assert fault(wrong, "preset")
+    assert made.status_code == 200
+    assert (told["preset"], told["people"], told["gifts_wait"]) == ("sheltered", 5, True)
 
 
 def test_the_higher_amount_fits_the_coins_of_a_currency() -> None:

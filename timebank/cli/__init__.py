@@ -41,7 +41,8 @@ COMMANDS: Final = (
     "token",
     "card",
     "recover",
-    "keys",
+    "recovery-key",
+    "log-keys",
     "doctor",
     "bench",
 )
@@ -131,8 +132,8 @@ def _add(commands: Any, name: str) -> None:
 
 
 def _load(name: str) -> Command:
-    # A module cannot have the name of a keyword.
-    module = f"{name}_" if keyword.iskeyword(name) else name
+    # A module cannot have the name of a keyword, nor a hyphen in it.
+    module = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
     return cast("Command", importlib.import_module(f"timebank.cli.{module}"))
 
 

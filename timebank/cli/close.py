@@ -1,4 +1,4 @@
-"""``timebank close``: publish every day that is over."""
+"""``timebank close``: publish every period that is over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from timebank.services.close import Closed
 
 NAME: Final = "close"
-HELP: Final = "publish every day of a group that is over and not published yet"
+HELP: Final = "publish every period of a group that is over and not published yet"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--key",
         default="",
         metavar="FILE",
-        help="for --move: what `timebank keys log` wrote on the old server, or the recovery key from paper",
+        help="for --move: what `timebank log-keys` wrote on the old server, or the recovery key from paper",
     )
     parser.add_argument("--undo", type=UUID, metavar="ID", help="take an earlier import back, as a whole")
 

@@ -228,7 +228,7 @@ class BookAudit:
         self.lines: Counter[LineRow] = Counter()
         self._kinds = {account.account_id: account.kind for account in group.accounts}
         self._units = {account.account_id: account.unit for account in group.accounts}
-        self._public = _public_accounts(group)
+        self._public = public_accounts(group)
         self._closes = list(published.closes)
         self._first_day = self._closes[0].first_day if self._closes else None
         self._totals = {pot.code: PotTotals(pot.unit) for pot in group.pots}
@@ -662,7 +662,8 @@ class BookAudit:
                 )
 
 
-def _public_accounts(group: GroupFrame) -> PublicAccounts:
+def public_accounts(group: GroupFrame) -> PublicAccounts:
+    """Return the accounts that the public may know of, as the set-up says."""
     pots = {}
     for pot in group.pots:
         pots[pot.available] = PotAccount(pot.code, "available")

@@ -30,7 +30,6 @@ def hours_line(
 
     Raises:
         UnknownPot: The group has no pot of hours.
-        PresetNotYet: The group's preset cannot be published yet.
     """
     pot = setup.pot("", MINUTES)
     if answered:
@@ -44,11 +43,7 @@ def hours_line(
 def exchange_line(
     setup: SetUp, *, preset: str, minutes: int, effective_on: date, category: str
 ) -> PublicLine:
-    """Return the public line of hours between two people; it touches no pot.
-
-    Raises:
-        PresetNotYet: The group's preset cannot be published yet.
-    """
+    """Return the public line of hours between two people; it touches no pot."""
     transfers = posting.help_exchanged(_SOMEBODY, _SOMEBODY, minutes)
     return _line(setup, preset, EntryKind.HELP_EXCHANGED, category, effective_on, transfers)
 
@@ -56,11 +51,7 @@ def exchange_line(
 def ask_line(
     setup: SetUp, pot: Pot, *, preset: str, amount: int, effective_on: date, category: str
 ) -> PublicLine:
-    """Return the public line of an ask once it is met in full: handed over, or given by somebody.
-
-    Raises:
-        PresetNotYet: The group's preset cannot be published yet.
-    """
+    """Return the public line of an ask once it is met in full: handed over, or given by somebody."""
     if pot.unit == MINUTES:
         kind = EntryKind.FULFIL
         transfers = posting.fulfil(

@@ -384,6 +384,6 @@ def shows_places(ways: Sequence[tuple[date, Way]], last_day: date) -> bool:
     """
     longest = max(LONG_STOP_DAYS.values())
     since = [last_day, *(from_day for from_day, _ in ways[1:])]
-    recent = [way_on(ways, day) for day in since if (last_day - day).days <= longest]
+    recent = [way_on(ways, day) for day in since if 0 <= (last_day - day).days <= longest]
     before = [way for from_day, way in ways if (last_day - from_day).days > longest]
     return all(way.preset == OPEN for way in recent + before[-1:])

@@ -252,6 +252,7 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
             log=log,
             policies=figures.policies,
         )
+    await public_log.keep_files(house, group_id)
     return Closed(tuple(periods), start.last.last_day)
 
 

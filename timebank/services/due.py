@@ -95,12 +95,10 @@ DUE: Final[tuple[Due, ...]] = (
 )
 
 #: Everything that time does beside the book.
-CHORES: Final[tuple[Chore, ...]] = (
-    let_time_zone_begin,
-    expire_requests,
-    sweep_ways_in,
-    close_what_is_over,
-)
+CHORES: Final[tuple[Chore, ...]] = (let_time_zone_begin, expire_requests, sweep_ways_in)
+
+#: What has a lock of its own, and may take longer than a transaction may wait for it.
+LONG_CHORES: Final[tuple[Chore, ...]] = (close_what_is_over,)
 
 
 async def sweep(house: House, writer: Writer, *, now: datetime) -> int:
@@ -135,7 +133,9 @@ async def sweep_group(house: House, writer: Writer, group_id: UUID, *, now: date
                 sent += len(commands)
         for chore in CHORES:
             await chore(house, group_id, now=now)
-        return sent
+    for chore in LONG_CHORES:
+        await chore(house, group_id, now=now)
+    return sent
 
 
 async def _send(house: House, writer: Writer, group_id: UUID, commands: Sequence[Command]) -> None:

@@ -23,6 +23,7 @@ from timebank.ledger.tiles import TILE_WIDTH, Tile, bundle, entries_path, inclus
 from timebank.ledger.tree import Frontier, leaf_hash, root_of
 from timebank.rules.set_up import published_terms
 from timebank.store import public_log as store
+from timebank.store.log_files import LogFiles
 from timebank.store.public_log import LogHead, NewLeaf, NewNode
 from timebank.store.published import find_policy
 
@@ -142,6 +143,24 @@ async def begin(house: House, tx: Tx, group_id: UUID) -> LogHead:
     growth = Growth(Frontier(), [], [])
     await append(tx, group_id, growth, period=0, leaves=[new_leaf(leaf)])
     return await freeze(house, tx, group_id, growth, origin=book.origin, period=0)
+
+
+async def keep_files(house: House, group_id: UUID) -> None:
+    """Keep what was published as files beside the keys: what is not kept yet, and the newest checkpoint last."""
+    files = LogFiles(house.keys.home)
+    async with house.database.read(group_id) as tx:
+        head, note = await store.find_head(tx, group_id), await store.find_note(tx, group_id)
+    if head is None or note is None:
+        return
+    period, end = head.period, head.size
+    while period >= 0 and not files.has(group_id, period):
+        async with house.database.read(group_id) as tx:
+            before = await store.list_sizes(tx, group_id, before=period, limit=1)
+            start = before[0][1] if before else 0
+            leaves = await store.list_leaves(tx, group_id, start, end)
+        await asyncio.to_thread(files.keep_leaves, group_id, period, leaves)
+        period, end = period - 1, start
+    await asyncio.to_thread(files.keep_checkpoint, group_id, note[1])
 
 
 # ---------------------------------------------------------------- reading

@@ -46,7 +46,7 @@ class PublicFigures:
     period: PublicPeriod | None
     balances: tuple[PublicBalance, ...]
     held: tuple[PublicPlace, ...]
-    checkpoint: str | None
+    checkpoint: str | None = None
 
 
 class LinesWanted(NamedTuple):

@@ -35,6 +35,7 @@ from timebank.rules.set_up import (
     NAME_MAX,
     NOT_DAYS,
     NOT_KNOWN,
+    PRESETS,
     SLUG_MAX,
     TOO_SHORT,
     WORDS,
@@ -59,8 +60,8 @@ KEY_FILE: Final = "setup.key"
 FIRST_ROLES: Final = ("steward", "treasurer")
 TOKEN_SCOPES: Final = ("read", "write")
 CATEGORIES: Final = ("care", "children", "company", "cooking", "errands", "lifts", "repairs", "other")
-#: The only preset whose periods this version can close.
-PRESET: Final = "open"
+#: How a group publishes that does not say.
+PRESET: Final = "careful"
 #: Whom the example lends a token of: what they do there, and what they are called there.
 EXAMPLE_PEOPLE: Final = {"member": "Ada", "steward": "Bo", "treasurer": "Ed"}
 HOURS_AT_ONCE: Final = 120
@@ -135,6 +136,8 @@ class FirstGroup:
         rounding: One of ``ROUNDINGS``; empty for none.
         confirm_days: Days of silence that are a yes; empty for a week.
         words: What people call the pot; empty for that.
+        preset: What the public sees: open, careful or sheltered; empty for careful.
+        gifts_wait: ``yes`` if single gifts of money wait for others, too; empty if not.
     """
 
     name: str
@@ -146,6 +149,8 @@ class FirstGroup:
     rounding: str = ""
     confirm_days: str = ""
     words: str = ""
+    preset: str = ""
+    gifts_wait: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,7 @@ def check_first_group(
     checked("rounding", lambda: _one_of(wanted.rounding, ROUNDINGS, "rounding"), "")
     checked("confirm_days", lambda: _confirm_days(wanted.confirm_days), "")
     checked("words", lambda: _one_of(wanted.words, WORDS, "words"), "")
+    checked("preset", lambda: _one_of(wanted.preset, PRESETS, "preset"), "")
     first = FirstGroup(
         name,
         slug,
@@ -210,6 +216,8 @@ def check_first_group(
         wanted.rounding,
         wanted.confirm_days,
         wanted.words,
+        wanted.preset,
+        wanted.gifts_wait,
     )
     return first, faults
 
@@ -237,7 +245,8 @@ def group_with_defaults(first: FirstGroup, *, now: datetime) -> NewGroup:
         time_zone=first.time_zone,
         began_on=now.astimezone(zoneinfo.ZoneInfo(first.time_zone)).date(),
         categories=CATEGORIES,
-        preset=PRESET,
+        preset=first.preset or PRESET,
+        gifts_wait=bool(first.gifts_wait),
         currencies=(first.currency,) if first.currency else (),
         pots=tuple(pots),
         held_places=places,

@@ -13,8 +13,9 @@ from cryptography.exceptions import InvalidSignature
 
 from timebank.ledger.checks import WHOLE_BOOK_CHECKS, BookCheck, Finding, HeadRow
 from timebank.ledger.notes import Checkpoint, NotANote, key_id, parse_checkpoint, parse_note, verified
-from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame
-from timebank.services.log_audit import PROMISE, PUBLIC_LOG, LogAudit
+from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame, public_accounts
+from timebank.rules.log_audit import LOG_CHECKS, LogAudit
+from timebank.services.whole_log import LOG_WHOLE, PROMISE, WholeLog
 from timebank.store import audit as store
 from timebank.store.boxes import BoxBrokenError
 from timebank.store.checkpoints import live_origin
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 SERVER_CHECKS: Final[Mapping[str, str]] = {
     "head": "The group has a book, and no row of it is beyond the head.",
     "live_checkpoint": "The signed checkpoint in the head is of exactly these records.",
-    PUBLIC_LOG: PROMISE,
+    LOG_WHOLE: PROMISE,
     "kept_checkpoint": "The checkpoint kept outside the database is of the beginning of exactly these records.",
 }
-CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **SERVER_CHECKS}
+CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **LOG_CHECKS, **SERVER_CHECKS}
 """Every check by name, with the promise that it holds."""
 
 NO_KEPT: Final = "that no tail was cut off: there is no checkpoint of this group outside the database"
@@ -137,7 +138,11 @@ class _Verification:
             cut.accounts,
             await store.list_corrected(self.connection, cut.group_id),
         )
-        audit = BookAudit(self._frame(), published)
+        frame = self._frame()
+        audit = BookAudit(frame, published)
+        log = await store.read_log(self.connection, cut.group_id, cut.period)
+        units = {account.account_id: account.unit for account in cut.accounts}
+        log_audit = LogAudit(log, public_accounts(frame), units)
         ends = {close.through_seq for close in published.closes}
         if self.kept is not None:
             ends.add(self.kept.size)
@@ -150,6 +155,10 @@ class _Verification:
                 page = await store.read_page(self.connection, cut.group_id, before + 1, last)
                 check.feed(*page)
                 audit.feed(*page)
+                leaves = await store.read_leaves(
+                    self.connection, cut.group_id, before + 1, last, size=log.leaves
+                )
+                log_audit.feed(*page, leaves)
                 self.entries += len(page.entries)
             self._compare_kept(last, check)
             while closes and closes[0].through_seq <= last:
@@ -165,6 +174,7 @@ class _Verification:
         await self._compare_log()
         self.findings += check.finish(cut.days)
         self.findings += audit.finish()
+        self.findings += log_audit.finish()
         return Verdict(
             group_id=cut.group_id,
             slug=cut.slug,
@@ -196,11 +206,11 @@ class _Verification:
             log_key, _ = self.house.checkpoints.log_keys(cut.group_id, cut.origin)
         except LookupError:
             log_key = None
-        audit = LogAudit(
-            self.connection, cut.group_id, log_key, lambda what, seq: self._find(PUBLIC_LOG, what, seq)
+        log = WholeLog(
+            self.connection, cut.group_id, log_key, lambda what, seq: self._find(LOG_WHOLE, what, seq)
         )
-        await audit.run()
-        self.unproved += audit.unproved
+        await log.run()
+        self.unproved += log.unproved
 
     def _find(self, check: str, what: str, seq: int = 0) -> None:
         assert check in CHECKS, check

@@ -27,6 +27,7 @@ from timebank.rules.audit import (
     Published,
     TermsRow,
 )
+from timebank.rules.log_audit import PublishedLog
 from timebank.rules.publication import Change, PublicBalance
 
 if TYPE_CHECKING:
@@ -244,6 +245,42 @@ async def read_page(connection: Raw, group_id: UUID, first_seq: int, last_seq: i
                 map(TransferRow._make, await connection.fetch(_TRANSFER_PAGE, group_id, first_seq, last_seq))
             ),
         )
+
+
+# ---------------------------------------------------------------- the public log
+
+_LEAF_PAGE: Final = """
+    SELECT r.seq, l.leaf
+      FROM timebank.records AS r
+      JOIN timebank.published_leaves AS l
+        ON l.group_id = r.group_id
+       AND l.commitment = r.commitment
+       AND l.leaf_index < $4
+     WHERE r.group_id = $1
+       AND r.seq BETWEEN $2 AND $3
+"""
+_LOG: Final = """
+    SELECT (SELECT coalesce(max(size), 0) FROM timebank.published_checkpoints WHERE group_id = $1),
+           (SELECT coalesce(max(through_seq), 0) FROM timebank.closes WHERE group_id = $1),
+           (SELECT coalesce(max(period), 0) FROM timebank.closes WHERE group_id = $1)
+"""
+
+
+async def read_log(connection: Raw, group_id: UUID, period: int) -> PublishedLog:
+    """Return what there is of a group's public log, and what waits for it."""
+    async with looking(connection, group_id, "REPEATABLE READ"):
+        leaves, through_seq, last_period = await connection.fetchrow(_LOG, group_id)
+        rows = await connection.fetch("SELECT seq FROM timebank.waiting WHERE group_id = $1", group_id)
+    return PublishedLog(leaves, through_seq, frozenset(row["seq"] for row in rows), last_period == period)
+
+
+async def read_leaves(
+    connection: Raw, group_id: UUID, first_seq: int, last_seq: int, *, size: int
+) -> dict[int, bytes]:
+    """Return the leaves of records from one number to another, by number, from a log of this size."""
+    async with looking(connection, group_id):
+        rows = await connection.fetch(_LEAF_PAGE, group_id, first_seq, last_seq, size)
+    return {row["seq"]: bytes(row["leaf"]) for row in rows}
 
 
 # ---------------------------------------------------------------- what was published

@@ -100,6 +100,7 @@ class KeyStore:
         Raises:
             PermissionError: If others may read the directory or the file.
         """
+        self.home = home
         self.path = home / "keys" / "keys.sqlite"
         self.days = DayKeys(home)
         self._cache_size = cache_size

@@ -183,6 +183,22 @@ async def find_note(tx: Tx, group_id: UUID) -> tuple[int, str] | None:
     return None if row is None else (row.size, row.note)
 
 
+async def list_sizes(tx: Tx, group_id: UUID, *, before: int, limit: int) -> list[tuple[int, int]]:
+    """Return (period, size after it) of periods before a number, newest first."""
+    rows = await tx.execute(
+        text("""
+            SELECT period, size
+              FROM timebank.published_checkpoints
+             WHERE group_id = :group_id
+               AND period < :before
+          ORDER BY period DESC
+             LIMIT :limit
+        """),
+        {"group_id": group_id, "before": before, "limit": limit},
+    )
+    return [(row.period, row.size) for row in rows]
+
+
 async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
     """Return the lines of everybody who cosigned the checkpoint of this size, by name."""
     rows = await tx.execute(

@@ -18,6 +18,7 @@ from timebank.web.book_page import LanguageLink, book_page
 from timebank.web.files import static_files
 from timebank.web.pages import PAGE_HEADERS, render
 from timebank.web.patterns import patterns_page
+from timebank.web.sight import seen_of_gifts
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -42,12 +43,13 @@ class ErrorPage:
 
 @dataclass(frozen=True, slots=True)
 class DoorPage:
-    """What giving or joining takes in a group."""
+    """What giving or joining takes in a group; ``seen`` is what the public will see of what is given."""
 
     slug: str
     name: str
     query: str
     door: Door
+    seen: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ async def _door(request: Request[Any, Any, Any], slug: str, door: str) -> ASGIAp
     group = (await read_public_group(_database(request), slug)).group
     chosen, explicit = _language(request, group.languages)
     query = f"?lang={chosen.code}" if explicit else ""
-    return _page("door.html", DoorPage(group.slug, group.name, query, wanted), chosen)
+    page = DoorPage(group.slug, group.name, query, wanted, seen_of_gifts(chosen, group))
+    return _page("door.html", page, chosen)
 
 
 @route("/static/{path:path}", http_method=_READ, include_in_schema=False)

@@ -28,6 +28,7 @@ from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_A_CODE, NOT_TEXT, TOO_
 from timebank.rules.set_up import NAME_MAX, NOT_DAYS, NOT_KNOWN, SLUG_MAX, TOO_SHORT, WORDS
 from timebank.services.setup import (
     CONFIRM_DAYS,
+    PRESET,
     ROUNDINGS,
     FirstGroup,
     check_first_group,
@@ -68,12 +69,13 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("rounding", NOT_KNOWN): N_("Choose how hours are rounded from the list"),
     ("confirm_days", NOT_DAYS): N_("Write a number of days from 1 to 90"),
     ("words", NOT_KNOWN): N_("Choose a word from the list"),
+    ("preset", NOT_KNOWN): N_("Choose what everybody may see"),
     ("nickname", NOT_TEXT): N_("Write the nickname in plain letters, without line breaks or invisible signs"),
 }
 _COUNTS: Final = {"name": NAME_MAX, "slug": SLUG_MAX, "nickname": NICKNAME_MAX}
 _FIELDS: Final = (
     *("name", "slug", "time_zone", "currency", "languages", "nickname"),
-    *("rounding", "confirm_days", "words"),
+    *("preset", "rounding", "confirm_days", "words"),
 )
 
 _ROUNDINGS: Final = {
@@ -83,6 +85,17 @@ _ROUNDINGS: Final = {
     "15-up": N_("Up to the next quarter of an hour"),
     "30": N_("To the nearest half hour"),
     "30-up": N_("Up to the next half hour"),
+}
+
+_PRESETS: Final = {
+    "careful": N_(
+        "Week by week: kinds and amounts without days, once at least three people stand behind them. What waits for "
+        "others comes out as one total after 13 weeks."
+    ),
+    "sheltered": N_(
+        "Month by month: totals only, once at least five people stand behind them, after 26 weeks at the latest."
+    ),
+    "open": N_("Day by day: day, kind and amount of every line, also when only one person stands behind it."),
 }
 
 _OFTEN: Final[tuple[str, ...]] = (
@@ -164,6 +177,9 @@ class SetUpPage:
     rounding: Answer
     confirm_days: Answer
     words: Answer
+    preset: Answer
+    gifts_wait: bool
+    preset_choices: tuple[Choice, ...]
     rounding_choices: tuple[Choice, ...]
     words_choices: tuple[Choice, ...]
     time_zones: tuple[Choices, ...]
@@ -334,6 +350,8 @@ def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
         rounding=field_text(fields, "rounding"),
         confirm_days=field_text(fields, "confirm_days"),
         words=field_text(fields, "words"),
+        preset=field_text(fields, "preset"),
+        gifts_wait=field_text(fields, "gifts_wait"),
     )
 
 
@@ -389,6 +407,12 @@ def _form_page(
         rounding=Answer(written.rounding, said.get("rounding", "")),
         confirm_days=Answer(written.confirm_days or str(CONFIRM_DAYS), said.get("confirm_days", "")),
         words=Answer(written.words, said.get("words", "")),
+        preset=Answer(written.preset, said.get("preset", "")),
+        gifts_wait=bool(written.gifts_wait),
+        preset_choices=tuple(
+            Choice(each, chosen.say(words), each == (written.preset or PRESET))
+            for each, words in _PRESETS.items()
+        ),
         rounding_choices=tuple(
             Choice(each, chosen.say(_ROUNDINGS[each]), each == (written.rounding or "1"))
             for each in ROUNDINGS

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from timebank.errors import N_
-from timebank.rules.publication import CAREFUL, NO_LINE, OPEN
+from timebank.rules.publication import CAREFUL, NO_LINE, OPEN, SHELTERED
 from timebank.rules.readiness import period_end
 from timebank.web.words import Amounts, category_in_words, kind_in_words
 
@@ -120,3 +120,28 @@ def asked_in_public(chosen: Language, group: PublicGroup) -> str:
         ),
         people=chosen.number(group.people),
     )
+
+
+def seen_of_gifts(chosen: Language, group: PublicGroup) -> tuple[str, ...]:
+    """Return what the public will see of what somebody gives, hours and money, for those who think about giving."""
+    if group.preset == OPEN:
+        return (chosen.say(N_("The public sees the day, the kind of help and the amount. Never a name.")),)
+    people = chosen.number(group.people)
+    if group.preset == SHELTERED:
+        words = N_(
+            "The public sees totals of a month, once at least %(people)s different people stand behind them. Never a "
+            "name, a day or a single amount."
+        )
+        return (chosen.say(words, people=people),)
+    hours = N_(
+        "The public sees the kind of help and the amount, once at least %(people)s different people stand behind a "
+        "week. Never a name or a day."
+    )
+    money = (
+        N_("A gift of money waits for others in the same way.")
+        if group.gifts_wait
+        else N_(
+            "A gift of money does not wait for others: its amount is shown among the figures of the week."
+        )
+    )
+    return chosen.say(hours, people=people), chosen.say(money)

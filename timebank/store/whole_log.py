@@ -46,8 +46,7 @@ class LogCut:
         nodes: Roots of whole subtrees, by level and place.
         nodes_twice: How many of them are there once more.
         terms: What is published of each version of rules, by pot and version.
-        lost: The first record that should have a leaf and has none; None if there is none.
-        too_early: The first record that waits to be published and has a leaf.
+        lost: The first record with which the log or a period of it should begin or end; None if all do.
         unexplained: Leaves that are of no record: padding, and what a restore lost.
         closings: Records of closings, in order.
         restored: Records of restores.
@@ -59,7 +58,6 @@ class LogCut:
     nodes_twice: int
     terms: dict[tuple[str, int], Any]
     lost: int | None
-    too_early: int | None
     unexplained: dict[bytes, int]
     closings: list[bytes]
     restored: list[bytes]
@@ -67,8 +65,9 @@ class LogCut:
 
 
 _THROUGH: Final = "(SELECT coalesce(max(through_seq), 0) FROM timebank.closes WHERE group_id = $1)"
-# A closing from before there was a log says nothing of padding, and has no leaf.
-_LOST: Final = f"""
+# A closing from before there was a log says nothing of padding, and has no leaf. Others of the book are looked
+# at page by page, by rules.log_audit.
+_LOST: Final = """
     SELECT min(r.seq)
       FROM timebank.records AS r
  LEFT JOIN timebank.published_leaves AS l
@@ -76,19 +75,7 @@ _LOST: Final = f"""
        AND l.commitment = r.commitment
      WHERE r.group_id = $1
        AND l.commitment IS NULL
-       AND (r.kind = 'genesis'
-            OR (r.kind = 'closing' AND position('"padding"'::bytea IN r.record) > 0)
-            OR (r.kind NOT IN ('genesis', 'closing')
-                AND r.seq <= {_THROUGH}
-                AND NOT EXISTS (SELECT FROM timebank.waiting AS w WHERE w.group_id = $1 AND w.seq = r.seq)))
-"""
-_TOO_EARLY: Final = """
-    SELECT min(w.seq)
-      FROM timebank.waiting AS w
- LEFT JOIN timebank.records AS r ON r.group_id = w.group_id AND r.seq = w.seq
- LEFT JOIN timebank.published_leaves AS l ON l.group_id = r.group_id AND l.commitment = r.commitment
-     WHERE w.group_id = $1
-       AND (l.commitment IS NOT NULL OR r.seq IS NULL)
+       AND (r.kind = 'genesis' OR (r.kind = 'closing' AND position('"padding"'::bytea IN r.record) > 0))
 """
 _UNEXPLAINED: Final = """
     SELECT l.commitment, l.leaf_index
@@ -132,7 +119,6 @@ async def take_log_cut(connection: Raw, group_id: UUID) -> LogCut:
             nodes_twice=len(nodes) - len({(level, place) for level, place, _ in nodes}),
             terms={(pot, version): msgspec.json.decode(text) for pot, version, text in terms},
             lost=await connection.fetchval(_LOST, group_id),
-            too_early=await connection.fetchval(_TOO_EARLY, group_id),
             unexplained=dict(map(tuple, await connection.fetch(_UNEXPLAINED, group_id))),
             closings=others["closing"],
             restored=others["restored"],

@@ -1,4 +1,4 @@
-"""A group's public log as its server has it, held against the book: every leaf, hash and signature, and nothing withheld."""
+"""A group's public log as its server has it: every leaf, hash and signature, and an end for each period of the book."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from timebank.ledger.tree import Frontier, leaf_hash
 from timebank.rules.set_up import published_terms
 from timebank.services.public_log import Growth
 from timebank.services.public_verify import is_signed, verify_with
-from timebank.store import log_audit as store
+from timebank.store import whole_log as store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
     from timebank.store.engine import Raw
-    from timebank.store.log_audit import CheckpointRow, LeafRow, LogCut
+    from timebank.store.whole_log import CheckpointRow, LeafRow, LogCut
 
     Find = Callable[[str, int], None]
 
-PUBLIC_LOG: Final = "public_log"
+LOG_WHOLE: Final = "log_whole"
 PROMISE: Final = (
-    "The public log is whole and signed, as anybody would check it; it has every record that closed periods "
-    "published, none that waits, and no other leaf but padding."
+    "The public log is whole and signed, as anybody would check it; each period has its closing in it, and no "
+    "leaf is of nothing."
 )
 LOST: Final = "that every leaf of the public log was a record: a restore lost some, and the log says so"
 
 
-class LogAudit:
+class WholeLog:
     """One check of a public log under way.
 
     Args:
@@ -53,7 +53,7 @@ class LogAudit:
     async def run(self) -> None:
         """Read the log once, and say the first thing that is wrong with it."""
         cut = await store.take_log_cut(self._connection, self._group_id)
-        if not cut.checkpoints and not cut.unexplained and cut.lost == 1 and not cut.closings:
+        if not cut.checkpoints and not cut.unexplained and cut.lost == 1:
             # A group of before there was a log, which begins with its next close.
             return
         self._texts |= _texts(cut)
@@ -130,8 +130,6 @@ class LogAudit:
     def _compare_records(self, cut: LogCut) -> None:
         if cut.lost is not None:
             self._find("it should have a leaf in the public log, and has none", cut.lost)
-        if cut.too_early is not None:
-            self._find("it waits to be published, and has a leaf in the public log", cut.too_early)
         padding = {padding_commitment(salt) for record in cut.closings for salt in _salts(record)}
         strange = {at: commitment for commitment, at in cut.unexplained.items() if commitment not in padding}
         if strange and any(_fields(record).get("published_lost") for record in cut.restored):

@@ -1,0 +1,156 @@
+"""What a whole-book check asks of the public log: that it withholds no record, and shows what the book says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from timebank.ledger.canonical import NotCanonical, parse
+from timebank.ledger.checks import EntryRow, Finding, RecordRow, TransferRow
+from timebank.ledger.entries import Transfer
+from timebank.ledger.public_log import (
+    OTHER,
+    ClosingLeaf,
+    GenesisLeaf,
+    Leaf,
+    LineLeaf,
+    NotALeaf,
+    RecordLeaf,
+    RestoredLeaf,
+    read_leaf,
+)
+from timebank.rules.closing import NOT_IN_PERIODS, leaf_of_record
+from timebank.rules.publication import changes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from timebank.rules.publication import PublicAccounts
+
+LOG_CHECKS: Final[Mapping[str, str]] = {
+    "public_log": "Every record that was closed has its leaf or waits, no leaf says what its record does not, "
+    "and all others are padding.",
+}
+"""Every check by name, with the promise that it holds."""
+
+
+class PublishedLog(NamedTuple):
+    """What there is of a public log, read at one moment.
+
+    Attributes:
+        leaves: How many; 0 while it has not begun.
+        through_seq: Last record that a close covered.
+        waiting: Records up to there that wait.
+        is_of_cut: Whether no close came between the cut and this.
+    """
+
+    leaves: int
+    through_seq: int
+    waiting: frozenset[int]
+    is_of_cut: bool
+
+
+class LogAudit:
+    """One pass over a book beside others: fed page by page, with the leaves of its records.
+
+    Args:
+        log: What there is of the log.
+        accounts: What the public may know of.
+        units: Unit of each account.
+    """
+
+    def __init__(self, log: PublishedLog, accounts: PublicAccounts, units: Mapping[int, str]) -> None:
+        self._log = log
+        self._accounts = accounts
+        self._units = units
+        self._found: Finding | None = None
+        self._leaves = self._padding = 0
+
+    def feed(
+        self,
+        records: Sequence[RecordRow],
+        entries: Sequence[EntryRow],
+        transfers: Sequence[TransferRow],
+        leaves: Mapping[int, bytes],
+    ) -> None:
+        """Take the next page, and the leaf of each of its records that has one."""
+        if not self._log.leaves:
+            return
+        by_seq = {entry.seq: entry for entry in entries}
+        legs: dict[int, list[Transfer]] = {}
+        for seq, _, debit, credit, amount, *_ in transfers:
+            legs.setdefault(seq, []).append(Transfer(self._units.get(debit, ""), debit, credit, amount))
+        for record in records:
+            self._leaves += record.seq in leaves
+            if record.kind == "closing":
+                self._padding += len(_fields(record).get("padding", ()))
+            wrong = self._compare(record, by_seq.get(record.seq), legs.get(record.seq, ()), leaves)
+            if wrong and self._found is None:
+                self._found = Finding("public_log", record.seq, wrong)
+
+    def finish(self) -> list[Finding]:
+        """Compare the log as a whole; return the first finding."""
+        if self._found is None and self._log.leaves and self._log.is_of_cut:
+            strange = self._log.leaves - self._leaves - self._padding
+            if strange:
+                self._found = Finding(
+                    "public_log", 0, f"{abs(strange)} leaves of the log are of no record, and no padding"
+                )
+        return [] if self._found is None else [self._found]
+
+    def _compare(
+        self,
+        record: RecordRow,
+        entry: EntryRow | None,
+        legs: Sequence[Transfer],
+        leaves: Mapping[int, bytes],
+    ) -> str:
+        """Return what is wrong with the leaf of a record, or nothing."""
+        data, kind = leaves.get(record.seq), str(record.kind)
+        closed = record.seq <= self._log.through_seq and record.seq not in self._log.waiting
+        if data is None:
+            return "it was published, and the public log has no leaf of it" * (
+                closed and kind not in NOT_IN_PERIODS
+            )
+        if not closed and kind not in NOT_IN_PERIODS:
+            return "the public log has a leaf of it, and no close published it"
+        try:
+            leaf = read_leaf(data)
+        except NotALeaf as error:
+            return f"its leaf in the public log is none: {error}"
+        if leaf.commitment != record.commitment:
+            return "its leaf in the public log has another commitment"
+        right = self._is_of_entry(leaf, entry, legs) if entry else _is_of_other(leaf, record)
+        return "" if right else "its leaf in the public log says something else"
+
+    def _is_of_entry(self, leaf: Leaf, entry: EntryRow, legs: Sequence[Transfer]) -> bool:
+        if isinstance(leaf, RecordLeaf):
+            return True
+        if not isinstance(leaf, LineLeaf):
+            return False
+        changes = [tuple(change) for leg in legs for change in changes_of(leg, self._accounts)]
+        if [tuple(change) for change in leaf.changes] != changes:
+            return False
+        if leaf.day is None:
+            return leaf.kind in {entry.kind, OTHER}
+        return (leaf.kind, leaf.category, leaf.day) == (entry.kind, entry.category, entry.effective_on)
+
+
+def _is_of_other(leaf: Leaf, record: RecordRow) -> bool:
+    kind = str(record.kind)
+    if kind in NOT_IN_PERIODS:
+        return isinstance(leaf, GenesisLeaf if kind == "genesis" else ClosingLeaf)
+    if kind == "restored":
+        return isinstance(leaf, RestoredLeaf | RecordLeaf)
+    try:
+        return leaf == leaf_of_record(kind, bytes(record.commitment), _fields(record))
+    except (KeyError, ValueError):
+        return False
+
+
+def _fields(record: RecordRow) -> dict[str, Any]:
+    # Bytes that cannot be read were found by the ledger's own checks.
+    try:
+        fields = parse(bytes(record.record))
+    except NotCanonical:
+        return {}
+    return fields if isinstance(fields, dict) else {}
