@@ -220,6 +220,13 @@ class KeyNotIssued(Malformed):
     retryable = True
 
 
+class KeyNotOfTheLog(Malformed):
+    """A key that should introduce new ones is not one that counts in the public log."""
+
+    code = "key_not_of_the_log"
+    message = N_("This key is not of the public log in the archive: it can introduce no new key.")
+
+
 class KeyReused(Malformed):
     """A key was used before, by the same actor, for a different request."""
 
@@ -699,6 +706,13 @@ class BelowFloor(Conflict):
     code = "below_floor"
     message = N_("There is not enough: %(available)s available, %(asked)s asked for.")
     retryable = True
+
+
+class BookIsHere(Conflict):
+    """A book moves to a server that has it already: two of one book would show two histories."""
+
+    code = "book_is_here"
+    message = N_("This server has this book already, as the group %(slug)s.")
 
 
 class CheckpointNotNewest(Conflict):

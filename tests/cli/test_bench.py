@@ -18,6 +18,7 @@ from timebank.bench.plan import (
     FULL,
     IMPORT_MEGABYTES_MAX,
     IMPORT_SECONDS_MAX,
+    PUBLISH_SECONDS_MAX,
     QUICK,
     TARGETS,
     TINY,
@@ -47,6 +48,9 @@ NAMES = {
     "verify_writers",
     "import_vs_copy_all",
     "import_writers",
+    "proof_share_of_batch_1000",
+    "publish_vs_write",
+    "publish_writers",
 }
 
 
@@ -58,6 +62,9 @@ def test_the_targets_are_those_that_were_asked_for() -> None:
     assert (FULL.pasts, FULL.past_lines) == (200, 3_000)
     assert TARGETS["import_writers"].bar == 0.8
     assert (IMPORT_SECONDS_MAX, IMPORT_MEGABYTES_MAX) == (60, 300)
+    assert (FULL.published, PUBLISH_SECONDS_MAX) == (100_000, 30)
+    assert [TARGETS[name].bar for name in ("publish_writers", "verify_writers")] == [0.8, 0.8]
+    assert TARGETS["proof_share_of_batch_1000"].bar == 0.2
 
 
 @pytest.mark.database
@@ -86,6 +93,8 @@ def test_a_tiny_run_has_every_ratio_and_the_books_hold_what_was_acknowledged(
     assert books["large-past-1"] == found["import"]["lines"] == TINY.import_lines
     assert TINY.pasts * TINY.past_lines // 2 <= books["3 pasts"] <= TINY.pasts * TINY.past_lines
     assert found["ratios"]["import_writers"] == min(found["writers"].values())
+    assert books["day-1"] == found["publishing"]["entries"] == TINY.published
+    assert books["day-beside"] >= TINY.published + 3 * 1_000
     assert 20 < found["import"]["megabytes"] < 300
     assert found["plan"] == TINY._asdict()
     assert {"cores", "postgresql", "python"} <= set(found["machine"])
@@ -218,8 +227,11 @@ def test_pasts_of_real_size_are_of_different_sizes(tmp_path: Path) -> None:
     assert len({past.lines for past in pasts}) == 8
 
 
-def test_smaller_is_better_only_for_reads() -> None:
-    assert [name for name, target in TARGETS.items() if target.at_most] == ["read_1e6_vs_1e3"]
+def test_smaller_is_better_only_for_reads_and_shares() -> None:
+    assert [name for name, target in TARGETS.items() if target.at_most] == [
+        "read_1e6_vs_1e3",
+        "proof_share_of_batch_1000",
+    ]
     assert Target(1.2, 1.2, at_most=True).is_met(1.1, 1.2)
     assert not Target(0.45, 0.6).is_met(0.4, 0.45)
 

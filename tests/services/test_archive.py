@@ -109,7 +109,9 @@ def sheets(data: bytes) -> dict[str, list[list[str]]]:
 
 def without_moments(data: bytes) -> dict[str, list[list[str]]]:
     """Return what an archive says but for when it was written down, and in which book."""
-    found = sheets(data)
+    found = {
+        name: rows for name, rows in sheets(data).items() if not name.startswith(("moved_", "published_"))
+    }
     del found["files.csv"]
     for name, rows in found.items():
         blank = [place for place, column in enumerate(rows[0]) if column in MOMENTS.get(name, ())]
@@ -377,14 +379,16 @@ async def test_nothing_that_people_wrote_is_in_an_archive_and_only_nicknames_of_
     data = await archived(lively.house, lively.group.group_id)
 
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
-        text = "".join(packed.read(name).decode() for name in packed.namelist())
-    for words in ("for Flo", "bank line", "typo", "Gus"):
-        assert words not in text
+        files = {name: packed.read(name) for name in packed.namelist()}
+    for words in (b"for Flo", b"bank line", b"typo", b"Gus"):
+        assert not [name for name, content in files.items() if words in content]
     found = sheets(data)["members.csv"]
     assert [row[2] for row in found if row[1] == ""] == ["erased"]
     assert "'=cmd|' /C calc'!A0" in {row[1] for row in found}
     numbers = {row[0] for row in await lively.rows("SELECT account_id FROM timebank.accounts")}
-    assert not [number for number in numbers if str(number) in text]
+    # Only a book that moves needs the numbers of accounts, which stand in each of its records.
+    text = b"".join(content for name, content in files.items() if not name.startswith("moved_"))
+    assert not [number for number in numbers if str(number).encode() in text]
 
 
 async def test_an_archive_is_the_same_whenever_it_is_made_and_wherever_it_goes(lively: Stand) -> None:

@@ -33,6 +33,9 @@ EMPTY: Final = "http_64_vs_empty"
 HTTP_BATCH: Final = "http_batch_200_vs_batch_1000"
 READS: Final = "read_1e6_vs_1e3"
 VERIFY: Final = "verify_writers"
+SHARE: Final = "proof_share_of_batch_1000"
+PUBLISH: Final = "publish_vs_write"
+PUBLISH_WRITERS: Final = "publish_writers"
 IMPORT: Final = "import_vs_copy_all"
 IMPORT_WRITERS: Final = "import_writers"
 
@@ -47,6 +50,9 @@ TARGETS: Final[dict[str, Target]] = {
     HTTP_BATCH: Target(0.6, 0.8),
     READS: Target(1.2, 1.2, at_most=True),
     VERIFY: Target(0.8, 0.8),
+    SHARE: Target(0.2, 0.2, at_most=True),
+    PUBLISH: Target(0.4, 0.4),
+    PUBLISH_WRITERS: Target(0.8, 0.8),
     IMPORT: Target(0.2, 0.3),
     IMPORT_WRITERS: Target(0.8, 0.8),
 }
@@ -54,6 +60,9 @@ TARGETS: Final[dict[str, Target]] = {
 #: What the import of a hundred thousand lines may take on a machine that does nothing else.
 IMPORT_SECONDS_MAX: Final = 60.0
 IMPORT_MEGABYTES_MAX: Final = 300.0
+
+#: What publishing a hundred thousand entries of one day may take.
+PUBLISH_SECONDS_MAX: Final = 30.0
 
 #: Entries in one batch, and commands in one request of many.
 BATCH: Final = 1_000
@@ -78,6 +87,8 @@ class Plan(NamedTuple):
         small, large: Entries in the two groups that are read.
         read_rounds, reads: How often each is read, and how many requests at a time.
         verify_seconds: How long writers are measured alone, before and after ``verify``.
+        published: Entries of one day that is published.
+        publish_rounds: How often such a day is.
         import_lines: Lines of the one large past.
         import_rounds: How often one is imported.
         import_copies: Batches of 1,000 that COPY writes in each of these rounds.
@@ -100,6 +111,8 @@ class Plan(NamedTuple):
     read_rounds: int = 15
     reads: int = 60
     verify_seconds: float = 15.0
+    published: int = 100_000
+    publish_rounds: int = 3
     import_lines: int = 100_000
     import_rounds: int = 3
     import_copies: int = 20
@@ -120,6 +133,7 @@ QUICK: Final = Plan(
     read_rounds=5,
     reads=30,
     verify_seconds=4.0,
+    published=20_000,
     import_lines=20_000,
     import_copies=10,
     pasts=40,
@@ -141,6 +155,8 @@ TINY: Final = Plan(
     read_rounds=1,
     reads=2,
     verify_seconds=0.2,
+    published=200,
+    publish_rounds=1,
     import_lines=100,
     import_rounds=1,
     import_copies=1,

@@ -11,8 +11,7 @@ import multiprocessing
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from timebank.bench.load import Job, Load, make_ask
 from timebank.bench.measure import Say, WentWrong
@@ -27,12 +26,21 @@ if TYPE_CHECKING:
 
     from timebank.bench.stage import Dsn, Group, Stage
 
+    class Command(Protocol):
+        """The life of a process that works on a group; what it sends first is that it begins."""
+
+        __name__: str
+
+        def __call__(self, dsn: Dsn, slug: str, pipe: Connection) -> None:
+            """Do it."""
+
+
 #: So few that even in the short book everybody has a full page of rows of their own.
 READERS = 10
 DAYS_OF_BOOKS = 21
 #: What a new connection asks first is not counted: pools and caches wake up with it.
 FIRST_READS = 10
-_VERIFY_WITHIN_S = 900.0
+_WITHIN_S = 900.0
 
 
 async def load_books(stage: Stage, plan: Plan, say: Say) -> tuple[Group, Group]:
@@ -98,19 +106,31 @@ async def verify_beside_writers(stage: Stage, group: Group, plan: Plan, say: Say
     Returns:
         Seconds per entry, batch by batch, without and with it; and how long the check took.
     """
-    say("writing without verify")
-    alone = await _write_for(stage, group, plan.verify_seconds)
-    say("writing while verify checks the book")
-    checking = _Checking(stage.dsn, group.slug)
-    try:
-        await checking.begin()
-        beside = await _write_for(stage, group, _VERIFY_WITHIN_S, until=checking.is_over)
-        took = checking.result()
-    finally:
-        checking.close()
-    say("writing without verify, again")
-    alone += await _write_for(stage, group, plan.verify_seconds)
+    alone, beside, took = await write_beside(stage, group, verify, plan.verify_seconds, say)
     return {"writers_alone": alone, "writers_beside_verify": beside, "verify": [took]}
+
+
+async def write_beside(
+    stage: Stage, group: Group, command: Command, seconds: float, say: Say
+) -> tuple[list[float], list[float], float]:
+    """Write to a group before, while and after a command works on it in another process.
+
+    Returns:
+        Seconds per entry, batch by batch, without and with it; and how long the command took.
+    """
+    say("writing alone")
+    alone = await _write_for(stage, group, seconds)
+    say(f"writing beside {command.__name__}")
+    working = _Working(stage.dsn, group.slug, command)
+    try:
+        await working.begin()
+        beside = await _write_for(stage, group, _WITHIN_S, until=working.is_over)
+        took = working.result()
+    finally:
+        working.close()
+    say("writing alone, again")
+    alone += await _write_for(stage, group, seconds)
+    return alone, beside, took
 
 
 async def _write_for(
@@ -126,20 +146,20 @@ async def _write_for(
     return found
 
 
-class _Checking:
-    """``timebank verify`` in a process of its own."""
+class _Working:
+    """A command of operators in a process of its own."""
 
-    def __init__(self, dsn: Dsn, slug: str) -> None:
+    def __init__(self, dsn: Dsn, slug: str, command: Command) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=verify, args=(dsn.home, slug, theirs), daemon=True)
+        self._process = context.Process(target=command, args=(dsn, slug, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
     async def begin(self) -> None:
-        """Return when it is about to look at the book."""
+        """Return when it is about to begin."""
         if not await asyncio.to_thread(self._pipe.poll, 60.0):
-            raise WentWrong("verify did not start")
+            raise WentWrong("a command did not start")
         self._pipe.recv()
 
     def is_over(self) -> bool:
@@ -150,16 +170,16 @@ class _Checking:
         """Return how many seconds it took.
 
         Raises:
-            WentWrong: It found something, or did not end.
+            WentWrong: It ended otherwise than well, or not at all.
         """
         if not self._pipe.poll():
-            raise WentWrong(f"verify did not end within {_VERIFY_WITHIN_S:.0f} s")
+            raise WentWrong(f"a command did not end within {_WITHIN_S:.0f} s")
         try:
             code, seconds, said = self._pipe.recv()
         except EOFError:
-            raise WentWrong("verify died") from None
+            raise WentWrong("a command died") from None
         if code:
-            raise WentWrong(f"verify ended with {code} and said: {said}")
+            raise WentWrong(f"a command ended with {code} and said: {said}")
         return float(seconds)
 
     def close(self) -> None:
@@ -171,14 +191,26 @@ class _Checking:
         self._pipe.close()
 
 
-def verify(home: Path, slug: str, pipe: Connection) -> None:
-    """Run the command that operators run; the life of its process."""
+def verify(dsn: Dsn, slug: str, pipe: Connection) -> None:
+    """Check a book as operators do; the life of its process."""
     from timebank.cli import verify as command
+
+    _run(command.run, dsn, pipe, group=slug, where=None, checkpoint=None, keep=None)
+
+
+def close(dsn: Dsn, slug: str, pipe: Connection) -> None:
+    """Publish what is over as operators do; the life of its process."""
+    from timebank.cli import close as command
+
+    _run(command.run, dsn, pipe, group=slug, through=None)
+
+
+def _run(run: Callable[[argparse.Namespace], int], dsn: Dsn, pipe: Connection, **words: object) -> None:
     from timebank.config import Settings
 
     said = io.StringIO()
     pipe.send("begins")
     began = time.perf_counter()
     with contextlib.redirect_stdout(said):
-        code = command.run(argparse.Namespace(settings=Settings(home=home, database_urls={}), group=slug))
+        code = run(argparse.Namespace(settings=Settings(home=dsn.home, database_urls={}), **words))
     pipe.send((code, time.perf_counter() - began, said.getvalue()))

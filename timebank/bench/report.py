@@ -19,9 +19,13 @@ from timebank.bench.plan import (
     IMPORT_SECONDS_MAX,
     IMPORT_WRITERS,
     LONG_BATCH,
+    PUBLISH,
+    PUBLISH_SECONDS_MAX,
+    PUBLISH_WRITERS,
     READS,
     ROW_LOCKING,
     SAME_AUTH,
+    SHARE,
     TARGETS,
     VERIFY,
     Plan,
@@ -40,11 +44,15 @@ _RATES: Final[dict[str, tuple[str, str]]] = {
     EMPTY: ("http_64", "empty"),
     HTTP_BATCH: ("http_batch_200", "batch_1000_beside_http"),
     VERIFY: ("writers_beside_verify", "writers_alone"),
+    SHARE: ("batch_1000", "proof"),
+    PUBLISH: ("publish", "write_before_publish"),
+    PUBLISH_WRITERS: ("writers_beside_publish", "writers_beside_nothing"),
     IMPORT: ("import", "copy_all_beside_import"),
 }
 READ: Final = ("live", "statement", "page")
 WRITE: Final = ("batches", "singles")
 _LATENCIES: Final = tuple(f"{what}_{size}" for what in READ for size in ("small", "large"))
+_DURATIONS: Final = frozenset({"verify", "publish_beside_writers"})
 
 
 @dataclass(slots=True)
@@ -56,10 +64,11 @@ class Report:
         per_second: Entries or requests a second, by what was measured.
         milliseconds: Latencies and durations.
         spread: For each rate the slowest and the fastest run.
-        ratios: By name; larger is better but for reads.
+        ratios: By name; larger is better but for reads and the share of the proof.
         reads: The three parts of the ratio of reads.
         writers: The two parts of the ratio of writers beside imports.
         large_import: What the import of one large past took: lines, seconds, megabytes.
+        publishing: What publishing one day took: entries, seconds.
         books: Entries that were counted in each book in the end.
     """
 
@@ -72,6 +81,7 @@ class Report:
     reads: dict[str, float] = field(default_factory=dict)
     writers: dict[str, float] = field(default_factory=dict)
     large_import: dict[str, float] = field(default_factory=dict)
+    publishing: dict[str, float] = field(default_factory=dict)
     books: dict[str, int] = field(default_factory=dict)
 
     def add(self, seconds: Seconds) -> None:
@@ -80,7 +90,7 @@ class Report:
             if not values:
                 # A short run can be over before it was measured.
                 continue
-            if name in _LATENCIES or name == "verify":
+            if name in _LATENCIES or name in _DURATIONS:
                 self.milliseconds[name] = round(median(values) * 1000, 3)
             else:
                 self.per_second[name] = round(per_second(values), 1)
@@ -111,6 +121,10 @@ class Report:
             "megabytes": round(megabytes, 1),
         }
 
+    def add_publishing(self, entries: int, seconds: list[float]) -> None:
+        """Take in what publishing one day took, each time."""
+        self.publishing = {"entries": entries, "seconds": round(median(seconds), 2)}
+
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain data."""
         return {
@@ -136,6 +150,7 @@ class Report:
                 "seconds_max": IMPORT_SECONDS_MAX,
                 "megabytes_max": IMPORT_MEGABYTES_MAX,
             },
+            "publishing": self.publishing and {**self.publishing, "seconds_max": PUBLISH_SECONDS_MAX},
             "per_second": self.per_second,
             "spread": self.spread,
             "milliseconds": self.milliseconds,
@@ -170,6 +185,12 @@ class Report:
                 f"  import of {large['lines']:,.0f} lines: {large['seconds']:.2f} s"
                 f" (at most {IMPORT_SECONDS_MAX:.0f}), {large['lines'] / large['seconds']:,.0f} lines a second,"
                 f" {large['megabytes']:.0f} MB of memory (at most {IMPORT_MEGABYTES_MAX:.0f})"
+            )
+        if self.publishing:
+            day = self.publishing
+            lines.append(
+                f"  publishing a day of {day['entries']:,.0f} entries: {day['seconds']:.2f} s"
+                f" (at most {PUBLISH_SECONDS_MAX:.0f}), {day['entries'] / day['seconds']:,.0f} entries a second"
             )
         lines += ["", f"{'per second':<30}{'median':>10}{'slowest':>10}{'fastest':>10}"]
         for name, rate in self.per_second.items():

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from timebank.bench import http, writes
+from timebank.bench import http, publishing, writes
 from timebank.bench.http import Http
 from timebank.bench.imports import ManyPasts
 from timebank.bench.load import Load
 from timebank.bench.measure import Say
 from timebank.bench.plan import BATCH_LONG, FRESH, IMPORT_WRITERS, READS, TARGETS, VERIFY, Plan
+from timebank.bench.publishing import Publishing
 from timebank.bench.reads import Reads, load_books, verify_beside_writers
 from timebank.bench.report import Report, machine_facts
 from timebank.bench.server import Server
@@ -60,18 +61,28 @@ async def run_bench(home: Path, plan: Plan, *, only: Collection[str] = (), say: 
                     pasts = ManyPasts(stage, group, plan, Http(stage, group, plan, server, load))
                     report.add(await pasts.measure(say))
                 report.books |= pasts.books
-        if wanted & {READS, VERIFY}:
-            small, large = await load_books(stage, plan, say)
-            if READS in wanted:
-                async with _serving(stage) as (server, load):
-                    report.add(await Reads(small, large, plan, server, load).measure(say))
-            if VERIFY in wanted:
-                report.add(await verify_beside_writers(stage, large, plan, say))
+        await _measure_books(stage, plan, wanted, report, say)
 
         say("counting")
         for each in stages:
             report.books |= await check_books(each)
     return report
+
+
+async def _measure_books(stage: Stage, plan: Plan, wanted: Collection[str], report: Report, say: Say) -> None:
+    """Measure what is done with whole books: reading, checking and publishing them."""
+    if {READS, VERIFY} & set(wanted):
+        small, large = await load_books(stage, plan, say)
+        if READS in wanted:
+            async with _serving(stage) as (server, load):
+                report.add(await Reads(small, large, plan, server, load).measure(say))
+        if VERIFY in wanted:
+            report.add(await verify_beside_writers(stage, large, plan, say))
+    if publishing.NAMES & set(wanted):
+        days = Publishing(stage, plan)
+        report.add(await days.measure(wanted, say))
+        if days.seconds:
+            report.add_publishing(plan.published, days.seconds)
 
 
 @asynccontextmanager

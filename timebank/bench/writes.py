@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import time
 from typing import TYPE_CHECKING
 
 from timebank.bench.baselines import Copies, RowLocking, Rows
@@ -17,16 +20,21 @@ from timebank.bench.plan import (
     IMPORT,
     LONG_BATCH,
     ROW_LOCKING,
+    SHARE,
     Plan,
 )
 from timebank.bench.stage import make_requests
+from timebank.ledger.canonical import read_entry
+from timebank.ledger.entries import Entry
+from timebank.ledger.tree import Frontier
+from timebank.store.book import Head, seal_records
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from timebank.bench.stage import Group, Stage
 
-NAMES = frozenset({COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH, FRESH, IMPORT})
+NAMES = frozenset({COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH, FRESH, IMPORT, SHARE})
 
 
 class Writes:
@@ -57,8 +65,9 @@ class Writes:
         runs: dict[str, Run] = {}
         copies = locking = None
         found: dict[str, list[float]] = {}
-        if {COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH} & set(wanted):
+        if {COPY_ALL, COPY_BARE, ROW_LOCKING, LONG_BATCH, SHARE} & set(wanted):
             runs["batch_1000"] = self._batch
+        runs |= {"proof": self._proof} if SHARE in wanted else {}
         if {COPY_ALL, COPY_BARE, IMPORT} & set(wanted):
             say("making twins of the tables for COPY")
             copies = Copies(self.stage, self.loaded)
@@ -66,8 +75,7 @@ class Writes:
         if copies is not None and {COPY_ALL, COPY_BARE} & set(wanted):
             runs["copy_all"] = self._copy_all(copies)
             runs["copy_bare"] = self._copy_bare(copies)
-        if LONG_BATCH in wanted:
-            runs["batch_5000"] = lambda: self._write(BATCH_LONG)
+        runs |= {"batch_5000": lambda: self._write(BATCH_LONG)} if LONG_BATCH in wanted else {}
         if ROW_LOCKING in wanted:
             say("making twins of the tables for a ledger that locks rows")
             locking = RowLocking(self.stage, self.loaded)
@@ -126,6 +134,32 @@ class Writes:
         say("importing a large past")
         runs: dict[str, Run] = {"copy_all_beside_import": many_copies, "import": self.large.run}
         return await in_turns(runs, rounds=self.plan.import_rounds, warm_up=0, say=say)
+
+    async def _proof(self) -> float:
+        """Make record bytes, salts, commitments and tree of the last batch once more, and nothing else of it."""
+        async with self.stage.superuser() as connection:
+            group_id = self.loaded.group_id
+            frontier, book_id = await connection.fetchrow(
+                "SELECT h.frontier, g.book_id FROM timebank.book_heads AS h JOIN timebank.groups AS g USING (group_id)"
+                " WHERE group_id = $1",
+                group_id,
+            )
+            rows = await connection.fetch(
+                "SELECT seq, record FROM timebank.records WHERE group_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+                group_id,
+                self._seq,
+                BATCH,
+            )
+        size = self._seq + len(rows)
+        entries = [Entry(size + at, *read_entry(row["record"]), (), None) for at, row in enumerate(rows, 1)]
+        head = Head(group_id, size, Frontier.from_bytes(size, frontier), entries[0].recorded_at, 1, 1)
+        if len(rows) != BATCH:
+            raise WentWrong(f"a batch of {BATCH} wrote {len(rows)} records")
+        gc.collect()
+        began = time.perf_counter()
+        seal_records(head, book_id, entries, os.urandom(32 * BATCH))
+        head.frontier.root()
+        return (time.perf_counter() - began) / BATCH
 
     def _copy_bare(self, copies: Copies) -> Run:
         async def run() -> float:

@@ -45,6 +45,7 @@ COMMANDS: Final = (
     "restore",
     "keys",
     "recovery-key",
+    "log-keys",
     "doctor",
     "bench",
 )

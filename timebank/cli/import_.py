@@ -76,6 +76,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which header is which column, such as giver=Ayudante; remembered for this header",
     )
     parser.add_argument("--sheet", default="", metavar="NAME", help="sheet of a workbook (the first)")
+    parser.add_argument(
+        "--move",
+        action="store_true",
+        help="an archive does not become a copy but goes on here, with its log; the old server must stop",
+    )
+    parser.add_argument(
+        "--key",
+        default="",
+        metavar="FILE",
+        help="for --move: what `timebank log-keys` wrote on the old server, or the recovery key from paper",
+    )
     parser.add_argument("--undo", type=UUID, metavar="ID", help="take an earlier import back, as a whole")
 
 
@@ -85,8 +96,10 @@ def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
     Raises:
         OperatorError: One cannot be opened.
     """
-    replaced = {name: f"{_HANDED_ON}{_opened(name)}:{Path(name).name}" for name in args.files}
+    named = [*args.files, *([args.key] if args.key else [])]
+    replaced = {name: f"{_HANDED_ON}{_opened(name)}:{Path(name).name}" for name in named}
     args.files = [replaced[name] for name in args.files]
+    args.key = replaced.get(args.key, "")
     return [replaced.get(word, word) for word in words]
 
 
@@ -94,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     """Import, and say what came of it; 0 when it is done or there was nothing to do, 1 when lines need mending."""
     if bool(args.files) == bool(args.undo):
         raise OperatorError("Name files to import, or an import to --undo.")
+    if bool(args.key) != args.move or (args.move and args.dry_run):
+        raise OperatorError("A group moves with --move and --key FILE, and not with --dry-run.")
     with open_database(args.settings) as dsn:
         if args.undo:
             return asyncio.run(_undo(args.settings, dsn, args.group, args.undo))
@@ -120,6 +135,8 @@ async def _import(settings: Settings, dsn: Dsn, args: argparse.Namespace, source
             "step_back": step_back if settings.embedded else lambda _pid: None,
         }
         try:
+            if args.move:
+                return await _move(house, args, sources[0] if archive else None, bar)
             if archive:
                 where = await _place(house, settings, args.group)
                 report, import_id = await import_archive(house, where, sources[0], **doing)
@@ -147,6 +164,31 @@ async def _import(settings: Settings, dsn: Dsn, args: argparse.Namespace, source
         print(f"Imported. To compare: timebank export --group {args.group} --format archive > FILE")
     else:
         print(f"Imported. To take it back: timebank import --group {args.group} --undo {import_id}")
+    return 0
+
+
+async def _move(house: House, args: argparse.Namespace, source: Source | None, bar: Bar) -> int:
+    """Let a group go on here, as the very same book."""
+    from timebank.services.archive_moves import move_group
+    from timebank.store.log_key_files import NoKeysError, read_introducer
+
+    if source is None:
+        raise OperatorError("Only an archive of a whole group can move.")
+    with _sources([args.key]) as (key,):
+        text = key.file.read(10_000).decode("utf-8", errors="replace")
+    try:
+        introducer = read_introducer(text)
+    except NoKeysError as error:
+        raise OperatorError(f"{key.name}: {error}") from None
+    report, _ = await move_group(
+        house, args.group, source, introducer, clock=lambda: datetime.now(UTC), show=bar.show
+    )
+    bar.close()
+    _tell(report)
+    print(
+        f"Moved. The next close of {args.group} tells everybody who follows its log of the new keys."
+        " The old server must not close a period any more. To compare: timebank verify"
+    )
     return 0
 
 

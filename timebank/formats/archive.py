@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -28,6 +29,7 @@ from timebank.formats.archive_rows import (
     HANDS,
     HOURS,
     MEMBERS,
+    MOVED_SHEETS,
     PLACES,
     POLICIES,
     POTS,
@@ -56,6 +58,8 @@ from timebank.rules.sheets import Fault
 from timebank.rules.written import shown
 
 README: Final = "README.txt"
+LOG: Final = "log"
+"""The folder with the public log."""
 
 NOT_A_ZIP: Final = N_("it is no ZIP file, or was cut off")
 OTHER_FILES: Final = N_("an archive has just its own files, each once, and no folders")
@@ -100,18 +104,19 @@ class ArchiveWriter:
         out: Takes the bytes; it need not be able to go back.
         records: How many records the book has.
         readme: What ``README.txt`` says.
+        moves: Whether the book itself follows, so that it can go on elsewhere.
     """
 
-    def __init__(self, out: BinaryIO, *, records: int, readme: str) -> None:
+    def __init__(self, out: BinaryIO, *, records: int, readme: str, moves: bool = False) -> None:
         self._zip = zipfile.ZipFile(cast("BinaryIO", _Unseekable(out)), "w", zipfile.ZIP_DEFLATED)
         self._large = records > _LARGE
         self._readme = readme
-        self._left = list(SHEETS)
+        self._left = [*SHEETS, *(MOVED_SHEETS if moves else ())]
         self._files: list[FileLine] = []
 
     @contextmanager
     def sheet(self, sheet: Sheet) -> Iterator[SheetWriter]:
-        """Open the next sheet, in the order of ``SHEETS``; leaving it writes its closing line."""
+        """Open the next sheet, in the order of ``SHEETS`` and ``MOVED_SHEETS``; leaving it writes its closing line."""
         assert self._left.pop(0) is sheet, sheet.name
         with self._sheet(sheet) as writer:
             yield writer
@@ -121,6 +126,12 @@ class ArchiveWriter:
         """Write a whole sheet at once."""
         with self.sheet(sheet) as writer:
             writer.add(rows)
+
+    def add_log(self, path: str, data: bytes) -> None:
+        """Write a file of the public log, as anybody can read it from a host; after all sheets."""
+        assert not self._left, self._left
+        with self._zip.open(_info(f"{LOG}/{path}"), "w") as file:
+            file.write(data)
 
     def close(self) -> None:
         """Write what stands at the end; an archive without it cannot be read."""
@@ -301,12 +312,14 @@ class ArchiveReader:
         try:
             size = file.seek(0, io.SEEK_END)
             self._zip = zipfile.ZipFile(file)
+            self._names = frozenset(self._zip.namelist())
         except _BROKEN:
             raise WrongArchive("", Fault(0, "", FileUnreadable(why=NOT_A_ZIP))) from None
         try:
             self._check_directory(size)
             self._told = {file.file: file for file in self._rows(FILES)}
-            if self._told.keys() != {sheet.name for sheet in SHEETS}:
+            moved = MOVED_SHEETS if self.moves else ()
+            if self._told.keys() != {sheet.name for sheet in (*SHEETS, *moved)}:
                 wrong(FILES, 0, "file", FileUnreadable(why=OTHER_FILES))
         except BaseException:
             self._zip.close()
@@ -340,6 +353,24 @@ class ArchiveReader:
             hands=list(self._rows(HANDS)),
             entries=self._told[ENTRIES.name].lines,
         )
+
+    @property
+    def moves(self) -> bool:
+        """Whether the book itself is in it, with its log, so that it can go on as the very same."""
+        return MOVED_SHEETS[0].name in self._names
+
+    @property
+    def packed(self) -> zipfile.ZipFile:
+        """The file as such, for whoever reads the log in it."""
+        return self._zip
+
+    def rows(self, sheet: Sheet) -> Iterator[Any]:
+        """Read one of ``MOVED_SHEETS``, row by row."""
+        return self._rows(sheet)
+
+    def hours(self) -> Iterator[HoursLine]:
+        """Read hours alone."""
+        return self._rows(HOURS)
 
     def entry_lines(self) -> Iterator[EntryLine]:
         """Read the entries alone."""
@@ -382,7 +413,13 @@ class ArchiveReader:
 
     def _check_directory(self, size: int) -> None:
         infos = self._zip.infolist()
-        if sorted(info.filename for info in infos) != sorted(_NAMES):
+        names = sorted(info.filename for info in infos if not _LOG_FILE.fullmatch(info.filename))
+        whole = len(self._names) == len(infos) and (
+            names == sorted((*_NAMES, *(sheet.name for sheet in MOVED_SHEETS)))
+            if self.moves
+            else len(infos) == len(names) and names == sorted(_NAMES)
+        )
+        if not whole:
             why = OTHER_FILES
         elif any(
             info.compress_type not in {zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED} or info.flag_bits & 1
@@ -419,6 +456,11 @@ class ArchiveReader:
                 wrong(sheet, 0, "", FileUnreadable(why=CHANGED))
 
 
+_LOG_FILE: Final = re.compile(
+    r"log/(?:checkpoint|cosignatures|tile/(?:entries|[0-7])/(?:x[0-9]{3}/){0,5}[0-9]{3}(?:\.p/[0-9]{1,3})?"
+    r"|policies/[a-z0-9-]{1,32}/[0-9]{1,9})",
+    re.ASCII,
+)
 _NAMES: Final = (*(sheet.name for sheet in SHEETS), FILES.name, README)
 
 

@@ -16,6 +16,7 @@ from timebank.formats.formulas import defused, undefused
 from timebank.ledger.canonical import NotCanonical, moment, read_moment, uuid_text
 from timebank.ledger.entries import EntryKind
 from timebank.ledger.units import AMOUNT_MAX, MINUTES, TOTAL_MAX, is_money
+from timebank.rules.moving import BY_TABLE, Cells
 from timebank.rules.names import NICKNAME_MAX, code, plain_text
 from timebank.rules.people import DUTIES
 from timebank.rules.set_up import CATEGORY_MAX, CODE_MAX, HELD_KINDS, NOT_KNOWN, TWICE
@@ -39,6 +40,7 @@ DRAW_STATES: Final = (
 )  # fmt: skip
 
 _WHOLE: Final = re.compile(r"(?:0|-?[1-9][0-9]{0,15})", re.ASCII)
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2}){1,64}", re.ASCII)
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _SOURCE: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _MEMBER: Final = re.compile(r"m([1-9][0-9]{0,8})", re.ASCII)
@@ -696,7 +698,7 @@ class FileLine(NamedTuple):
 FILES: Final = _sheet(
     "files.csv",
     FileLine,
-    Column("file", str, _matching(re.compile(r"[a-z]{1,20}\.csv"))),
+    Column("file", str, _matching(re.compile(r"[a-z_]{1,40}\.csv"))),
     Column("lines", str, _COUNT),
     Column("bytes", str, _COUNT),
     Column("sha256", str, _matching(re.compile(r"[0-9a-f]{64}"))),
@@ -706,3 +708,77 @@ SHEETS: Final = (
     GROUP, POTS, POLICIES, PLACES, MEMBERS, ROLES, ACCOUNTS, ENTRIES, TRANSFERS, HOURS, DRAWS, HANDS,
 )  # fmt: skip
 """All but ``files.csv``, in the order in which they are written."""
+
+
+# ---------------------------------------------------------------- what moves with its own book and log
+
+
+def _hex(cell: str) -> bytes:
+    if not _HEX.fullmatch(cell):
+        raise FieldInvalid(field="", why=NOT_KNOWN)
+    return bytes.fromhex(cell)
+
+
+def _any_json(cell: str) -> str:
+    try:
+        json.loads(cell)
+    except (ValueError, RecursionError):
+        raise FieldInvalid(field="", why=NOT_JSON) from None
+    return cell
+
+
+def _texts(cell: str) -> list[str]:
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise FieldInvalid(field="", why=NOT_JSON)
+    return value
+
+
+_CELLS: Final[Mapping[str, tuple[Callable[[Any], str], Callable[[str], Any]]]] = {
+    "id": (str, _id),
+    "day": (date.isoformat, _day),
+    "moment": (moment, _moment),
+    "whole": (str, _whole(-TOTAL_MAX, TOTAL_MAX)),
+    "yes_or_no": (_write_flag, _flag),
+    "text": (defused, undefused),
+    "hex": (bytes.hex, _hex),
+    "json": (str, _any_json),
+    "texts": (lambda texts: json.dumps(list(texts), ensure_ascii=False), _texts),
+}
+
+
+def _row(*cells: Any) -> tuple[Any, ...]:
+    return cells[:-1]
+
+
+def _moved_sheet(file: str, columns: Iterable[Cells]) -> Sheet:
+    made = []
+    for name, kind, optional in columns:
+        column = Column(name, *_CELLS[kind])
+        made.append(_optional(column) if optional else column)
+    return _sheet(file, _row, *made)
+
+
+BOOK: Final = _moved_sheet(
+    "moved_book.csv", [Cells("book", "hex"), Cells("created_at", "moment"), Cells("epoch", "whole")]
+)
+PERSONS: Final = _moved_sheet(
+    "moved_members.csv",
+    [
+        Cells("number", "whole"),
+        Cells("member_id", "id"),
+        Cells("household_id", "id", optional=True),
+        Cells("accounts", "json"),
+    ],
+)
+RECORDS: Final = _moved_sheet(
+    "moved_records.csv", [Cells("seq", "whole"), Cells("salt", "hex"), Cells("record", "text")]
+)
+TABLES: Final[Mapping[str, Sheet]] = {
+    name: _moved_sheet(moved.file, moved.columns) for name, moved in BY_TABLE.items()
+}
+MOVED_SHEETS: Final = (BOOK, PERSONS, *TABLES.values(), RECORDS)
+"""What lets a book go on elsewhere as the very same book, in the order in which it is written."""

@@ -9,6 +9,7 @@ from timebank.ledger.public_log import (
     ClosingLeaf,
     Figure,
     Held,
+    KeyLeaf,
     KindFigures,
     LineLeaf,
     Parts,
@@ -41,12 +42,32 @@ class PotAtClose(NamedTuple):
 
 
 def leaf_of_record(kind: str, commitment: bytes, fields: Mapping[str, Any]) -> PeriodLeaf:
-    """Return the leaf of a record that is no entry: nothing but its commitment, or rules in clear."""
+    """Return the leaf of a record that is no entry: nothing but its commitment, or rules and keys in clear."""
     if kind == "policy":
         return PolicyLeaf(
             commitment, str(fields["pot"]), int(fields["version"]), bytes.fromhex(str(fields["terms_hash"]))
         )
+    if kind == "key":
+        return KeyLeaf(
+            commitment=commitment,
+            old=str(fields["old"]),
+            new=str(fields["new"]),
+            reason=str(fields["reason"]),
+            signature=bytes.fromhex(str(fields["signature"])),
+            recovery=bytes.fromhex(str(fields.get("recovery", ""))),
+            recovery_next=bytes.fromhex(str(fields.get("recovery_next", ""))),
+        )
     return RecordLeaf(commitment)
+
+
+def key_fields(leaf: KeyLeaf) -> dict[str, Any]:
+    """Return what the book says of a new key; ``leaf_of_record`` makes its leaf of it."""
+    fields = {"new": leaf.new, "old": leaf.old, "reason": leaf.reason, "signature": leaf.signature.hex()}
+    if leaf.recovery:
+        fields["recovery"] = leaf.recovery.hex()
+    if leaf.recovery_next:
+        fields["recovery_next"] = leaf.recovery_next.hex()
+    return fields
 
 
 def leaf_of_entry(commitment: bytes, line: PublicLine) -> PeriodLeaf:

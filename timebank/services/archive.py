@@ -16,16 +16,20 @@ from uuid import UUID
 from timebank.formats.archive import ArchiveWriter, SheetWriter
 from timebank.formats.archive_rows import (
     ACCOUNTS,
+    BOOK,
     DRAWS,
     ENTRIES,
     GROUP,
     HANDS,
     HOURS,
     MEMBERS,
+    PERSONS,
     PLACES,
     POLICIES,
     POTS,
+    RECORDS,
     ROLES,
+    TABLES,
     TRANSFERS,
     AccountLine,
     ArchivedGroup,
@@ -43,10 +47,16 @@ from timebank.formats.archive_rows import (
 from timebank.formats.formulas import defused
 from timebank.ledger.books import WITH
 from timebank.ledger.canonical import moment
+from timebank.ledger.public_log import CHECKPOINT_PATH, COSIGNATURES_PATH, policy_path
+from timebank.ledger.tiles import TILE_WIDTH, bundle, entries_path, tiles_at
 from timebank.ledger.units import MINUTES
 from timebank.rules.archive import name_accounts
+from timebank.rules.moving import BY_TABLE
 from timebank.services.looks import note_seen
+from timebank.services.public_log import read_policy_text
 from timebank.store import archive as store
+from timebank.store import archive_moves as moves
+from timebank.store import public_log as log_store
 from timebank.store.export import list_first_seen
 from timebank.store.members import open_accounts, open_nickname
 
@@ -54,6 +64,7 @@ if TYPE_CHECKING:
     from timebank.services.house import House
     from timebank.services.jobs import Show
     from timebank.store.archive import Cut
+    from timebank.store.archive_moves import MovedCut
 
 _README: Final = """\
 timebank archive, version 1: the whole book of the group "{name}" ({slug}),
@@ -80,10 +91,18 @@ entries.csv    everything that happened, in order; transfers.csv: what moved
 hours.csv      hours as they were logged
 draws.csv      what was asked for, and what became of it; hands.csv: by whom
 
+log/           the public log, as anybody can read it: timebank verify THIS-FILE.zip
+moved_*.csv    what else the server kept of the group, row by row, and its records
+published_*    what was published, period by period
+
+The import above makes a copy, with new proofs. A group that MOVES takes its book
+and its log along, and only one server may go on with these:
+
+    timebank import --group SLUG --move --key KEY-FILE THIS-FILE.zip
+
 What is NOT in it: notes, contacts, payout details and bank references, which
 are sealed with the key of who wrote them (everybody can download their own);
-tokens and sign-ins; closed periods and what was published; the proofs. A book
-that is imported begins new proofs, and says of which checkpoint it is a copy.
+tokens, sign-ins, invitations; keys of the server.
 """
 
 
@@ -97,11 +116,13 @@ class _People:
     Attributes:
         numbers: By member id, their number in the archive.
         names: By account number, its name in the archive.
+        accounts: By member id, the numbers of their own accounts by name; nothing of who was erased.
     """
 
     lines: list[MemberLine]
     numbers: Mapping[UUID, int]
     names: Mapping[int, str]
+    accounts: Mapping[UUID, Mapping[str, int]]
 
 
 async def write_archive(
@@ -122,6 +143,7 @@ async def write_archive(
         await note_seen(tx, group_id, None, what="archive", now=now)
     async with house.database.read(group_id) as tx:
         cut = await store.take_cut(tx, group_id)
+        moved = await moves.take_moved_cut(tx, group_id)
     async with house.database.read(group_id) as tx:
         seen = await list_first_seen(tx, group_id, through_seq=cut.group.seq)
         rank = {number: place for place, number in enumerate(seen)}
@@ -130,7 +152,7 @@ async def write_archive(
     readme = _README.format(
         name=group.name, slug=group.slug, records=group.records, taken_at=now.isoformat(timespec="seconds")
     )
-    writer = ArchiveWriter(out, records=group.records, readme=readme)
+    writer = ArchiveWriter(out, records=group.records, readme=readme, moves=True)
     writer.add(GROUP, group_lines(group))
     writer.add(POTS, [PotLine(number, code, unit, floor) for number, code, unit, floor, _ in cut.pots])
     writer.add(POLICIES, [PolicyLine(p.version, p.pot, p.agreed_on, p.terms) for p in cut.policies])
@@ -147,6 +169,8 @@ async def write_archive(
         await _write_hours(house, group_id, cut, people, sheet, show)
     writer.add(DRAWS, _draws(cut, after))
     writer.add(HANDS, _hands(cut, people))
+    await _write_moved(house, group_id, cut, people, moved, writer, show)
+    await _write_log(house, group_id, group.slug, moved, writer, show)
     writer.close()
     return entries
 
@@ -200,6 +224,7 @@ def _people(house: House, group_id: UUID, cut: Cut, rank: Mapping[int, int]) -> 
     for draw_id, member_id, _ in cut.hands:
         asks.setdefault(member_id, []).append(draw_id)
     lines, owners = [], {}
+    own: dict[UUID, Mapping[str, int]] = {}
     for member_id, state, nickname_box, _, accounts_box, joined_on, _ in cut.members:
         nickname = open_nickname(house.keys, group_id, member_id, nickname_box)
         accounts = open_accounts(house.keys, group_id, member_id, accounts_box)
@@ -217,9 +242,10 @@ def _people(house: House, group_id: UUID, cut: Cut, rank: Mapping[int, int]) -> 
         )
         lines.append((order, member_id, MemberLine(0, nickname, state, joined_on)))
         owners[member_id] = list(accounts.values())
+        own[member_id] = accounts
     lines.sort(key=lambda each: each[0])
     numbers = {member_id: place for place, (_, member_id, _) in enumerate(lines, start=1)}
-    tied = {number: numbers[member_id] for member_id, own in owners.items() for number in own}
+    tied = {number: numbers[member_id] for member_id, theirs in owners.items() for number in theirs}
     nobodys = [
         a.account.account_id
         for a in cut.accounts
@@ -231,6 +257,7 @@ def _people(house: House, group_id: UUID, cut: Cut, rank: Mapping[int, int]) -> 
         lines=[line._replace(member=place) for place, (_, _, line) in enumerate(lines, start=1)],
         numbers=numbers,
         names=name_accounts([a.account for a in cut.accounts], tied, nobodys),
+        accounts=own,
     )
 
 
@@ -385,3 +412,71 @@ async def _write_hours(
             for hours, state in page
         )
         show("hours", min(first + store.PAGE, total), total)
+
+
+# ---------------------------------------------------------------- the book itself, and its log
+
+
+async def _write_moved(
+    house: House,
+    group_id: UUID,
+    cut: Cut,
+    people: _People,
+    moved: MovedCut,
+    writer: ArchiveWriter,
+    show: Show,
+) -> None:
+    """Write what lets the book go on elsewhere as the very same."""
+    writer.add(BOOK, [moved.book])
+    households = dict(cut.households)
+    writer.add(
+        PERSONS,
+        [
+            (number, member_id, households.get(member_id), json.dumps(dict(people.accounts[member_id])))
+            for member_id, number in people.numbers.items()
+        ],
+    )
+    for name, sheet in TABLES.items():
+        if name == "published_lines":
+            with writer.sheet(sheet) as lines:
+                for period in moved.periods:
+                    async with house.database.read(group_id) as tx:
+                        lines.add(await moves.list_lines(tx, group_id, BY_TABLE[name], period))
+        elif name == "accounts":
+            writer.add(sheet, [(people.names[row[0]], *row) for row in moved.tables[name]])
+        else:
+            writer.add(sheet, moved.tables[name])
+    seq = cut.group.seq
+    with writer.sheet(RECORDS) as records:
+        for first in range(1, seq + 1, store.PAGE):
+            last = min(first + store.PAGE - 1, seq)
+            async with house.database.read(group_id) as tx:
+                records.add(await moves.list_records(tx, group_id, first_seq=first, last_seq=last))
+            show("records", last, seq)
+
+
+async def _write_log(
+    house: House, group_id: UUID, slug: str, moved: MovedCut, writer: ArchiveWriter, show: Show
+) -> None:
+    """Write the public log file by file, as the host serves it."""
+    size = moved.log_size
+    if not size:
+        return
+    _, _, note = moved.tables["published_checkpoints"][-1]
+    writer.add_log(CHECKPOINT_PATH, note.encode())
+    lines = [line for at, _, line, _ in moved.tables["published_cosignatures"] if at == size]
+    writer.add_log(COSIGNATURES_PATH, "".join(lines).encode())
+    level = 0
+    while size >> 8 * level:
+        for tile in tiles_at(size, level):
+            start = tile.number * TILE_WIDTH
+            async with house.database.read(group_id) as tx:
+                hashes = await log_store.list_hashes(tx, group_id, level, start, start + tile.width)
+                leaves = [] if level else await log_store.list_leaves(tx, group_id, start, start + tile.width)
+            writer.add_log(tile.path, b"".join(hashes))
+            if leaves:
+                writer.add_log(entries_path(tile.number, tile.width), bundle(leaves))
+                show("log", start + tile.width, size)
+        level += 1
+    for version, pot, _, _ in moved.tables["published_policies"]:
+        writer.add_log(policy_path(pot, version), await read_policy_text(house.database, slug, pot, version))

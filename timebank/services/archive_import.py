@@ -123,11 +123,11 @@ async def import_archive(
         GroupNotEmpty: The group has other entries.
         SlugTaken, JobRunning, JobCancelled
     """
-    with _faults_told(source), ArchiveReader(source.file) as reader:
+    with faults_told(source), ArchiveReader(source.file) as reader:
         if isinstance(where, NewAddress):
             checked = await check_archive(reader, Teller(clock=clock, show=show))
             if dry_run:
-                return _report(source, checked), None
+                return report_of(source, checked), None
             where = await _make_group(house, checked, where, now=clock())
         else:
             if dry_run:
@@ -137,12 +137,12 @@ async def import_archive(
         async with jobs.doing(
             house, where, clock=clock, kind="post", about_id=import_id, show=show, step_back=step_back
         ) as teller:
-            with _faults_told(source):
+            with faults_told(source):
                 if checked is None:
                     checked, report = await _look(house, where, reader, source, teller)
                     if checked is None:
                         return report, None
-                report = _report(source, checked)
+                report = report_of(source, checked)
                 await _post(house, where, import_id, reader, checked, report, teller)
     return report, import_id
 
@@ -156,7 +156,7 @@ async def _make_group(house: House, checked: Checked, at: NewAddress, *, now: da
 
 
 @contextmanager
-def _faults_told(source: Source) -> Iterator[None]:
+def faults_told(source: Source) -> Iterator[None]:
     """Turn what is wrong with an archive into a refusal with a report."""
     try:
         yield
@@ -164,15 +164,16 @@ def _faults_told(source: Source) -> Iterator[None]:
         line, column, why, value = bad.fault
         name = bad.file or source.name
         refusal = HasFaults(count=1)
-        refusal.report = _report(
+        refusal.report = report_of(
             source, None, SeenFault(name, line, column, why.code, why.message, dict(why.params), value)
         )
         raise refusal from None
 
 
-def _report(
+def report_of(
     source: Source, checked: Checked | None, fault: SeenFault | None = None, *, already: int = 0
 ) -> Report:
+    """Return what there is to say of an archive, or of the fault that was found in it."""
     archive = None if checked is None else checked.archive
     names = [] if archive is None else [m.nickname for m in archive.members if m.nickname]
     entries = already if archive is None else archive.entries
@@ -204,11 +205,11 @@ async def _look(
     """Return what an archive is; None, with a report, when the group has its entries already."""
     async with rehearsal(house, group_id, now=teller.clock()) as batch:
         if await store.has_entries(batch.connection, group_id):
-            return None, _report(source, None, already=await _count_booked(batch, reader, teller))
+            return None, report_of(source, None, already=await _count_booked(batch, reader, teller))
     checked = await check_archive(reader, teller)
     async with rehearsal(house, group_id, now=teller.clock()) as batch:
         await _fit(house, batch, checked)
-    return checked, _report(source, checked)
+    return checked, report_of(source, checked)
 
 
 async def _count_booked(batch: LongBatch, reader: ArchiveReader, teller: Teller) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,7 @@ from timebank.ledger.checks import WHOLE_BOOK_CHECKS, BookCheck, Finding, HeadRo
 from timebank.ledger.notes import Checkpoint, NotANote, key_id, parse_checkpoint, parse_note, verified
 from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame, public_accounts
 from timebank.rules.log_audit import LOG_CHECKS, LogAudit
+from timebank.services.whole_log import LOG_WHOLE, PROMISE, WholeLog
 from timebank.store import audit as store
 from timebank.store.boxes import BoxBrokenError
 from timebank.store.checkpoints import live_origin
@@ -22,6 +24,7 @@ from timebank.store.members import open_accounts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from timebank.rules.audit import Published
     from timebank.services.house import House
     from timebank.store.audit import Cut
     from timebank.store.engine import Raw
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 SERVER_CHECKS: Final[Mapping[str, str]] = {
     "head": "The group has a book, and no row of it is beyond the head.",
     "live_checkpoint": "The signed checkpoint in the head is of exactly these records.",
+    LOG_WHOLE: PROMISE,
     "kept_checkpoint": "The checkpoint kept outside the database is of the beginning of exactly these records.",
 }
 CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **LOG_CHECKS, **SERVER_CHECKS}
@@ -166,6 +170,8 @@ class _Verification:
             self.progress(last, cut.seq)
 
         self._compare_head(check)
+        self._find_twice(published)
+        await self._compare_log()
         self.findings += check.finish(cut.days)
         self.findings += audit.finish()
         self.findings += log_audit.finish()
@@ -179,6 +185,32 @@ class _Verification:
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.seq == 0, finding.seq))),
             unproved=tuple(self.unproved),
         )
+
+    def _find_twice(self, published: Published) -> None:
+        """Name what is there twice where a second row just like the first would change no sum."""
+        cut = self.cut
+        if cut.heads != 1:
+            self._find("head", f"the book has {cut.heads} heads")
+        for check, what, ids in (
+            ("opened", "account", [account.account_id for account in cut.accounts]),
+            ("closings", "published period", [period.period for period in published.periods]),
+            ("closings", "close of period", [close.period for close in published.closes]),
+        ):
+            twice = sorted(one for one, count in Counter(ids).items() if count > 1)
+            if twice:
+                self._find(check, f"{what} {twice[0]} is there twice")
+
+    async def _compare_log(self) -> None:
+        cut = self.cut
+        try:
+            log_key, _ = self.house.checkpoints.log_keys(cut.group_id, cut.origin)
+        except LookupError:
+            log_key = None
+        log = WholeLog(
+            self.connection, cut.group_id, log_key, lambda what, seq: self._find(LOG_WHOLE, what, seq)
+        )
+        await log.run()
+        self.unproved += log.unproved
 
     def _find(self, check: str, what: str, seq: int = 0) -> None:
         assert check in CHECKS, check

@@ -58,6 +58,7 @@ class Cut:
         checkpoint: The signed note that stands in the head row.
         strays: (table, seq) of rows of the book that are beyond the head or before number 1.
         period: Last closed period, 0 for none.
+        heads: How many head rows there are; one is right.
     """
 
     group_id: UUID
@@ -80,6 +81,7 @@ class Cut:
     changes: list[ChangeRow]
     strays: list[tuple[str, int]]
     period: int
+    heads: int
 
 
 class Page(NamedTuple):
@@ -110,7 +112,8 @@ async def open_line(database: Database) -> AsyncIterator[Raw]:
 
 
 @contextlib.asynccontextmanager
-async def _looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED") -> AsyncIterator[None]:
+async def looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED") -> AsyncIterator[None]:
+    """Read as one group for a while, at one moment if the level says so."""
     await connection.execute(
         f"BEGIN ISOLATION LEVEL {level} READ ONLY;"
         f" SELECT set_config('timebank.group', '{UUID(str(group_id))}', true)"
@@ -125,7 +128,7 @@ async def _looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED
 _CUT: Final = """
     SELECT g.slug, g.origin, g.book_id, g.began_on, g.preset,
            h.seq, h.frontier, h.recorded_at, h.epoch, h.checkpoint,
-           pg_backend_pid() AS backend_pid,
+           pg_backend_pid() AS backend_pid, count(*) OVER () AS heads,
            (SELECT coalesce(max(c.period), 0) FROM timebank.closes AS c WHERE c.group_id = $1) AS period
       FROM timebank.groups AS g
       JOIN timebank.book_heads AS h ON h.group_id = g.group_id
@@ -171,7 +174,7 @@ _STRAYS: Final = """
 
 async def take_cut(connection: Raw, group_id: UUID) -> Cut | None:
     """Return all that changes in a group's book, at one moment; None when it has no book."""
-    async with _looking(connection, group_id, "REPEATABLE READ"):
+    async with looking(connection, group_id, "REPEATABLE READ"):
         row = await connection.fetchrow(_CUT, group_id)
         if row is None:
             return None
@@ -212,7 +215,7 @@ async def list_corrected(connection: Raw, group_id: UUID) -> set[int]:
     found: set[int] = set()
     after, limit = -(2**63), 10_000
     while True:
-        async with _looking(connection, group_id):
+        async with looking(connection, group_id):
             rows = await connection.fetch(_CORRECTED, group_id, after, limit)
         found.update(row["reverses_seq"] for row in rows)
         if len(rows) < limit:
@@ -245,7 +248,7 @@ _TRANSFER_PAGE: Final = """
 
 async def read_page(connection: Raw, group_id: UUID, first_seq: int, last_seq: int) -> Page:
     """Return what is in the book from one number to another, both included; it can never change."""
-    async with _looking(connection, group_id):
+    async with looking(connection, group_id):
         return Page(
             list(map(RecordRow._make, await connection.fetch(_RECORD_PAGE, group_id, first_seq, last_seq))),
             list(map(EntryRow._make, await connection.fetch(_ENTRY_PAGE, group_id, first_seq, last_seq))),
@@ -276,7 +279,7 @@ _LOG: Final = """
 
 async def read_log(connection: Raw, group_id: UUID, period: int) -> PublishedLog:
     """Return what there is of a group's public log, and what waits for it."""
-    async with _looking(connection, group_id, "REPEATABLE READ"):
+    async with looking(connection, group_id, "REPEATABLE READ"):
         leaves, through_seq, last_period = await connection.fetchrow(_LOG, group_id)
         rows = await connection.fetch("SELECT seq FROM timebank.waiting WHERE group_id = $1", group_id)
     return PublishedLog(leaves, through_seq, frozenset(row["seq"] for row in rows), last_period == period)
@@ -286,7 +289,7 @@ async def read_leaves(
     connection: Raw, group_id: UUID, first_seq: int, last_seq: int, *, size: int
 ) -> dict[int, bytes]:
     """Return the leaves of records from one number to another, by number, from a log of this size."""
-    async with _looking(connection, group_id):
+    async with looking(connection, group_id):
         rows = await connection.fetch(_LEAF_PAGE, group_id, first_seq, last_seq, size)
     return {row["seq"]: bytes(row["leaf"]) for row in rows}
 
@@ -344,7 +347,7 @@ _LINES: Final = """
 
 async def read_published(connection: Raw, group_id: UUID, period: int) -> Published:
     """Return all published figures; closes of periods after ``period`` came after the cut."""
-    async with _looking(connection, group_id, "REPEATABLE READ"):
+    async with looking(connection, group_id, "REPEATABLE READ"):
         closes = [CloseRow(*row) for row in await connection.fetch(_CLOSES, group_id, period)]
         later = await connection.fetchval(
             "SELECT coalesce(max(period), 0) FROM timebank.closes WHERE group_id = $1", group_id
@@ -384,7 +387,7 @@ async def read_lines(connection: Raw, group_id: UUID, period: int) -> AsyncItera
     """Yield the published lines of a period, page by page; their order means nothing."""
     after = UUID(int=0)
     while True:
-        async with _looking(connection, group_id):
+        async with looking(connection, group_id):
             rows = await connection.fetch(_LINES, group_id, period, after, PAGE)
         yield [
             LineRow(

@@ -280,6 +280,21 @@ class KeyStore:
                     (group_id.bytes, purpose, secrets.token_bytes(KEY_BYTES)),
                 )
 
+    def move_log_keys(self, group_id: UUID, recovery: bytes | None) -> None:
+        """Make a new key for the log of a group that came from elsewhere.
+
+        Args:
+            recovery: The recovery key, if it is not on paper yet; no other one is made.
+        """
+        made = [("log", secrets.token_bytes(KEY_BYTES))]
+        made += [] if recovery is None else [("recovery", recovery)]
+        with self._lock, _writing(self._db):
+            for purpose, secret in made:
+                self._db.execute(
+                    "INSERT INTO log_keys (group_id, purpose, secret) VALUES (?, ?, ?)",
+                    (group_id.bytes, purpose, secret),
+                )
+
     def log_key(self, group_id: UUID) -> bytes:
         """Return the 32-byte Ed25519 seed that signs checkpoints of the group's public log.
 
