@@ -48,7 +48,7 @@ from timebank.services.archive_check import check_archive
 from timebank.services.archive_import import faults_told, report_of
 from timebank.services.jobs import Teller
 from timebank.services.log_sources import ArchiveLog
-from timebank.services.public_log import Growth, append
+from timebank.services.public_log import Growth, append, keep_files
 from timebank.services.public_verify import check_log, is_signed
 from timebank.store import archive_moves as store
 from timebank.store import book as book_store
@@ -128,6 +128,7 @@ async def move_group(
             # Each value could be read, and together they are nothing that a group could be.
             raise WrongArchive("", Fault(0, "", FileUnreadable(why=CHANGED), str(error)[:80])) from None
     house.checkpoints.keep(group_id, *kept)
+    await keep_files(house, group_id)
     return report_of(source, checked), group_id
 
 
