@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timebank.ledger.entries import EntryKind, Transfer
+from timebank.ledger.public_log import OTHER
 from timebank.rules.publication import PotAccount, PublicAccounts, Sum, changes_of
 from timebank.rules.readiness import (
     ANYBODY,
     LONG_STOP_DAYS,
-    OTHER,
     PEOPLE_LEAST,
     Candidate,
     Outcome,

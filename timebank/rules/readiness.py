@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
 from timebank.ledger.entries import EntryKind, Transfer
+from timebank.ledger.public_log import OTHER
 from timebank.ledger.units import is_money
 from timebank.rules.publication import CAREFUL, OPEN, SHELTERED, Change, PublicAccounts, Sum, changes_of
 
@@ -21,9 +22,6 @@ PEOPLE_LEAST: Final[Mapping[str, int]] = {OPEN: 0, CAREFUL: 3, SHELTERED: 5}
 PEOPLE_MAX: Final = 50
 LONG_STOP_DAYS: Final[Mapping[str, int]] = {OPEN: 0, CAREFUL: 13 * 7, SHELTERED: 26 * 7}
 """Nothing waits longer than so many days from the day it was recorded."""
-
-OTHER: Final = "other"
-"""What the kind of a line is called when too few people stand behind its own kind."""
 
 WAITED: Final = "waited"
 """What flows call a total that the long stop published."""
