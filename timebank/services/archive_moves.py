@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from timebank.errors import (
@@ -124,7 +123,7 @@ async def move_group(
         moving = _Moving(house, group_id, slug, reader, checked, book, keys, introducer, teller)
         try:
             kept = await moving.run(now=clock())
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        except store.CONTRADICTIONS as error:
             # Each value could be read, and together they are nothing that a group could be.
             raise WrongArchive("", Fault(0, "", FileUnreadable(why=CHANGED), str(error)[:80])) from None
     house.checkpoints.keep(group_id, *kept)

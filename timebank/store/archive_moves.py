@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
+
+import asyncpg
+from sqlalchemy import exc
 
 from timebank.errors import UnknownGroup
 from timebank.rules.moving import MOVED, PAGED
@@ -17,7 +20,15 @@ if TYPE_CHECKING:
     from timebank.rules.state import HoursRow
     from timebank.store.engine import Raw, Tx
 
-PAGE = 4_000
+PAGE: Final = 4_000
+
+CONTRADICTIONS: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    exc.DataError,
+    exc.IntegrityError,
+)
+"""What is raised for rows that no group could have together."""
 
 Rows = list[tuple[Any, ...]]
 

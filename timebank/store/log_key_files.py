@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -47,7 +46,7 @@ def read_paper(text: str) -> bytes:
     letters = "".join(text.split()).replace("-", "").upper().replace("0", "O").replace("1", "I")
     try:
         secret = base64.b32decode(letters + "=" * (-len(letters) % 8))
-    except binascii.Error:
+    except ValueError:
         secret = b""
     if len(secret) != 32:
         raise NoKeysError("It is no recovery key, or a letter of it is missing.")
