@@ -80,9 +80,12 @@ KINDS: Final[dict[str, Kind]] = {
 CLASSES: Final[dict[str, str]] = {
     "people.ask_links": "hash link_hash, blind code_index contact_index, tie draw_id, clear issue issued_at",
     "people.ask_notes": "sealed box, guess salt, tie draw_id about_id, clear what",
+    "people.card_makers": "tie member_id made_by",
     "people.cards": "blind code_hash, hash used_key, tie card_id member_id made_by,"
     " clear recovers made_at expires_at used_at",
     "people.draw_looks": "tie look_id draw_id member_id, clear what looked_at",
+    "people.duty_proposals": "tie duty_id member_id proposed_by signed_by, clear roles state proposed_at expires_at"
+    " ended_at",
     "people.import_papers": "sealed box, tie import_id member_id, clear what number part expires_on",
     "people.invitations": "hash secret_hash, tie invitation_id made_by, clear roles uses_max uses made_at"
     " expires_at revoked_at",
@@ -138,16 +141,23 @@ CLASSES: Final[dict[str, str]] = {
     "timebank.pots": "group pot_id code unit number pot_account promised_account shared_account",
     "timebank.proposals": "tie proposed_by signed_by, book proposal_id kind body state entry_id proposed_at changed_at",
     "timebank.published_balances": "public period pot unit available promised given drawn came_in went_out",
+    "timebank.published_checkpoints": "public period size frontier note",
+    "timebank.published_cosignatures": "public size name line cosigned_at",
     "timebank.published_flows": "public period pot kind unit came_in went_out lines",
-    "timebank.published_groups": "public slug name languages preset began_on first_close_on units pots held",
+    "timebank.published_groups": "public slug name languages preset began_on first_close_on units pots held people"
+    " gifts_wait",
     "timebank.published_held": "public period place kind number unit amount",
+    "timebank.published_leaves": "public leaf_index period commitment leaf hash",
     "timebank.published_lines": "public period line_id kind category day arrived_late changes",
-    "timebank.published_periods": "public period first_day last_day next_close_on lines",
+    "timebank.published_nodes": "public level node_index hash",
+    "timebank.published_periods": "public period first_day last_day next_close_on lines preset",
     "timebank.published_policies": "public pot version agreed_on terms",
     "timebank.published_slugs": "public slug",
+    "timebank.publishing": "group from_day preset people gifts_wait decided_at",
     "timebank.records": "proof seq salt commitment, book kind record",
     "timebank.settings_history": "group change_id changed_at before after, book changed_by",
     "timebank.transfers": "book seq leg debit_account credit_account amount debit_balance credit_balance",
+    "timebank.waiting": "book seq recorded_on preset people gifts_wait",
 }
 
 #: What lies beside the database, and what each gives away by itself.
@@ -156,6 +166,7 @@ BESIDE: Final[dict[str, str]] = {
     "keys/erased.txt": N_("that somebody was erased, when, and under which random id they were here"),
     "keys/days/": N_("today's key of the counts of tries: who tried what today, if one guesses who"),
     "checkpoints/": N_("how long each book is, and what it was signed with last"),
+    "logs/": N_("what anybody can read in the public log anyway"),
     "setup.key": N_("a link that makes a group, until it was used"),
     "postgres.log, log of the server": N_("when it ran and what went wrong; no name and no address"),
     "backups/": N_("the database as above, without the keys, as it was up to 30 days ago"),
