@@ -165,3 +165,15 @@ def test_a_python_that_is_too_old_is_told_so(
     with pytest.raises(SystemExit):
         run_script.main([])
     assert "needs Python 3.11 or newer" in capsys.readouterr().err
+
+
+def test_an_environment_that_a_link_leads_to_is_left_alone(run_script: ModuleType, tmp_path: Path) -> None:
+    (somebodys := tmp_path / "somebodys").mkdir()
+    (somebodys / "work").write_text("kept")
+    (tmp_path / ".venv").symlink_to(somebodys)
+
+    run_script.make_environment(tmp_path / ".venv")
+
+    assert (somebodys / "work").read_text() == "kept"
+    assert (tmp_path / ".venv" / "bin" / "python").exists()
+    assert not (tmp_path / ".venv").is_symlink()
