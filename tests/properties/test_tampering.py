@@ -60,6 +60,13 @@ class Change(NamedTuple):
     what: str
     seq: int | None
     changed: bool = True
+    in_order_only: bool = False
+
+    @property
+    def allowed(self) -> set[int]:
+        """The records that verify may name: where only the order is wrong, the one after stands too early."""
+        assert self.seq is not None
+        return {self.seq, self.seq + 1} if self.in_order_only else {self.seq}
 
 
 class Savepoints:
@@ -194,7 +201,9 @@ class Tampering:
         first = self._first(table, [row.get("seq", 0) for row in rows])
         if self._alike(column.name, table, one, two):
             return Change("", None, changed=False)
-        return Change(f"{table}.{column.name} of {dict(one)} and {dict(two)} swapped", first)
+        in_order_only = (table, column.name) == ("records", "seq")
+        what = f"{table}.{column.name} of {dict(one)} and {dict(two)} swapped"
+        return Change(what, first, in_order_only=in_order_only)
 
     def _alike(self, swapped: str, table: str, one: Any, two: Any) -> bool:
         """Say whether two rows differ in one column and in what proves nothing: swapped, they are what they were."""
@@ -312,6 +321,12 @@ async def test_whatever_is_changed_without_the_keys_is_found_and_the_first_wrong
     tampering = Tampering(published, connection, random.Random(SEED))
     await tampering.learn()
     assert all([await connection.fetchval(f"SELECT count(*) FROM timebank.{table}") for table in TABLES])
+    transaction = connection.transaction()
+    await transaction.start()
+    # Seen by chance alone, and rarely: the newest checkpoint goes, and what it is about stays.
+    await connection.execute("DELETE FROM timebank.published_checkpoints WHERE period > 15")
+    assert "log_whole" in {finding.check for finding in (await tampering.look()).findings}
+    await transaction.rollback()
     missed, done = [], 0
     while done < COUNT:
         transaction = connection.transaction()
@@ -325,7 +340,7 @@ async def test_whatever_is_changed_without_the_keys_is_found_and_the_first_wrong
             done += 1
             verdict = await tampering.look()
             named = {finding.seq for finding in verdict.findings}
-            if verdict.ok or (change.seq is not None and change.seq not in named):
+            if verdict.ok or (change.seq is not None and not named & change.allowed):
                 missed.append((change, verdict.findings))
         await transaction.rollback()
 

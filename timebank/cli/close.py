@@ -42,8 +42,11 @@ def run(args: argparse.Namespace) -> int:
 async def _close(settings: Settings, dsn: Dsn, slug: str, through: date | None) -> Closed:
     from timebank.services.close import close_period
     from timebank.services.house import open_house
+    from timebank.services.jobs import step_back
     from timebank.store.migrate import upgrade
 
+    # A long day is published for seconds; whoever writes meanwhile goes first.
+    step_back(0)
     await upgrade(dsn, embedded=settings.embedded)
     async with open_house(settings.home, dsn) as house:
         group_id = await house.database.group_id(slug)

@@ -69,6 +69,10 @@ class WholeLog:
         if [note.period for note in notes] != list(range(len(notes))) or not notes:
             self._find("the periods of the log are not numbered from 0 without a gap", 0)
             return False
+        if cut.leaves != notes[-1].size:
+            # Whether leaves or the checkpoint of the last period went missing, nobody can tell.
+            self._find(f"the public log has {cut.leaves} leaves, its newest checkpoint {notes[-1].size}", 0)
+            return False
         async for page in store.list_log(self._connection, self._group_id, notes[-1].period):
             for leaf in page:
                 why = self._take(leaf, notes)

@@ -43,6 +43,7 @@ class LogCut:
     """A log and what it must be of, at one moment.
 
     Attributes:
+        leaves: How many there are, of whatever period.
         nodes: Roots of whole subtrees, by level and place.
         nodes_twice: How many of them are there once more.
         terms: What is published of each version of rules, by pot and version.
@@ -54,6 +55,7 @@ class LogCut:
     """
 
     checkpoints: list[CheckpointRow]
+    leaves: int
     nodes: dict[tuple[int, int], bytes]
     nodes_twice: int
     terms: dict[tuple[str, int], Any]
@@ -115,6 +117,9 @@ async def take_log_cut(connection: Raw, group_id: UUID) -> LogCut:
             others[kind].append(record)
         return LogCut(
             checkpoints=[CheckpointRow(*row) for row in notes],
+            leaves=await connection.fetchval(
+                "SELECT count(*) FROM timebank.published_leaves WHERE group_id = $1", group_id
+            ),
             nodes={(level, place): hash_ for level, place, hash_ in nodes},
             nodes_twice=len(nodes) - len({(level, place) for level, place, _ in nodes}),
             terms={(pot, version): msgspec.json.decode(text) for pot, version, text in terms},
