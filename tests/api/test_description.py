@@ -26,6 +26,7 @@ async def test_the_description_is_openapi_and_names_every_shape(stage: Stage) ->
     schemas = document["components"]["schemas"]
     named = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert named <= set(schemas)
+    assert not any("." in name for name in schemas), "two shapes have one name"
     assert "http://" not in text.replace("http://localhost", "")
 
 

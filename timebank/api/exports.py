@@ -53,7 +53,7 @@ JOURNAL: Final = Query(
 )
 
 
-class DutyOut(msgspec.Struct, omit_defaults=True):
+class OwnDutyOut(msgspec.Struct, omit_defaults=True):
     """A duty, since when, and until when if it was taken away or ends."""
 
     role: str
@@ -174,7 +174,7 @@ class OwnDataOut(msgspec.Struct):
     nickname: str
     state: str
     joined_on: date
-    duties: list[DutyOut]
+    duties: list[OwnDutyOut]
     accounts: list[AccountOut]
     totals: list[TotalOut]
     lines: list[OwnLineOut]
@@ -279,7 +279,7 @@ def _own_data(data: OwnData) -> OwnDataOut:
         nickname=data.nickname,
         state=data.state,
         joined_on=data.joined_on,
-        duties=[DutyOut(*duty) for duty in data.duties],
+        duties=[OwnDutyOut(*duty) for duty in data.duties],
         accounts=[AccountOut(*account) for account in data.accounts],
         totals=[total_out(total) for total in data.totals],
         lines=[line_out(line) for line in data.lines],
