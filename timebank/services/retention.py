@@ -63,6 +63,7 @@ CLOCKS: Final[tuple[Clock, ...]] = (
 
 #: What others delete, by table: when, and who sees to it.
 ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
+    "people.card_makers": ("when another steward vouched", "`services/duties.py`"),
     "people.cards": ("when used or expired", "`services/cards.py`"),
     "people.mail": ("when its owner takes it away", "`services/mail.py`"),
     "people.mail_asks": ("when answered, within a minute", "`services/mail_links.py`"),
@@ -73,10 +74,12 @@ ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
     "people.totps": ("when its owner takes it away", "`services/totp.py`"),
     "people.tries": ("after a day, and its key too", "`services/limits.py`"),
     "timebank.hours_waiting": ("with the yes or the withdrawal", "`store/hours.py`"),
+    "timebank.waiting": ("when it is published", "`services/close.py`"),
 }
 
 #: What stays as long as the book does, by table, and why.
 STAYS: Final[Mapping[str, str]] = {
+    "people.duty_proposals": "that two people decided, by random ids",
     "people.member_roles": "who carried which duty, by a random id; verify and auditors need it",
     "people.members": "a random id; what it says of a person goes when they are erased",
     "timebank.account_days": "the book",
@@ -97,13 +100,18 @@ STAYS: Final[Mapping[str, str]] = {
     "timebank.pots": "the book",
     "timebank.proposals": "that two people decided, by random ids",
     "timebank.published_balances": "published",
+    "timebank.published_checkpoints": "published",
+    "timebank.published_cosignatures": "published",
     "timebank.published_flows": "published",
     "timebank.published_groups": "published",
     "timebank.published_held": "published",
+    "timebank.published_leaves": "published",
     "timebank.published_lines": "published",
+    "timebank.published_nodes": "published",
     "timebank.published_periods": "published",
     "timebank.published_policies": "published",
     "timebank.published_slugs": "the address of the group",
+    "timebank.publishing": "how the group chose to publish, and from which day on",
     "timebank.records": "the book",
     "timebank.settings_history": "what records have the hash of",
     "timebank.transfers": "the book",
