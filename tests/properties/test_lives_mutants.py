@@ -14,12 +14,11 @@ from tests.database import Dsn
 from tests.properties.stand import shut, superuser
 from tests.properties.test_stateful import Stage, live
 from timebank.errors import Refusal
-from timebank.rules import asks, draw_steps, draws
+from timebank.rules import asks, decide, draw_steps, draws
 from timebank.rules.commands import ChangeDraw, UndoDrawEntry
 from timebank.rules.outcome import Done
 from timebank.rules.people import Actor
 from timebank.rules.state import Draw, State
-from timebank.services import writer
 
 pytestmark = [pytest.mark.database]
 
@@ -58,7 +57,7 @@ def pay_back_twice(monkeypatch: pytest.MonkeyPatch) -> None:
             state.known[command.entry] = known._replace(corrected=False)
         return draws.undo(command, actor, state)
 
-    monkeypatch.setitem(writer._RULES, UndoDrawEntry, undo)
+    monkeypatch.setitem(decide.RULES, UndoDrawEntry, undo)
 
 
 def keep_approvals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +70,7 @@ def keep_approvals(monkeypatch: pytest.MonkeyPatch) -> None:
             hand.approved = True
         return result
 
-    monkeypatch.setitem(writer._RULES, ChangeDraw, change)
+    monkeypatch.setitem(decide.RULES, ChangeDraw, change)
 
 
 def ignore_objections(monkeypatch: pytest.MonkeyPatch) -> None:

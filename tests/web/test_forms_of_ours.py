@@ -31,6 +31,8 @@ WITHOUT_TOKEN = {
     "/setup/{token}/example",
     "/setup/{token}/example/tokens",
 }
+#: No forms: what a witness signed is taken from whoever brings it. Its signature guards it, and no cookie counts.
+SIGNED = {"/g/{slug}/log/cosignatures"}
 WATCHED = (
     "people.sessions",
     "people.cards",
@@ -50,7 +52,11 @@ def unsafe_pages(app: Litestar) -> list[tuple[str, str]]:
     """Return (method, path) of every page route that is not for reading."""
     found = []
     for route in app.routes:
-        if isinstance(route, HTTPRoute) and not route.path.startswith("/api/"):
+        if (
+            isinstance(route, HTTPRoute)
+            and not route.path.startswith("/api/")
+            and route.path_format not in SIGNED
+        ):
             found += [(method, route.path_format) for method in route.methods if method in EFFECTS]
     return sorted(found)
 
