@@ -15,54 +15,12 @@ from timebank.errors import Refusal
 from timebank.ledger.accounts import Account, AccountKind
 from timebank.ledger.books import Books
 from timebank.ledger.entries import KnownEntry
-from timebank.rules import asks, draws
-from timebank.rules.commands import (
-    AnswerDraw,
-    ApproveDraw,
-    AskDraw,
-    CancelDraw,
-    ChangeDraw,
-    DeclineDraw,
-    DrawArrived,
-    DrawDue,
-    GiveMoney,
-    HandOver,
-    LogHours,
-    ObjectDraw,
-    QuestionDraw,
-    QueueDue,
-    ReleaseDraw,
-    ReturnMoney,
-    StepAside,
-    UndoDrawEntry,
-)
-from timebank.rules.hours import log_hours
-from timebank.rules.money import give_money
+from timebank.rules.commands import AskDraw, GiveMoney, LogHours
+from timebank.rules.decide import decide
 from timebank.rules.outcome import Done
 from timebank.rules.people import Actor, group_itself, holder_of_link
 from timebank.rules.policies import Policy, Terms
 from timebank.rules.state import MINUTES, Draw, HeldPlace, MemberAccounts, Pot, SetUp, State
-
-RULES: Mapping[type, Any] = {
-    LogHours: log_hours,
-    GiveMoney: give_money,
-    AskDraw: asks.ask,
-    ApproveDraw: draws.approve,
-    DeclineDraw: draws.decline,
-    ObjectDraw: draws.object_to,
-    QuestionDraw: draws.question,
-    AnswerDraw: asks.answer,
-    StepAside: draws.step_aside,
-    CancelDraw: asks.cancel,
-    ChangeDraw: asks.change,
-    HandOver: draws.hand_over,
-    UndoDrawEntry: draws.undo,
-    ReturnMoney: draws.money_returned,
-    ReleaseDraw: draws.release,
-    DrawArrived: asks.arrived,
-    DrawDue: draws.due,
-    QueueDue: draws.queue_due,
-}
 
 GROUP = UUID(int=7)
 PEOPLE: Mapping[str, tuple[str, ...]] = {
@@ -88,10 +46,7 @@ class Life:
         """Have somebody do something; return what is said, with ``code`` "ok" or that of the refusal."""
         actor = self.people.get(who) or self.actor(who)
         self.state.now += timedelta(seconds=1)
-        try:
-            outcome = RULES[type(command)](command, actor, self.state)
-        except Refusal as refusal:
-            outcome = refusal
+        outcome = decide(command, actor, self.state)
         self._keep()
         if isinstance(outcome, Refusal):
             return {"code": outcome.code, **outcome.params}
