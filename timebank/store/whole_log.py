@@ -79,14 +79,17 @@ _LOST: Final = """
        AND l.commitment IS NULL
        AND (r.kind = 'genesis' OR (r.kind = 'closing' AND position('"padding"'::bytea IN r.record) > 0))
 """
+# A set operation has one plan; as a join this once looked through all records for each leaf.
 _UNEXPLAINED: Final = """
+    WITH unexplained AS MATERIALIZED (
+        SELECT commitment FROM timebank.published_leaves WHERE group_id = $1
+        EXCEPT
+        SELECT commitment FROM timebank.records WHERE group_id = $1
+    )
     SELECT l.commitment, l.leaf_index
       FROM timebank.published_leaves AS l
- LEFT JOIN timebank.records AS r
-        ON r.group_id = l.group_id
-       AND r.commitment = l.commitment
+      JOIN unexplained AS u ON u.commitment = l.commitment
      WHERE l.group_id = $1
-       AND r.commitment IS NULL
 """
 _OTHERS: Final = f"""
     SELECT kind, record
