@@ -1,4 +1,4 @@
-"""Draws over the API: asking, deciding, handing over, and what each may see of them."""
+"""Draws over the API: asking, what whoever asked does with it, and what each may see of them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,15 @@ from timebank.api.fields import (
     quantity,
 )
 from timebank.edge.bodies import Faults, Reader
-from timebank.edge.door import Act, Door, Write, json_reply, signed_in
-from timebank.edge.openapi import DATED, acts, reads, writes
+from timebank.edge.door import Write, json_reply, signed_in
+from timebank.edge.openapi import reads, writes
 from timebank.edge.paging import Listing, some_of
-from timebank.errors import (
-    FieldInvalid,
-)
+from timebank.errors import FieldInvalid
 from timebank.rules import commands
 from timebank.rules.draw_steps import STEPS
 from timebank.rules.names import EMPTY, free_text
-from timebank.rules.people import Actor
-from timebank.services import asks, draws
-from timebank.services.acts import Once
+from timebank.services import draws
 from timebank.services.draws import DrawView
-from timebank.services.writer import Answer
 
 DRAWS_LIST: Final[Listing[UUID]] = Listing(
     "draws",
@@ -69,55 +64,6 @@ class AmountBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     minutes: Minutes | None = None
     amount: Amount | None = None
     currency: Currency | None = None
-
-
-class ApproveBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A yes; to less than was asked with `minutes`, or `amount` and `currency`."""
-
-    minutes: Minutes | None = None
-    amount: Amount | None = None
-    currency: Currency | None = None
-    not_own: bool = False
-
-
-class HandOverBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Money given to whoever asked; without `amount` all that is still promised."""
-
-    held: Code
-    amount: Amount | None = None
-    currency: Currency | None = None
-    effective_on: date | None = None
-    receipt: bool = False
-
-
-class ReturnBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Money of a draw that came back, and where it is."""
-
-    held: Code
-    amount: Amount
-    currency: Currency
-    effective_on: date | None = None
-
-
-class UndoBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A hand-over, or hours given for the ask, that was written by mistake."""
-
-    entry: UUID
-    held: Code | None = None
-    reason: Note | None = None
-
-
-class ReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A reason, told to whoever asked."""
-
-    reason: Note | None = None
-
-
-class ObjectBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """An objection; with `withdraw` it is taken back."""
-
-    reason: Note | None = None
-    withdraw: bool = False
 
 
 class TextBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -175,27 +121,6 @@ class DrawsOut(msgspec.Struct, frozen=True, omit_defaults=True):
 
     draws: tuple[DrawOut, ...]
     next: str | None = None
-
-
-class PapersOut(msgspec.Struct, frozen=True):
-    """How to reach and pay whoever asked; empty where nothing was said, or when it was wiped."""
-
-    contact: str
-    payout: str
-
-
-class LookOut(msgspec.Struct, frozen=True):
-    """Somebody looked at what is personal about this draw: `who` it is for, the `payout`, or its `link`."""
-
-    nickname: str | None
-    what: str
-    looked_at: datetime
-
-
-class LooksOut(msgspec.Struct, frozen=True):
-    """Who looked, newest first."""
-
-    looks: tuple[LookOut, ...]
 
 
 class HasAmount(Protocol):
@@ -256,31 +181,6 @@ class AskedOut(msgspec.Struct, omit_defaults=True):
     talk_first: bool = False
 
 
-class ApprovedOut(msgspec.Struct, omit_defaults=True):
-    """How many said yes, and how many must; `receipt` and `seq` with the last one."""
-
-    id: UUID
-    state: str
-    approvals: int
-    approvals_needed: int
-    waits_for: str = ""
-    receipt: str = ""
-    seq: int = 0
-
-
-class HandedOverOut(msgspec.Struct, omit_defaults=True):
-    """What was handed over, and what of the promise is left."""
-
-    id: UUID
-    entry: UUID
-    state: str
-    amount: int
-    currency: str
-    left: int
-    receipt: str = ""
-    seq: int = 0
-
-
 class StepOut(msgspec.Struct, omit_defaults=True):
     """How an ask stands after a step; whoever asked gets no receipt, because no entry names them."""
 
@@ -299,58 +199,7 @@ class ChangedAskOut(msgspec.Struct):
     unit: str
 
 
-class UndoneOut(msgspec.Struct, omit_defaults=True):
-    """The entry that undoes another, and what is promised now."""
-
-    id: UUID
-    state: str
-    entry: UUID
-    undoes: UUID
-    left: int
-    receipt: str = ""
-    seq: int = 0
-
-
-class ReturnedOut(msgspec.Struct, omit_defaults=True):
-    """Money that came back."""
-
-    id: UUID
-    state: str
-    entry: UUID
-    amount: int
-    receipt: str = ""
-    seq: int = 0
-
-
-class ReleasedOut(msgspec.Struct, omit_defaults=True):
-    """What was given back, and what of the promise is left."""
-
-    id: UUID
-    state: str
-    amount: int
-    left: int
-    receipt: str = ""
-    seq: int = 0
-
-
-class WhoOut(msgspec.Struct):
-    """Whose ask it is; `nickname` is null for somebody without an account, `asked_by` who asked for them."""
-
-    id: UUID
-    nickname: str | None
-    asked_by: list[str]
-
-
-class LinkOut(msgspec.Struct):
-    """A new link and code, the `issue`-th; those before lead nowhere."""
-
-    id: UUID
-    issue: int
-    link: str
-    code: str
-
-
-_DRAW: Final = "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10"
+SOME_DRAW: Final = "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10"
 
 
 def _ask(body: DrawBody, _params: dict[str, Any]) -> list[commands.AskDraw]:
@@ -377,33 +226,13 @@ def _ask(body: DrawBody, _params: dict[str, Any]) -> list[commands.AskDraw]:
     ]
 
 
-def _part(body: AmountBody | ApproveBody) -> tuple[int | None, str]:
+def part_of(body: HasAmount) -> tuple[int | None, str]:
+    """Return (amount, unit) of a body that may say one; None stands for all."""
     return quantity(body.minutes, body.amount, body.currency) or (None, "")
-
-
-def _approve(body: ApproveBody, params: dict[str, Any]) -> list[commands.ApproveDraw]:
-    amount, unit = _part(body)
-    return [commands.ApproveDraw(draw=params["draw_id"], amount=amount, unit=unit, not_own=body.not_own)]
-
-
-def _decline(body: ReasonBody, params: dict[str, Any]) -> list[commands.DeclineDraw]:
-    return [commands.DeclineDraw(params["draw_id"], words(body.reason, "reason"))]
-
-
-def _object(body: ObjectBody, params: dict[str, Any]) -> list[commands.ObjectDraw]:
-    return [commands.ObjectDraw(params["draw_id"], words(body.reason, "reason"), body.withdraw)]
-
-
-def _question(body: TextBody, params: dict[str, Any]) -> list[commands.QuestionDraw]:
-    return [commands.QuestionDraw(params["draw_id"], some_words(body.text, "text"))]
 
 
 def _answer(body: TextBody, params: dict[str, Any]) -> list[commands.AnswerDraw]:
     return [commands.AnswerDraw(params["draw_id"], some_words(body.text, "text"))]
-
-
-def _step_aside(_body: NothingBody, params: dict[str, Any]) -> list[commands.StepAside]:
-    return [commands.StepAside(params["draw_id"])]
 
 
 def _cancel(_body: NothingBody, params: dict[str, Any]) -> list[commands.CancelDraw]:
@@ -419,77 +248,15 @@ def _change(body: AmountBody, params: dict[str, Any]) -> list[commands.ChangeDra
     return [commands.ChangeDraw(params["draw_id"], amount, unit)]
 
 
-def _release(body: AmountBody, params: dict[str, Any]) -> list[commands.ReleaseDraw]:
-    amount, unit = _part(body)
-    return [commands.ReleaseDraw(params["draw_id"], amount, unit)]
-
-
-def _hand_over(body: HandOverBody, params: dict[str, Any]) -> list[commands.HandOver]:
-    amount, unit = quantity(None, body.amount, body.currency) or (None, "")
-    return [
-        commands.HandOver(
-            draw=params["draw_id"],
-            held=body.held,
-            amount=amount,
-            unit=unit,
-            effective_on=body.effective_on,
-            receipt=body.receipt,
-        )
-    ]
-
-
-def _return(body: ReturnBody, params: dict[str, Any]) -> list[commands.ReturnMoney]:
-    amount, unit = quantity(None, body.amount, body.currency) or (0, "")
-    return [commands.ReturnMoney(params["draw_id"], body.held, amount, body.effective_on, unit)]
-
-
-def _undo(body: UndoBody, params: dict[str, Any]) -> list[commands.UndoDrawEntry]:
-    return [
-        commands.UndoDrawEntry(params["draw_id"], body.entry, body.held or "", words(body.reason, "reason"))
-    ]
-
-
 DRAWS: Final = Write(Reader(DrawBody), _ask)
-APPROVE: Final = Write(Reader(ApproveBody), _approve, empty=b"{}")
-DECLINE: Final = Write(Reader(ReasonBody), _decline, empty=b"{}")
-OBJECT: Final = Write(Reader(ObjectBody), _object, empty=b"{}")
-QUESTION: Final = Write(Reader(TextBody), _question)
+
 ANSWER: Final = Write(Reader(TextBody), _answer)
-STEP_ASIDE: Final = Write(Reader(NothingBody), _step_aside, empty=b"{}")
+
 CANCEL: Final = Write(Reader(NothingBody), _cancel, empty=b"{}")
+
 ARRIVED: Final = Write(Reader(NothingBody), _arrived, empty=b"{}")
+
 CHANGE: Final = Write(Reader(AmountBody), _change)
-RELEASE: Final = Write(Reader(AmountBody), _release, empty=b"{}")
-HAND_OVER: Final = Write(Reader(HandOverBody), _hand_over)
-RETURN: Final = Write(Reader(ReturnBody), _return)
-UNDO: Final = Write(Reader(UndoBody), _undo)
-
-
-async def _see_who(
-    door: Door, actor: Actor, _body: NothingBody, params: dict[str, Any], once: Once
-) -> Answer:
-    answer = await draws.note_look(door.house, actor, params["draw_id"], once=once)
-    if answer.status >= 400:
-        return answer
-    # Names are never kept with the answer: they are read again for each reader who may.
-    who = await draws.read_who(door.house, actor, params["draw_id"])
-    said = {**msgspec.json.decode(answer.body), **who._asdict()}
-    return answer._replace(body=msgspec.json.encode(said))
-
-
-def _link_and_code(door: Door, actor: Actor, said: dict[str, Any]) -> dict[str, Any]:
-    link, code = asks.issued(door.house.keys, actor.group_id, UUID(said["id"]), said["issue"])
-    return {**said, "link": link, "code": code}
-
-
-async def _issue_link(
-    door: Door, actor: Actor, _body: NothingBody, params: dict[str, Any], once: Once
-) -> Answer:
-    return await asks.issue_link(door.house, actor, params["draw_id"], once=once)
-
-
-WHO: Final = Act(Reader(NothingBody), _see_who, empty=b"{}")
-LINK: Final = Act(Reader(NothingBody), _issue_link, empty=b"{}", reveal=_link_and_code)
 
 
 def draw_out(view: DrawView) -> DrawOut:
@@ -538,8 +305,6 @@ def draw_out(view: DrawView) -> DrawOut:
 
 
 # ---------------------------------------------------------------- routes
-
-
 @post(
     "/groups/{slug:str}/draws",
     operation_class=writes(
@@ -554,7 +319,7 @@ def draw_out(view: DrawView) -> DrawOut:
             "category": "repairs",
             "contact": "Ring twice",
         },
-        gives={"id": _DRAW, "pot": "money", "state": "asked"},
+        gives={"id": SOME_DRAW, "pot": "money", "state": "asked"},
         refusals=(
             errors.AmountOutOfRange,
             errors.NeedsAccount,
@@ -611,138 +376,6 @@ async def get_draw(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 @post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/approve",
-    operation_class=writes(
-        ApproveBody,
-        summary="Say yes to an ask",
-        description="By a steward who did not ask. The last yes that the rules want promises the amount, or lets "
-        "it wait for the window of objections or for the pot. To an ask without an account, `not_own` must be true.",
-        status=200,
-        body_required=False,
-        answer=ApprovedOut,
-        example={},
-        gives={
-            "id": _DRAW,
-            "state": "promised",
-            "approvals": 1,
-            "approvals_needed": 1,
-            "receipt": "4WQM-80ZR-T5FA",
-            "seq": 205,
-        },
-        refusals=(
-            errors.AlreadyApproved,
-            errors.AmountOutOfRange,
-            errors.BelowFloor,
-            errors.DrawNotOpen,
-            errors.NeedsRole,
-            errors.NotOwnUnsaid,
-            errors.NotYourDraw,
-            errors.Overflow,
-            errors.PolicyRefuses,
-            errors.StepUpNeeded,
-            errors.SteppedAside,
-            errors.UnitMismatch,
-            errors.UnknownDraw,
-        ),
-    ),
-)
-async def approve_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Say yes to an ask."""
-    return await APPROVE.answer(request)
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/decline",
-    operation_class=writes(
-        ReasonBody,
-        summary="Say not now to an ask",
-        description="By a steward who did not ask; the reason is told to whoever did.",
-        status=200,
-        body_required=False,
-        answer=StepOut,
-        refusals=(
-            errors.DrawNotOpen,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.SteppedAside,
-            errors.UnknownDraw,
-        ),
-        example={"reason": "Not this month"},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "state": "not_now",
-            "receipt": "K7QF-2M9T-XW4H-8B3D",
-            "seq": 208,
-        },
-    ),
-)
-async def decline_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Say not now to an ask."""
-    return await DECLINE.answer(request)
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/object",
-    operation_class=writes(
-        ObjectBody,
-        summary="Object to an ask, or take an objection back",
-        description="By a steward, where the rules have a window for it. Nothing is promised while one stands.",
-        status=200,
-        body_required=False,
-        answer=StepOut,
-        refusals=(
-            errors.AlreadyDone,
-            errors.DrawNotOpen,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.PolicyRefuses,
-            errors.SteppedAside,
-            errors.UnknownDraw,
-        ),
-        example={"reason": "It is too much"},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "state": "looked_at",
-            "receipt": "K7QF-2M9T-XW4H-8B3D",
-            "seq": 208,
-        },
-    ),
-)
-async def object_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Object to an ask, or take an objection back."""
-    return await OBJECT.answer(request)
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/question",
-    operation_class=writes(
-        TextBody,
-        summary="Ask whoever asked something",
-        description="By a steward.",
-        status=200,
-        answer=StepOut,
-        refusals=(
-            errors.DrawNotOpen,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.SteppedAside,
-            errors.UnknownDraw,
-        ),
-        example={"text": "By when is it needed?"},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "state": "looked_at",
-            "receipt": "K7QF-2M9T-XW4H-8B3D",
-            "seq": 208,
-        },
-    ),
-)
-async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Ask whoever asked something."""
-    return await QUESTION.answer(request)
-
-
-@post(
     "/groups/{slug:str}/draws/{draw_id:uuid}/answer",
     operation_class=writes(
         TextBody,
@@ -762,37 +395,6 @@ async def question_draw(request: Request[Any, Any, Any]) -> ASGIApp:
 async def answer_draw(request: Request[Any, Any, Any]) -> ASGIApp:
     """Answer a question about an own ask."""
     return await ANSWER.answer(request)
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/step-aside",
-    operation_class=writes(
-        NothingBody,
-        summary="Leave an ask to others",
-        description="By a steward or treasurer who is too close to it. It cannot be taken back.",
-        status=200,
-        body_required=False,
-        answer=StepOut,
-        refusals=(
-            errors.AlreadyApproved,
-            errors.DrawNotOpen,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.SteppedAside,
-            errors.UnknownDraw,
-        ),
-        example={},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "state": "asked",
-            "receipt": "K7QF-2M9T-XW4H-8B3D",
-            "seq": 208,
-        },
-    ),
-)
-async def step_aside_from_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Leave an ask to others."""
-    return await STEP_ASIDE.answer(request)
 
 
 @post(
@@ -845,164 +447,6 @@ async def change_draw(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 @post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/hand-over",
-    operation_class=writes(
-        HandOverBody,
-        summary="Hand promised money over",
-        description="By a treasurer who neither asked nor, unless the rules say so, approved.",
-        status=200,
-        answer=HandedOverOut,
-        example={"held": "bank"},
-        gives={
-            "id": _DRAW,
-            "entry": "a87ff679-a2f3-471d-9181-a67b7542122c",
-            "state": "handed_over",
-            "amount": 2500,
-            "currency": "EUR",
-            "left": 0,
-            "receipt": "B2NC-66YD-0HJS",
-            "seq": 206,
-        },
-        refusals=(
-            errors.AccountClosed,
-            errors.AmountOutOfRange,
-            errors.BelowFloor,
-            *DATED,
-            errors.DrawNotOpen,
-            errors.MoreThanPromised,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.Overflow,
-            errors.PayerApproved,
-            errors.PolicyRefuses,
-            errors.StepUpNeeded,
-            errors.SteppedAside,
-            errors.UnitMismatch,
-            errors.UnknownDraw,
-            errors.UnknownHeldPlace,
-        ),
-    ),
-)
-async def hand_over_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Hand promised money over."""
-    return await HAND_OVER.answer(request)
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/undo",
-    operation_class=writes(
-        UndoBody,
-        summary="Undo a hand-over, or hours given for an ask",
-        description="A hand-over by a steward or treasurer, hours by who took part or a steward.",
-        status=200,
-        answer=UndoneOut,
-        refusals=(
-            errors.AccountClosed,
-            errors.AlreadyCorrected,
-            errors.DrawNotOpen,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.NotYourEntry,
-            errors.Overflow,
-            errors.StepUpNeeded,
-            errors.SteppedAside,
-            errors.UnknownDraw,
-            errors.UnknownEntry,
-            errors.UnknownHeldPlace,
-        ),
-        example={"entry": "a87ff679-a2f3-471d-9181-a67b7542122c", "held": "bank"},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "state": "promised",
-            "entry": "c9f0f895-fb98-4b91-99f5-1fd0297e236d",
-            "undoes": "a87ff679-a2f3-471d-9181-a67b7542122c",
-            "left": 2500,
-            "receipt": "K7QF-2M9T-XW4H-8B3D",
-            "seq": 208,
-        },
-    ),
-)
-async def undo_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Undo a hand-over, or hours given for an ask."""
-    return await UNDO.answer(request)
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/return",
-    operation_class=writes(
-        ReturnBody,
-        summary="Record money of a draw that came back",
-        description="By a treasurer who did not ask.",
-        status=200,
-        answer=ReturnedOut,
-        refusals=(
-            errors.AccountClosed,
-            errors.AmountOutOfRange,
-            *DATED,
-            errors.DrawNotOpen,
-            errors.MoreThanHanded,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.Overflow,
-            errors.PolicyRefuses,
-            errors.SteppedAside,
-            errors.UnitMismatch,
-            errors.UnknownDraw,
-            errors.UnknownHeldPlace,
-        ),
-        example={"held": "bank", "amount": 50, "currency": "EUR"},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "state": "handed_over",
-            "entry": "c9f0f895-fb98-4b91-99f5-1fd0297e236d",
-            "amount": 50,
-            "receipt": "K7QF-2M9T-XW4H-8B3D",
-            "seq": 208,
-        },
-    ),
-)
-async def return_to_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Record money of a draw that came back."""
-    return await RETURN.answer(request)
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/release",
-    operation_class=writes(
-        AmountBody,
-        summary="Give back what is promised and not needed",
-        description="By a steward or treasurer who did not ask; all that is left, or a part.",
-        status=200,
-        body_required=False,
-        answer=ReleasedOut,
-        refusals=(
-            errors.AmountOutOfRange,
-            errors.DrawNotOpen,
-            errors.MoreThanPromised,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.Overflow,
-            errors.SteppedAside,
-            errors.UnitMismatch,
-            errors.UnknownDraw,
-        ),
-        example={},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "state": "released",
-            "amount": 2500,
-            "left": 0,
-            "receipt": "K7QF-2M9T-XW4H-8B3D",
-            "seq": 208,
-        },
-    ),
-)
-async def release_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Give back what is promised and not needed."""
-    return await RELEASE.answer(request)
-
-
-@post(
     "/groups/{slug:str}/draws/{draw_id:uuid}/arrived",
     operation_class=writes(
         NothingBody,
@@ -1025,113 +469,12 @@ async def draw_arrived(request: Request[Any, Any, Any]) -> ASGIApp:
     return await ARRIVED.answer(request)
 
 
-@get(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/payout",
-    operation_class=reads(
-        PapersOut,
-        summary="How to reach and pay whoever asked",
-        description="To a treasurer who may hand a promised draw over. Each look is shown to that person.",
-        refusals=(
-            errors.DrawNotOpen,
-            errors.NeedsRole,
-            errors.NotYourDraw,
-            errors.PayerApproved,
-            errors.StepUpNeeded,
-            errors.SteppedAside,
-            errors.UnknownDraw,
-        ),
-    ),
-)
-async def get_payout(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Return how to reach and pay whoever asked."""
-    door, actor = await signed_in(request)
-    papers = await draws.read_papers(door.house, actor, request.path_params["draw_id"], now=door.clock())
-    return json_reply(PapersOut(papers.contact, papers.payout))
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/who",
-    operation_class=acts(
-        NothingBody,
-        WhoOut,
-        summary="I need to know who asked",
-        description="To a steward; that they looked is shown to that person.",
-        body_required=False,
-        refusals=(
-            errors.NeedsRole,
-            errors.UnknownDraw,
-        ),
-        example={},
-        gives={"id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10", "nickname": "Ada", "asked_by": []},
-    ),
-)
-async def see_who_asked(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Tell a steward who asked."""
-    return await WHO.answer(request)
-
-
-@get(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/who",
-    operation_class=reads(
-        LooksOut,
-        summary="Who looked at what is personal about an own draw",
-        description="To whoever asked, or stands in for them.",
-        refusals=(errors.UnknownDraw,),
-    ),
-)
-async def get_who_looked(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Return who looked at what is personal about an own draw."""
-    door, actor = await signed_in(request)
-    looks = await draws.list_looks(door.house, actor, request.path_params["draw_id"])
-    return json_reply(LooksOut(tuple(LookOut(*look) for look in looks)))
-
-
-@post(
-    "/groups/{slug:str}/draws/{draw_id:uuid}/link",
-    operation_class=acts(
-        NothingBody,
-        LinkOut,
-        summary="A new link and short code of an ask without an account",
-        description="By a steward. The ones before lead nowhere from then on.",
-        body_required=False,
-        refusals=(
-            errors.NeedsRole,
-            errors.StepUpNeeded,
-            errors.UnknownDraw,
-        ),
-        example={},
-        gives={
-            "id": "8f14e45f-ceea-467f-a9d1-4f0b5c9a2d10",
-            "issue": 1,
-            "link": "c8CyF1fvVvCsb4DTKhKQFfxjdqRdHUxSKkP9n8sK-ZM",
-            "code": "K7QP-3MWX",
-        },
-    ),
-)
-async def issue_link_of_draw(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Give out a new link and short code of an ask without an account."""
-    return await LINK.answer(request)
-
-
 ROUTES: Final = (
     ask_draw,
     get_draws,
     get_draw,
-    approve_draw,
-    decline_draw,
-    object_to_draw,
-    question_draw,
     answer_draw,
-    step_aside_from_draw,
     cancel_draw,
     change_draw,
-    hand_over_draw,
-    undo_of_draw,
-    return_to_draw,
-    release_draw,
     draw_arrived,
-    get_payout,
-    see_who_asked,
-    get_who_looked,
-    issue_link_of_draw,
 )

@@ -10,6 +10,8 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from timebank.api import (
     asks,
+    draw_papers,
+    draw_steps,
     draws,
     duties,
     entries,
@@ -47,6 +49,8 @@ SIGNED_IN_API: Final = Router(
         *held.ROUTES,
         *proposals.ROUTES,
         *draws.ROUTES,
+        *draw_steps.ROUTES,
+        *draw_papers.ROUTES,
         *policies.ROUTES,
         *entries.ROUTES,
         *live.ROUTES,
