@@ -110,3 +110,22 @@ async def test_hours_of_others_and_forms_of_nobody_change_nothing(stage: Stage, 
     assert (await ada.post(form.action, {**form.hidden, "csrf": "x", "say": "yes"})).status_code == 403
     assert (await ada.post(form.action, {**form.hidden, "say": "perhaps"})).status_code == 400
     assert "Flo helped you" in text_of(await ada.get("/me"))
+
+
+async def test_of_much_that_waits_a_little_is_shown_and_all_of_it_can_be_answered(
+    stage: Stage, today: str
+) -> None:
+    ada = await signed_in(stage, "ada")
+    body = {"effective_on": today, "category": "repairs", "receiver": str(stage.cast.ids["ada"])}
+    for minutes in range(10, 80, 10):
+        await stage.post("flo", "/hours", {**body, "minutes": minutes})
+
+    page = await ada.get("/me")
+    shown, _, folded = page.text.partition("2 more</summary>")
+
+    assert (shown.count('value="yes"'), folded.count('value="yes"')) == (5, 2)
+    assert not re.search(r"open>\s*<summary>2 more", page.text)
+    oldest = forms_of(page)[-1]
+    again = await ada.post(oldest.action, {**oldest.hidden, "say": "not-quite", "time": "soon"})
+    assert again.status_code == 422
+    assert re.search(r"open>\s*<summary>2 more", again.text)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
 REASON_MAX: Final = 500
+#: So much of what waits is shown at once; whoever was away for a month still finds their own hours below it.
+_AT_ONCE: Final = 5
 
 #: (mark, what it is called) of an ask in each of its states.
 ASK_STATES: Final[Mapping[str, tuple[str, str]]] = {
@@ -103,6 +105,8 @@ class HomePage:
 
     Attributes:
         faults: (field, what to do about it).
+        waiting: The newest of what waits for the reader's yes; ``further`` is folded behind it.
+        further_open: Whether something of it was answered just now, and the answer not taken.
         waiting_aside: What silence does, in one sentence; empty in groups where it does nothing.
         duties: Pages of duties that the reader carries.
     """
@@ -119,6 +123,8 @@ class HomePage:
     duties: tuple[Way, ...]
     faults: tuple[tuple[str, str], ...]
     waiting: tuple[WaitingHours, ...]
+    further: tuple[WaitingHours, ...]
+    further_open: bool
     waiting_aside: str
     given: Figure
     received: Figure
@@ -188,6 +194,7 @@ async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 
     hours = Amounts(HOURS, chosen)
     rooms = ways(here, HOME)
     duties = {here.path(TODAY), here.path(PAY)}
+    waiting = tuple(_waiting(here, home, each, refused) for each in home.waiting)
     page = HomePage(
         name=here.group.name,
         href=here.href,
@@ -200,7 +207,9 @@ async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 
         looks_href=here.path(f"{HOME}/looks"),
         duties=tuple(way for way in rooms if way.href in duties),
         faults=((_anchor(refused), refused.fault),) if refused else (),
-        waiting=tuple(_waiting(here, home, each, refused) for each in home.waiting),
+        waiting=waiting[:_AT_ONCE],
+        further=waiting[_AT_ONCE:],
+        further_open=any(hours.is_open for hours in waiting[_AT_ONCE:]),
         waiting_aside=_aside(home, chosen),
         given=Figure(hours.figure(home.given), hours.machine(home.given)),
         received=Figure(hours.figure(home.received), hours.machine(home.received)),
