@@ -148,8 +148,9 @@ async def test_acknowledged_writes_survive_the_postmaster_only_with_synchronous_
     with Cluster(scratch / f"commit-{synchronous_commit}", pg_bin=pg_bin()) as cluster:
         dsn = dsn_of(cluster, "timebank")
         await upgrade(dsn, embedded=True)
-        # So that not even luck writes the log in time.
+        # So that not even luck writes the log in time: neither the clock nor much work wakes its writer.
         await superuser(dsn, "ALTER SYSTEM SET wal_writer_delay = '10s'")
+        await superuser(dsn, "ALTER SYSTEM SET wal_writer_flush_after = '1GB'")
         await superuser(dsn, "SELECT pg_reload_conf()")
         async with a_stand(dsn, tmp_path, hot_size=2) as door:
             if synchronous_commit == "on":
@@ -158,8 +159,10 @@ async def test_acknowledged_writes_survive_the_postmaster_only_with_synchronous_
                 return
 
             # What is switched off is refused at every turn: at the start, and by each batch.
-            await door.house.database.hot.expire_connections()
             await superuser(dsn, "ALTER DATABASE timebank SET synchronous_commit = off")
+            # Only after it: the pool connects again by itself, and one connection that still waits
+            # for the disk would save what the others wrote.
+            await door.house.database.hot.expire_connections()
             with pytest.raises(DatabaseNotDurable):
                 await Database.open(dsn)
             with pytest.raises((StoreAway, ServerFault)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -11,7 +12,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -98,8 +99,9 @@ def _package() -> Path:
 def _run_copy(settings: Settings, user: ServiceUser, words: Sequence[str]) -> NoReturn:
     CODE_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
     os.chmod(CODE_HOME, 0o755)  # noqa: S103 - programs that everyone may read
-    python, variables = _python(user)
-    path = [_our_code(), *(p if _reaches(user, p) else _tree("site", p) for p in _import_path())]
+    with _one_start_at_a_time():
+        python, variables = _python(user)
+        path = [_our_code(), *(p if _reaches(user, p) else _tree("site", p) for p in _import_path())]
     told = {
         "path": [str(p) for p in path],
         "words": list(words),
@@ -113,6 +115,17 @@ def _run_copy(settings: Settings, user: ServiceUser, words: Sequence[str]) -> No
     environment.update({name: os.environ[name] for name in ("HOME", "USER", "LOGNAME")})
     sys.stdout.flush()
     os.execve(python, [str(python), "-I", "-S", "-c", _BOOT, json.dumps(told)], environment)  # noqa: S606 - fixed words
+
+
+@contextlib.contextmanager
+def _one_start_at_a_time() -> Iterator[None]:
+    """Keep others from clearing a copy away between its making and its being held."""
+    descriptor = os.open(CODE_HOME / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _python(user: ServiceUser) -> tuple[Path, dict[str, str]]:
@@ -178,7 +191,8 @@ def _name(kind: str, mark: str) -> str:
 
 
 def _fresh(place: Path) -> Path:
-    fresh = place.with_name(f"{place.name}.{os.getpid()}")
+    # Not a copy's name: what a start that was killed left half-made is never taken for one.
+    fresh = place.with_name(f".{place.name}")
     shutil.rmtree(fresh, ignore_errors=True)
     return fresh
 
@@ -191,11 +205,7 @@ def _copy_tree(source: Path, target: Path, *, skip: tuple[str, ...] = ()) -> Non
 
 def _put_in_place(fresh: Path, place: Path) -> None:
     open_tree(fresh)
-    try:
-        fresh.rename(place)
-    except OSError:
-        # Another start was faster; its copy is the same.
-        shutil.rmtree(fresh, ignore_errors=True)
+    fresh.rename(place)
 
 
 def _hold(place: Path) -> Path:
