@@ -235,8 +235,8 @@ class _Held:
         self.written = 0
         self.under_way = asyncio.Event()
         self.let_go = asyncio.Event()
-        self._append = book.append_and_settle
-        monkeypatch.setattr(book, "append_and_settle", self.append)
+        self._append = book.append
+        monkeypatch.setattr(book, "append", self.append)
 
     async def append(self, *arguments: Any) -> None:
         self.written += 1

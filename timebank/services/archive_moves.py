@@ -448,12 +448,8 @@ class _Moving:
             self.group_id, origin, head.epoch, head.seq, head.frontier.root()
         )
         accounts = [books.accounts[number] for number in books.touched]
-        await book_store.append_and_settle(
-            connection,
-            self.group_id,
-            Slice((), at, appended, written, ()),
-            Settlement(head, accounts, books.days),
-        )
+        part, settlement = Slice((), at, appended, written, ()), Settlement(head, accounts, books.days)
+        await book_store.append(connection, book_store.ready_to_settle(self.group_id, part, settlement))
         books.days.clear()
 
     async def _write_hours(self, connection: Raw) -> None:

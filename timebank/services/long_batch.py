@@ -116,7 +116,6 @@ class LongBatch:
 
         Entries of earlier slices are forgotten: whoever corrects one looks it up again.
         """
-        await self._sent()
         state, head = self.state, self._head
         written, state.written = state.written, []
         hours, state.new_hours = state.new_hours, []
@@ -127,12 +126,14 @@ class LongBatch:
         if self.rehearsal:
             state.books.days.clear()
             return
+        # Made ready while the slice before is still on its way.
         random = self.house.random(32 * len(written))
         appended = book.seal_records(head, state.setup.book_id, written, random)
-        part = Slice((), self.now, appended, written, hours)
+        ready = book.ready_slice(self.group_id, Slice((), self.now, appended, written, hours))
+        await self._sent()
 
         async def send() -> None:
-            await book.append_slice(self.connection, self.group_id, part)
+            await book.append(self.connection, ready)
             await set_hours_states(self.connection, self.group_id, changed, {})
             await insert_notes(self.connection, self.house.keys, self.group_id, notes)
             await write_treasury(self.connection, self.house.keys, self.group_id, treasury, now=self.now)
@@ -152,9 +153,8 @@ class LongBatch:
         )
         accounts = [books.accounts[number] for number in books.touched]
         nothing = Slice((), self.now, book.seal_records(head, b"", (), b""), (), ())
-        await book.append_and_settle(
-            self.connection, self.group_id, nothing, Settlement(head, accounts, books.days)
-        )
+        settlement = Settlement(head, accounts, books.days)
+        await book.append(self.connection, book.ready_to_settle(self.group_id, nothing, settlement))
         books.days.clear()
 
     async def finish(self) -> tuple[int, str]:

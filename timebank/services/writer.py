@@ -84,8 +84,10 @@ log = logging.getLogger(__name__)
 #: Commands of one request, and of one transaction. A longer batch is no faster and locks longer.
 BATCH_MAX = 5_000
 GATHER_MAX = 1_000
-#: Commands that are decided while the slice before them is on its way to the database.
+#: Commands that are decided while the slice before them is on its way to the database; the first slice of
+#: a batch that has several is shorter, since the database waits for it.
 SLICE = 128
+SLICE_FIRST = 32
 #: Transactions that one group has under way: one that is written, one that waits for its turn.
 LINES_MAX = 2
 #: Seconds after which a busy group gives its connection back for others to have a turn.
@@ -519,24 +521,25 @@ class Writer:
         sending: asyncio.Task[None] | None = None
         try:
             for cut in earlier:
-                part = self._decide_slice(head, state, sealing, cut)
+                ready = book.ready_slice(group_id, self._decide_slice(head, state, sealing, cut))
                 if sending is not None:
                     await sending
-                sending = asyncio.create_task(book.append_slice(connection, group_id, part))
+                sending = asyncio.create_task(book.append(connection, ready))
                 # Let the task hand its bytes to the kernel before the next slice keeps us busy.
                 await asyncio.sleep(0)
             part = self._decide_slice(head, state, sealing, last)
+            head.checkpoint = self.checkpoints.sign(
+                group_id, setup.origin, head.epoch, head.seq, head.frontier.root()
+            )
+            accounts = [books.accounts[number] for number in books.touched]
+            ready = book.ready_to_settle(group_id, part, book.Settlement(head, accounts, books.days))
             if sending is not None:
                 await sending
         except BaseException:
             if sending is not None:
                 await asyncio.gather(sending, return_exceptions=True)
             raise
-        head.checkpoint = self.checkpoints.sign(
-            group_id, setup.origin, head.epoch, head.seq, head.frontier.root()
-        )
-        settlement = book.Settlement(head, [books.accounts[number] for number in books.touched], books.days)
-        await book.append_and_settle(connection, group_id, part, settlement)
+        await book.append(connection, ready)
         await self._apply_rest(connection, group_id, state)
         return sealing.answers
 
@@ -606,14 +609,18 @@ _Cut = tuple[list[tuple[Command, _Submission]], list[_Submission]]
 
 def _cut(fresh: list[_Submission], size: int) -> list[_Cut]:
     """Cut a batch into slices of at most ``size`` commands; there is always one, perhaps empty."""
-    cuts: list[_Cut] = [([], [])]
+    commands: list[tuple[Command, _Submission]] = []
+    finished: list[_Submission] = []
+    cuts: list[_Cut] = [(commands, finished)]
+    room = SLICE_FIRST if sum([len(submission.commands) for submission in fresh]) > size else size
     for submission in fresh:
         submission.outcomes = []
         for command in submission.commands:
-            if len(cuts[-1][0]) >= size:
-                cuts.append(([], []))
-            cuts[-1][0].append((command, submission))
-        cuts[-1][1].append(submission)
+            if len(commands) >= room:
+                commands, finished, room = [], [], size
+                cuts.append((commands, finished))
+            commands.append((command, submission))
+        finished.append(submission)
     return cuts
 
 

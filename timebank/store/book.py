@@ -367,13 +367,8 @@ class _Statement:
         places = {name: f"${number}" for name, number in self.names.items()}
         self.sql = text.format_map(places | {"group": "$1::uuid"})
 
-    async def run(self, connection: Raw, values: dict[str, Any]) -> None:
-        try:
-            await connection.execute(self.sql, *[values[name] for name in self.names])
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name == "answers_once":
-                raise KeyTakenError from error
-            raise
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        return [values[name] for name in self.names]
 
 
 _APPEND_PARTS = (_RECORDS, _ENTRIES, _TRANSFERS, _HOURS, _ANSWERS)
@@ -401,20 +396,37 @@ class Settlement:
     days: dict[tuple[int, date], list[int]]
 
 
-async def append_slice(connection: Raw, group_id: UUID, part: Slice) -> None:
-    """Append a slice of a batch; balances and head follow with the last one.
+class Ready(NamedTuple):
+    """Rows as the database wants them: made while it still writes the ones before."""
+
+    sql: str
+    arguments: list[Any]
+
+
+def ready_slice(group_id: UUID, part: Slice) -> Ready:
+    """Return a slice of a batch, ready to be appended; balances and head follow with the last one."""
+    return Ready(_APPEND.sql, _APPEND.arguments({"group": group_id, **_append_values(part)}))
+
+
+def ready_to_settle(group_id: UUID, part: Slice, settlement: Settlement) -> Ready:
+    """Return the last or only slice of a batch with what it leaves behind, ready to be appended."""
+    values = {"group": group_id, **_append_values(part), **_settle_values(settlement)}
+    return Ready(_APPEND_AND_SETTLE.sql, _APPEND_AND_SETTLE.arguments(values))
+
+
+async def append(connection: Raw, ready: Ready) -> None:
+    """Append rows, in one round trip.
 
     Raises:
         KeyTakenError: One of the keys was answered before. The transaction cannot go on: the
             caller rolls back, looks the answers up and begins again.
     """
-    await _APPEND.run(connection, {"group": group_id, **_append_values(part)})
-
-
-async def append_and_settle(connection: Raw, group_id: UUID, part: Slice, settlement: Settlement) -> None:
-    """Append the last or only slice of a batch with what it leaves behind; raises as ``append_slice``."""
-    values = {"group": group_id, **_append_values(part), **_settle_values(settlement)}
-    await _APPEND_AND_SETTLE.run(connection, values)
+    try:
+        await connection.execute(ready.sql, *ready.arguments)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "answers_once":
+            raise KeyTakenError from error
+        raise
 
 
 def _append_values(part: Slice) -> dict[str, Any]:
@@ -547,7 +559,7 @@ async def append_records(
     appended = seal_records(head, group["book_id"], written, random)
     head.checkpoint = checkpoints.sign(group_id, group["origin"], head.epoch, head.seq, head.frontier.root())
     part = Slice(answers=(), answered_at=now, appended=appended, written=written, hours=())
-    await append_and_settle(connection, group_id, part, Settlement(head, (), {}))
+    await append(connection, ready_to_settle(group_id, part, Settlement(head, (), {})))
     return head.seq
 
 
