@@ -46,12 +46,38 @@ def durable_cluster(scratch: Path) -> Iterator[Cluster]:
 
 
 #: Needs PostgreSQL, and says nothing of its version: no statement runs here that nothing else runs.
-ONE_VERSION = ("tests/web/", "tests/api/test_matrix.py", "tests/api/test_schema_fuzz.py")
+ONE_VERSION = (
+    "tests/browser/",
+    "tests/web/",
+    "tests/cli/test_bench.py",
+    "tests/properties/test_lives_mutants.py",
+    "tests/services/test_import_torture.py",
+    *[
+        f"tests/api/test_{name}.py"
+        for name in (
+            "bodies",
+            "conditions",
+            "description",
+            "different_people",
+            "examples",
+            "generated_client",
+            "matrix",
+            "pages_of_docs",
+            "precedence",
+            "provoked",
+            "schema_fuzz",
+            "sockets",
+            "wrong_types",
+        )
+    ],
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs PostgreSQL, so that it can run once more on another version."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
-        if names & {"cluster", "durable_cluster"} and not item.nodeid.startswith(ONE_VERSION):
+        if item.nodeid.startswith(ONE_VERSION):
+            continue
+        if names & {"cluster", "durable_cluster"}:
             item.add_marker(pytest.mark.database)

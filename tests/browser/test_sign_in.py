@@ -25,7 +25,7 @@ from timebank.services.house import House, open_house
 from timebank.store.embedded import Cluster
 from timebank.store.migrate import upgrade
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.database]
+pytestmark = IN_A_BROWSER
 
 
 class Stand:

@@ -67,7 +67,6 @@ def test_the_targets_are_those_that_were_asked_for() -> None:
     assert TARGETS["proof_share_of_batch_1000"].bar == 0.2
 
 
-@pytest.mark.database
 @pytest.mark.slow
 def test_a_tiny_run_has_every_ratio_and_the_books_hold_what_was_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -189,7 +188,6 @@ def test_a_past_is_the_same_in_every_run_and_says_what_its_book_must_hold(tmp_pa
     assert past.files[0].read_text(encoding="utf-8").splitlines()[1:] == lines
 
 
-@pytest.mark.database
 async def test_a_minute_that_went_to_somebody_else_is_found(
     house: House, fresh_dsn: Dsn, tmp_path: Path
 ) -> None:

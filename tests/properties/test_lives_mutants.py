@@ -20,8 +20,6 @@ from timebank.rules.outcome import Done
 from timebank.rules.people import Actor
 from timebank.rules.state import Draw, State
 
-pytestmark = [pytest.mark.database]
-
 #: Lives of enough steps that one of them comes by what is spoilt.
 RUNS, STEPS = 60, 40
 

@@ -28,8 +28,6 @@ from timebank.services.own_data import read_own_statement, write_own_csv
 from timebank.services.verify import verify_group
 from timebank.store.migrate import SUPERUSER
 
-pytestmark = pytest.mark.database
-
 HOURS: Final = "date,giver,receiver,hours,category,note\n"
 FLO: Final = "2026-01-15,Flo,Ada,1:30,repairs,a lift\n"
 MONEY: Final = "date,direction,person,amount,currency,held,reference,note\n"

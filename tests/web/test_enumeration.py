@@ -36,7 +36,6 @@ from timebank.services.recovery import ask_recovery
 
 __all__ = ["cast", "house", "posted"]
 
-pytestmark = pytest.mark.database
 
 TRIES = int(os.environ.get("TIMEBANK_TEST_TRIES", "0"))
 SHORT = 5

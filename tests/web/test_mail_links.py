@@ -19,7 +19,6 @@ from timebank.store.migrate import SUPERUSER
 
 __all__ = ["cast", "house", "posted", "stage"]
 
-pytestmark = pytest.mark.database
 
 ASK = "/g/riverside/sign-in/mail"
 
