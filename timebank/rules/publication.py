@@ -19,6 +19,8 @@ PotPart = Literal["available", "promised", "shared"]
 OPEN: Final = "open"
 CAREFUL: Final = "careful"
 SHELTERED: Final = "sheltered"
+LOST: Final = "lost"
+"""Kind of a flow that is no entry: what published records had moved that a restore lost."""
 ALL_PLACES: Final = "all"
 """Kind of a place that stands for all places of a unit together."""
 
@@ -375,6 +377,7 @@ class PotTotals:
     Attributes:
         flows: [came in, went out, lines] by kind; under *sheltered* of no kind and no lines.
         waited: What the long stop published as one total; None for nothing. It is no flow.
+        lost: What published records had moved that a restore lost, taken out again; None for nothing. No flow, either.
     """
 
     unit: str
@@ -384,6 +387,7 @@ class PotTotals:
     drawn: int = 0
     flows: dict[str, list[int]] = field(default_factory=dict)
     waited: Sum | None = None
+    lost: Sum | None = None
 
     @property
     def came_in(self) -> int:
@@ -403,6 +407,13 @@ class PotTotals:
         self.promised += total.promised
         self.given += max(0, sum(total))
         self.drawn += max(0, -sum(total))
+
+    def add_lost(self, total: Sum) -> None:
+        """Take out what records had moved that were published and are in no book any more."""
+        before = self.lost or Sum(0, 0)
+        self.lost = Sum(before.available + total.available, before.promised + total.promised)
+        self.available += total.available
+        self.promised += total.promised
 
     def add_net(self, net: int) -> None:
         """Add what one side came to, or what nobody stands behind, where only totals are shown."""

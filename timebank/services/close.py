@@ -13,9 +13,17 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from timebank.errors import GroupBusy, PeriodNotOver
-from timebank.ledger.public_log import ClosingLeaf, PeriodLeaf, RestoredLeaf, padding_needed, read_leaf
+from timebank.ledger.public_log import (
+    ClosingLeaf,
+    PeriodLeaf,
+    RecordLeaf,
+    RestoredLeaf,
+    padding_needed,
+    read_leaf,
+)
 from timebank.rules.closing import (
     NOT_IN_PERIODS,
+    TOLD_AT_ONCE,
     PotAtClose,
     closing_leaf,
     held_of,
@@ -112,6 +120,8 @@ class _Start:
         waiting: What earlier closes have seen and not published.
         log: Where the public log ends; None before it begins.
         policies: The newest version of each pot's rules that has a leaf.
+        gone: Pots that the log has and the book lost in a restore, with their units.
+        at_once: Records of restores and new keys that go out with this close, whichever days it covers.
     """
 
     last: LastClose
@@ -122,6 +132,8 @@ class _Start:
     waiting: tuple[_Unpublished, ...]
     log: LogHead | None
     policies: Mapping[str, int]
+    gone: dict[str, str]
+    at_once: tuple[ClosableRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +263,8 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
             waiting=figures.waiting,
             log=log,
             policies=figures.policies,
+            gone=start.gone,
+            at_once=(),
         )
     await public_log.keep_files(house, group_id)
     return Closed(tuple(periods), start.last.last_day)
@@ -292,12 +306,28 @@ async def _start(house: House, group_id: UUID, zone: ZoneInfo) -> _Start:
         end = read_leaf(await log_store.find_last_leaf(tx, group_id, log.size)) if log else None
         records = await store.list_records(tx, group_id, [row.seq for row in rows], units=frame.units)
         drawn = await store.list_drawn(tx, group_id, [row.seq for row in rows])
+        seen = last.through_seq if log and log.period else 0
+        at_once = await store.list_told_at_once(tx, group_id, after_seq=seen)
     waiting = tuple(
         _Unpublished(record, _candidate(record, drawn[record.seq], frame, ties, zone), row.way)
         for record, row in zip(records, rows, strict=True)
     )
-    policies = dict(end.policies) if isinstance(end, ClosingLeaf) else {}
-    return _Start(last, balances, frame, ways, ties, waiting, log, policies)
+    policies, gone = dict[str, int](), dict[str, str]()
+    if isinstance(end, ClosingLeaf):
+        policies = dict(end.policies)
+        gone = {one.pot: one.unit for one in end.pots} | {pot.pot: "" for pot in frame.pots}
+    return _Start(
+        last,
+        balances,
+        frame,
+        ways,
+        ties,
+        waiting,
+        log,
+        policies,
+        gone={pot: unit for pot, unit in gone.items() if unit},
+        at_once=tuple(at_once),
+    )
 
 
 def _candidate(
@@ -345,9 +375,15 @@ async def _figures(
     frame = start.frame
     way = way_on(start.ways, last_day)
     ends_at = datetime.combine(last_day + timedelta(days=1), datetime.min.time(), zone)
-    going = _Going(frame, way.preset, {pot.pot: PotTotals(pot.unit) for pot in frame.pots})
+    units = {pot.pot: pot.unit for pot in frame.pots}
+    going = _Going(frame, way.preset, {pot: PotTotals(unit) for pot, unit in (units | start.gone).items()})
     policies = dict(start.policies)
     live_hash = _live_hash(house, group_id, group.origin)
+    introduced = {record.fields["old"]: record.seq for record in start.at_once if record.kind == "key"}
+    for record in start.at_once:
+        going.leaves.append(_leaf_at_once(record, introduced, live_hash))
+        for one in record.fields.get("lost", ()):
+            going.totals[one["pot"]].add_lost(Sum(one["available"], one["promised"]))
     fresh: list[_Unpublished] = []
     through_seq = start.last.through_seq
     # Most days are short: the first page is small, so that catching up on many of them is quick.
@@ -372,7 +408,7 @@ async def _figures(
                 net = await store.find_balances_at(tx, group_id, frame.numbers, through_seq=through_seq)
         for record in covered:
             if not record.is_entry:
-                going.leaves += _leaves_of_other(record, policies, live_hash)
+                going.leaves += _leaves_of_other(record, policies)
             elif way.people:
                 candidate = _candidate(record, drawn[record.seq], frame, start.ties, zone)
                 fresh.append(_Unpublished(record, candidate, way))
@@ -388,8 +424,8 @@ async def _figures(
     waiting = await asyncio.to_thread(
         _let_go, every, way, going, before=before, first_day=first_day, next_day=next_day
     )
-    closing = _closing(frame, net, waiting)
-    earlier = await _earlier(house, group_id, start, policies, live_hash)
+    closing = _closing(frame, net, waiting) | dict.fromkeys(start.gone, Sum(0, 0))
+    earlier = await _earlier(house, group_id, start, policies)
     seqs = {one.record.seq for one in waiting}
     known = {one.record.seq for one in start.waiting}
     return _Figures(
@@ -405,7 +441,7 @@ async def _figures(
         held=_held(frame, net, closing, going.totals, places=shows_places(start.ways, last_day)),
         leaves=earlier.leaves + going.leaves,
         log_first_day=group.began_on if earlier.leaves else first_day,
-        log_pots=_log_pots(frame, closing, going.totals, earlier.totals),
+        log_pots=_log_pots(closing, going.totals, earlier.totals),
         policies=policies,
         went=sorted(known - seqs),
         waits=[
@@ -417,26 +453,33 @@ async def _figures(
     )
 
 
-def _leaves_of_other(
-    record: ClosableRecord, policies: dict[str, int], live_hash: LiveHash
-) -> list[PeriodLeaf]:
+def _leaves_of_other(record: ClosableRecord, policies: dict[str, int]) -> list[PeriodLeaf]:
     """Return the leaf of a record that moves nothing; none for one that stands elsewhere in the log."""
-    if record.kind in NOT_IN_PERIODS:
+    if record.kind in NOT_IN_PERIODS or record.kind in TOLD_AT_ONCE:
         return []
     if record.kind == "policy":
         pot, version = str(record.fields["pot"]), int(record.fields["version"])
         policies[pot] = max(version, policies.get(pot, 0))
-    if record.kind == "restored" and "new" in record.fields:
-        return [
-            RestoredLeaf(
-                commitment=record.commitment,
-                epoch=int(record.fields["epoch"]),
-                live_old=live_hash(record.fields.get("old")),
-                live_new=live_hash(record.fields["new"]),
-                lost=int(record.fields["published_lost"]),
-            )
-        ]
     return [leaf_of_record(record.kind, record.commitment, record.fields)]
+
+
+def _leaf_at_once(record: ClosableRecord, introduced: Mapping[str, int], live_hash: LiveHash) -> PeriodLeaf:
+    """Return the leaf of a restore or a new key.
+
+    Args:
+        introduced: By the key before, the last record that replaces it; others came to nothing, and show nothing.
+    """
+    if record.kind == "restored" and "new" in record.fields:
+        return RestoredLeaf(
+            commitment=record.commitment,
+            epoch=int(record.fields["epoch"]),
+            live_old=live_hash(record.fields.get("old")),
+            live_new=live_hash(record.fields["new"]),
+            lost=int(record.fields["published_lost"]),
+        )
+    if record.kind == "key" and introduced[record.fields["old"]] != record.seq:
+        return RecordLeaf(record.commitment)
+    return leaf_of_record(record.kind, record.commitment, record.fields)
 
 
 def _live_hash(house: House, group_id: UUID, origin: str) -> LiveHash:
@@ -512,7 +555,7 @@ def _balances(
         # Two ways to the same figures: the running balances of the book, and what we publish.
         folded = earlier.available + earlier.promised + total.available + total.promised
         assert sum(end) == folded, (pot.pot, end, folded)
-        waited = sum(total.waited or (0,))
+        apart = [sum(one) for one in (total.waited, total.lost) if one is not None]
         balances.append(
             PublicBalance(
                 pot=pot.pot,
@@ -521,8 +564,8 @@ def _balances(
                 promised=0 if preset == SHELTERED else end.promised,
                 given=earlier.given + total.given,
                 drawn=earlier.drawn + total.drawn,
-                came_in=total.came_in + max(0, waited),
-                went_out=total.went_out + max(0, -waited),
+                came_in=total.came_in + sum(max(0, one) for one in apart),
+                went_out=total.went_out + sum(max(0, -one) for one in apart),
             )
         )
     return tuple(balances)
@@ -542,7 +585,7 @@ def _held(
             PublicPlace(place.place, place.kind, place.number, place.unit, -net[account])
             for place, account in frame.held
         )
-    pots = [PotAtClose(pot.pot, pot.unit, totals[pot.pot], closing[pot.pot]) for pot in frame.pots]
+    pots = [PotAtClose(pot, total.unit, total, closing[pot]) for pot, total in totals.items()]
     return tuple(
         PublicPlace(held.unit.lower(), ALL_PLACES, 0, held.unit, held.amount) for held in held_of(pots)
     )
@@ -551,9 +594,7 @@ def _held(
 # ---------------------------------------------------------------- a book that is older than its log
 
 
-async def _earlier(
-    house: House, group_id: UUID, start: _Start, policies: dict[str, int], live_hash: LiveHash
-) -> _Going:
+async def _earlier(house: House, group_id: UUID, start: _Start, policies: dict[str, int]) -> _Going:
     """Return what was published before there was a log, which its first period tells again; mostly nothing.
 
     Only *open* could be closed then, so all of it went out as it was.
@@ -571,33 +612,31 @@ async def _earlier(
             elif record.is_entry:
                 earlier.publish(record, record.kind, first_day=date.min)
             else:
-                earlier.leaves += _leaves_of_other(record, policies, live_hash)
+                earlier.leaves += _leaves_of_other(record, policies)
         more = more and bool(page)
         seq = page[-1].seq if page else seq
     return earlier
 
 
 def _log_pots(
-    frame: CloseFrame,
-    closing: Mapping[str, Sum],
-    totals: Mapping[str, PotTotals],
-    earlier: Mapping[str, PotTotals],
+    closing: Mapping[str, Sum], totals: Mapping[str, PotTotals], earlier: Mapping[str, PotTotals]
 ) -> tuple[PotAtClose, ...]:
     pots = []
-    for pot in frame.pots:
-        total, before = totals[pot.pot], earlier[pot.pot]
+    for pot, total in totals.items():
+        before = earlier.get(pot) or PotTotals(total.unit)
         flows = {kind: list(flow) for kind, flow in total.flows.items()}
         for kind, flow in before.flows.items():
             so_far = flows.get(kind, [0, 0, 0])
             flows[kind] = [one + other for one, other in zip(so_far, flow, strict=True)]
         both = PotTotals(
-            unit=pot.unit,
+            unit=total.unit,
             available=total.available + before.available,
             promised=total.promised + before.promised,
             flows=flows,
             waited=total.waited,
+            lost=total.lost,
         )
-        pots.append(PotAtClose(pot.pot, pot.unit, both, closing[pot.pot]))
+        pots.append(PotAtClose(pot, total.unit, both, closing[pot]))
     return tuple(pots)
 
 

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from timebank.config import OperatorError
 from timebank.ledger.canonical import parse
 from timebank.ledger.notes import Checkpoint, NotANote, parse_checkpoint, parse_note
+from timebank.services.public_log import keep_files
+from timebank.services.republish import newest_kept, republish
 from timebank.services.verify import list_books
 from timebank.store import erasures as store
 from timebank.store.groups import bump_setup_version, find_checkpoint
 from timebank.store.invitations import revoke_all_of
 from timebank.store.join_requests import decide_request
+from timebank.store.log_files import LogFiles
 from timebank.store.members import erase_member_rows, open_accounts
+from timebank.store.public_log import find_head
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -86,6 +90,8 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
             continue
         if kept is not None:
             await _refuse_older(house, group_id, slug, kept)
+        await _refuse_older_log(house, group_id, slug)
+        await keep_files(house, group_id)
         async with house.database.read(group_id) as tx:
             house.checkpoints.keep_epoch(group_id, await store.find_epoch(tx, group_id))
         again += (await replay_erasures(house, group_id, now=now)).people
@@ -102,31 +108,24 @@ async def _go_on(
         await bump_setup_version(tx, group_id)
         _size, note = await find_checkpoint(tx, group_id)
         new = _parsed(note)
-        if new is None or (newest and (kept == new or await _is_told(tx, group_id, kept))):
+        known_end = newest and (kept == new or await _is_told(tx, group_id, kept))
+        if new is None or (known_end and not await _is_behind(house, tx, group_id)):
             return 0, 0
-        published_lost = await republish(house, tx, group_id)
+        republished = await republish(house, tx, group_id, now=now)
         # Later than any that was ever begun here, also in a book that was lost since.
         epoch = 1 + max(known, await store.find_epoch(tx, group_id))
         await store.begin_epoch(tx, group_id, epoch)
         fields: dict[str, Any] = {
             "epoch": epoch,
             "new": {"root": new.root.hex(), "size": new.size},
-            "published_lost": published_lost,
+            **republished.fields,
         }
         if kept is not None:
             fields["old"] = {"root": kept.root.hex(), "size": kept.size}
-        await house.append_records(tx, group_id, [("restored", 0, fields)], now=now)
+        records = [("restored", 0, fields), *republished.records]
+        await house.append_records(tx, group_id, records, now=now)
     older = kept is not None and kept.size > new.size
     return epoch, kept.size - new.size if older and kept is not None else None
-
-
-async def republish(house: House, tx: Tx, group_id: UUID) -> int:  # noqa: ARG001
-    """Append the published leaves that a restored book lost; return how many commitments have no record any more.
-
-    This is where the public log does its part (LOG.md, section 4), before the record is written. There is
-    none yet, so nothing was lost from it.
-    """
-    return 0
 
 
 async def _is_told(tx: Tx, group_id: UUID, kept: Checkpoint | None) -> bool:
@@ -149,6 +148,22 @@ async def _refuse_older(house: House, group_id: UUID, slug: str, kept: Checkpoin
                 " older copy was put back. If you put it back, run: timebank restore --settle"
             )
     house.checkpoints.replace(group_id, size, note)
+
+
+async def _is_behind(house: House, tx: Tx, group_id: UUID) -> bool:
+    """Return whether a book's public log is shorter than what was published here."""
+    published, head = newest_kept(LogFiles(house.keys.home), group_id), await find_head(tx, group_id)
+    return published is not None and published.size > (head.size if head else 0)
+
+
+async def _refuse_older_log(house: House, group_id: UUID, slug: str) -> None:
+    async with house.database.read(group_id) as tx:
+        behind = await _is_behind(house, tx, group_id)
+    if behind:
+        raise OperatorError(
+            f"More was published of {slug} than its public log has now: an older copy was put back. If you put it back,"
+            " run: timebank restore --settle"
+        )
 
 
 def _parsed(note: str | None) -> Checkpoint | None:

@@ -43,6 +43,10 @@ NOT_OPENED: Final = "that every account of a member is somebody's: not all boxes
 ONLY_OPEN: Final = (
     "that lines and figures of careful and sheltered periods are those of the book: its log is checked alone"
 )
+PUT_BACK: Final = (
+    "that lines and figures of the periods from {first} to {last} are those of the book: a restore lost some of "
+    "their records, and they were taken up again from the public log"
+)
 
 Progress = Callable[[int, int], None]
 """Told how many records are done, and how many there are."""
@@ -148,6 +152,8 @@ class _Verification:
             ends.add(self.kept.size)
         if not published.all_open:
             self.unproved.append(ONLY_OPEN)
+        if published.put_back:
+            self.unproved.append(PUT_BACK.format(first=min(published.put_back), last=max(published.put_back)))
 
         closes = list(published.closes)
         for before, last in pairwise(_page_ends(cut.seq, ends)):

@@ -200,6 +200,64 @@ async def list_sizes(tx: Tx, group_id: UUID, *, before: int, limit: int) -> list
     return [(row.period, row.size) for row in rows]
 
 
+async def find_period(tx: Tx, group_id: UUID, period: int) -> tuple[int, int, str]:
+    """Return where the leaves of a period that is there begin and end, and the note that was signed then."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT size, note,
+                       (SELECT COALESCE(max(b.size), 0)
+                          FROM timebank.published_checkpoints AS b
+                         WHERE b.group_id = :group_id
+                           AND b.period < :period) AS start
+                  FROM timebank.published_checkpoints
+                 WHERE group_id = :group_id
+                   AND period = :period
+            """),
+            {"group_id": group_id, "period": period},
+        )
+    ).one()
+    return row.start, row.size, row.note
+
+
+async def find_closing_record(tx: Tx, group_id: UUID, commitment: bytes) -> bytes | None:
+    """Return the record of a closing by its commitment, or None if the book has it no more."""
+    found = await tx.scalar(
+        text("""
+            SELECT record
+              FROM timebank.records
+             WHERE group_id = :group_id
+               AND kind = 'closing'
+               AND commitment = :commitment
+        """),
+        {"group_id": group_id, "commitment": commitment},
+    )
+    return None if found is None else bytes(found)
+
+
+async def list_told(tx: Tx, group_id: UUID) -> list[bytes]:
+    """Return the last leaves of new keys and restores, each with the closing leaf of its period behind it; 50 at most."""
+    rows = await tx.execute(
+        text("""
+            SELECT l.leaf, (SELECT e.leaf
+                              FROM timebank.published_checkpoints AS c
+                              JOIN timebank.published_leaves AS e
+                                ON e.group_id = :group_id
+                               AND e.leaf_index = c.size - 1
+                             WHERE c.group_id = :group_id
+                               AND c.period = l.period) AS closing
+              FROM timebank.published_leaves AS l
+             WHERE l.group_id = :group_id
+               AND (position('"kind":"key"'::bytea IN l.leaf) > 0
+                    OR position('"kind":"restored"'::bytea IN l.leaf) > 0)
+          ORDER BY l.leaf_index DESC
+             LIMIT 50
+        """),
+        {"group_id": group_id},
+    )
+    return [bytes(leaf) for row in rows for leaf in row]
+
+
 async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
     """Return the lines of everybody who cosigned the checkpoint of this size, by name."""
     rows = await tx.execute(
