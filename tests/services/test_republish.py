@@ -1,0 +1,239 @@
+"""A book that is older than its public log takes up again what was published, and says so to everybody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.cast import SLUG, be_durable_enough, make_cast
+from tests.database import Dsn, Server, copied
+from tests.services.book_with_clock import MARCH_2, Book
+from timebank.config import OperatorError
+from timebank.ledger.canonical import parse
+from timebank.ledger.public_log import ClosingLeaf, Figure, Leaf, Parts, PolicyLeaf, RestoredLeaf
+from timebank.rules.commands import GiveMoney
+from timebank.services.acts import Once
+from timebank.services.house import House
+from timebank.services.log_archive import write_log
+from timebank.services.log_sources import open_log
+from timebank.services.policies import agree_policy
+from timebank.services.public_verify import LogVerdict, check_log
+from timebank.services.published import read_public_group
+from timebank.services.receipts import read_receipt
+from timebank.services.restore import settle, settle_at_start
+from timebank.services.verify import verify_group
+from timebank.services.witness import Cosigned, Evidence, Witness
+from timebank.services.writer import Writer
+from timebank.store.checkpoints import Checkpoints
+from timebank.store.engine import Database
+
+pytestmark = pytest.mark.database
+
+CHECK_BOOK = Path(__file__).parents[2] / "frontend" / "download" / "check_book.py"
+EUROS = "EUR"
+
+
+async def save(book: Book, path: Path) -> Path:
+    """Save a book's public log as one file, as its host gives it away."""
+    with path.open("wb") as out:
+        await write_log(book.house.database, SLUG, out, show=lambda *_: None)
+    return path
+
+
+def checked(path: Path) -> tuple[LogVerdict, str]:
+    """Assert that two programs which share nothing find nothing wrong with a log; return what they say."""
+    with open_log(str(path)) as log:
+        verdict = check_log(log)
+    assert verdict.ok, verdict.findings
+    other = subprocess.run([sys.executable, CHECK_BOOK, path], capture_output=True, text=True, check=False)
+    assert other.returncode == 0, other.stdout + other.stderr
+    return verdict, other.stdout
+
+
+@asynccontextmanager
+async def put_back(
+    cluster: Server, book: Book, dsn: Dsn, then: Callable[[Book], Awaitable[None]]
+) -> AsyncIterator[Book]:
+    """Copy a book's database, let something happen, and give the copy with the home as it is then."""
+
+    def opened(database: Database) -> Book:
+        house = replace(
+            book.house, database=database, checkpoints=Checkpoints(book.house.keys, book.house.keys.home)
+        )
+        again = Book(replace(book.cast, house=house))
+        again.now, again.count = book.now, book.count + 1000
+        return again
+
+    async def ended(one: Book) -> None:
+        await one.writer.close()
+        await one.house.checkpoints.close()
+        await one.house.database.close()
+
+    await ended(book)
+    async with copied(cluster, str(dsn("timebank")["database"])) as older:
+        await be_durable_enough(older)
+        later = opened(await Database.open(dsn, check=False))
+        await then(later)
+        back = opened(await Database.open(older, check=False))
+        back.now = later.now
+        await ended(later)
+        try:
+            yield back
+        finally:
+            await ended(back)
+
+
+async def settled(book: Book) -> Any:
+    """Settle a restored book as ``timebank restore`` does."""
+    (one,) = [
+        one
+        for one in await settle(book.house, book.house.checkpoints, now=book.now)
+        if one.group_id == book.group_id
+    ]
+    async with book.house.database.read(book.group_id) as tx:
+        from timebank.store.groups import find_checkpoint
+
+        size, note = await find_checkpoint(tx, book.group_id)
+    book.house.checkpoints.keep_epoch(book.group_id, one.epoch)
+    book.house.checkpoints.replace(book.group_id, size, note)
+    return one
+
+
+async def restored_records(book: Book) -> list[Any]:
+    rows = await book.rows("SELECT record FROM timebank.records WHERE kind = 'restored' ORDER BY seq")
+    return [parse(bytes(row[0])) for row in rows]
+
+
+def last_closing(leaves: list[Leaf]) -> ClosingLeaf:
+    end = leaves[-1]
+    assert isinstance(end, ClosingLeaf)
+    return end
+
+
+def lost_in(leaves: list[Leaf]) -> dict[str, Figure]:
+    return {one.pot: one.lost for one in last_closing(leaves).pots if one.lost is not None}
+
+
+def gift(amount: int, day: date) -> GiveMoney:
+    return GiveMoney("money", amount, EUROS, "bank", None, day)
+
+
+async def is_whole(book: Book) -> tuple[str, ...]:
+    verdict = await verify_group(book.house, book.group_id)
+    assert verdict.findings == (), verdict.findings
+    return verdict.unproved
+
+
+async def agree(book: Book, pot: str) -> None:
+    once = Once(f"agree-{pot}", sha256(pot.encode()).digest(), book.now, lambda refusal: (409, {"code": refusal.code}))
+    told = {"approvals": [{"above": 0, "count": 1}]}
+    actor = await book.cast.actor("bo")
+    answer = await agree_policy(book.house, actor, pot, told, agreed_on=None, once=once)
+    assert answer.status == 201, answer.body
+
+
+async def a_book(house: House, **group: Any) -> Book:
+    return Book(await make_cast(house, MARCH_2, **group))
+
+
+async def test_what_was_published_is_published_again_byte_for_byte_and_goes_on(
+    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path
+) -> None:
+    book = await a_book(house)
+    witness = Witness.begin(tmp_path / "witness", "witness.example/ada", bytes(range(32)))
+    await book.give(90, date(2026, 3, 2))
+    await book.write("ed", gift(5000, date(2026, 3, 2)))
+    book.now += timedelta(days=1)
+    await book.close()
+    # This one is in the backup and was published after it.
+    kept = UUID((await book.give(30, date(2026, 3, 3)))["entry"])
+    before = await save(book, tmp_path / "before.zip")
+    with open_log(str(before)) as log:
+        witness.add("https://bank.example/g/riverside", log, at=1)
+
+    async def then(later: Book) -> None:
+        await later.give(45, date(2026, 3, 3), "flo")
+        await later.write("ed", gift(700, date(2026, 3, 3)))
+        await agree(later, "money")
+        later.now += timedelta(days=1)
+        await later.close()
+        await later.draw("ada", 1000)
+        later.now += timedelta(days=1)
+        await later.close()
+        await save(later, tmp_path / "published.zip")
+        await later.give(60, date(2026, 3, 5))
+
+    published = tmp_path / "published.zip"
+    async with put_back(cluster, book, fresh_dsn, then) as back:
+        with open_log(str(published)) as log:
+            assert isinstance(witness.poll(witness.list_watched()[0], log, at=2), Cosigned)
+        with pytest.raises(OperatorError, match="restore --settle"):
+            await settle_at_start(back.house, now=back.now)
+        with open_log(str(await save(back, tmp_path / "yesterday.zip"))) as log:
+            refused = witness.poll(witness.list_watched()[0], log, at=3)
+        assert isinstance(refused, Evidence)
+        assert refused.kind == "rollback"
+
+        one = await settled(back)
+
+        assert one.epoch == 2
+        # Same tiles, same leaves, same checkpoint, same texts of rules.
+        assert (await save(back, tmp_path / "again.zip")).read_bytes() == published.read_bytes()
+        (record,) = await restored_records(back)
+        # Hours and a gift, five steps of a draw, rules: two closings, and whatever else the book wrote with these.
+        assert record["published_lost"] == len(await back.rows(LOST_LEAVES)) - len(record["padding"])
+        assert record["lost"] == [
+            {"available": -45, "pot": "hours", "promised": 0},
+            {"available": 300, "pot": "money", "promised": 0},
+        ]
+        assert [one["through_seq"] for one in record["closed"]] == [record["new"]["size"]] * 2
+        figures = await read_public_group(back.house.database, SLUG)
+        assert [(pot.pot, pot.available) for pot in figures.balances] == [("hours", 165), ("money", 4700)]
+        unproved = await is_whole(back)
+        assert any("a restore lost" in one for one in unproved)
+        await settle_at_start(back.house, now=back.now)
+        assert (await settled(back)).epoch == 0
+
+        # The log goes on: with the next close everybody is told.
+        await back.give(45, date(2026, 3, 5), "flo")
+        back.now += timedelta(days=1)
+        await back.close()
+
+        leaves = await back.leaves()
+        (leaf,) = [leaf for leaf in leaves if isinstance(leaf, RestoredLeaf)]
+        assert (leaf.epoch, leaf.lost) == (2, record["published_lost"])
+        assert lost_in(leaves) == {"hours": Parts(-45, 0), "money": Parts(300, 0)}
+        assert [(one.pot, one.closing) for one in last_closing(leaves).pots] == [
+            ("hours", Parts(165, 0)),
+            ("money", Parts(5000, 0)),
+        ]
+        assert len([leaf for leaf in leaves if isinstance(leaf, PolicyLeaf) and leaf.version == 2]) == 2
+        after = await save(back, tmp_path / "after.zip")
+        verdict, said = checked(after)
+        assert [(one.epoch, one.lost) for one in verdict.seen.restores] == [(2, leaf.lost)]
+        assert f"It lost {leaf.lost} records that" in said
+        with open_log(str(after)) as log:
+            accepted = witness.poll(witness.list_watched()[0], log, at=4)
+        assert isinstance(accepted, Cosigned)
+        assert [one.lost for one in accepted.accepted.restores] == [leaf.lost]
+        await is_whole(back)
+        receipt = await read_receipt(back.house, await back.cast.actor("ada"), kept, opened=False)
+        assert receipt.promise.split("\n")[1] == "2"
+        assert receipt.inclusion is not None
+
+
+LOST_LEAVES = """
+    SELECT 1 FROM timebank.published_leaves
+     WHERE commitment NOT IN (SELECT commitment FROM timebank.records)
+       AND leaf_index >= 18
+"""
