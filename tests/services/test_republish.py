@@ -33,7 +33,6 @@ from timebank.services.receipts import read_receipt
 from timebank.services.restore import settle, settle_at_start
 from timebank.services.verify import verify_group
 from timebank.services.witness import Cosigned, Evidence, Witness
-from timebank.services.writer import Writer
 from timebank.store.checkpoints import Checkpoints
 from timebank.store.engine import Database
 
@@ -135,7 +134,9 @@ async def is_whole(book: Book) -> tuple[str, ...]:
 
 
 async def agree(book: Book, pot: str) -> None:
-    once = Once(f"agree-{pot}", sha256(pot.encode()).digest(), book.now, lambda refusal: (409, {"code": refusal.code}))
+    once = Once(
+        f"agree-{pot}", sha256(pot.encode()).digest(), book.now, lambda refusal: (409, {"code": refusal.code})
+    )
     told = {"approvals": [{"above": 0, "count": 1}]}
     actor = await book.cast.actor("bo")
     answer = await agree_policy(book.house, actor, pot, told, agreed_on=None, once=once)

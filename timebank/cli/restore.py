@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--erased", type=Path, metavar="FILE", help="newest list of the erased (erased.txt beside FOLDER)"
     )
     parser.add_argument(
+        "--log", metavar="WHERE", help="public log that somebody kept: a file, a folder or an address"
+    )
+    parser.add_argument(
         "--without-keys", action="store_true", help="go on though some people's keys are missing for good"
     )
     parser.add_argument(
@@ -163,9 +166,12 @@ async def _restore(
 def _take_keys(settings: Settings, args: argparse.Namespace, keys: KeyStore) -> None:
     from timebank.store.backup_folders import read_list_of_erased
     from timebank.store.keys import read_erased
+    from timebank.store.log_files import LOGS, copy_newer
 
     if args.keys is not None:
         bring_back(args.keys, keys, settings.home, old=args.old_keys)
+    if args.folder is not None:
+        copy_newer(args.folder.parent / LOGS, settings.home / LOGS)
     if args.erased is not None:
         keys.erase_listed(read_erased(args.erased))
     elif args.folder is not None:
@@ -199,6 +205,7 @@ async def _settle(
 ) -> list[_Head]:
     """Erase again, say where each book goes on, and verify; return the new head of each."""
     from timebank.services.house import House
+    from timebank.services.republish import take_log
     from timebank.services.restore import settle
     from timebank.services.verify import list_books
     from timebank.store.checkpoints import Checkpoints
@@ -210,6 +217,8 @@ async def _settle(
     house = House(database, keys, checkpoints)
     looking = House(database, keys, beside)
     try:
+        if args.log is not None:
+            await take_log(house, args.log)
         if args.settle:
             # What is written into this database stays there, so it must be whole before.
             for group_id, slug in (await list_books(house)).items():
@@ -245,6 +254,11 @@ def _tell(one: Settled) -> None:
         print(
             f"{one.slug}: {lost} that were signed after this backup may be missing. The book says that it was"
             f" restored, and goes on in epoch {one.epoch}; receipts of what is missing are void."
+        )
+    if one.published_lost:
+        print(
+            f"{one.slug}: {one.published_lost:,} of them were published. The public log is again as everybody knows it; the"
+            " next close takes out what they had moved, as one total, and says so to everybody."
         )
 
 

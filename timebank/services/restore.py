@@ -39,6 +39,7 @@ class Settled(NamedTuple):
         epoch: The epoch that the book goes on in if a record says that it was restored, else 0.
         lost: How many records are gone for good: signed once and in no book any more; None if nobody can know.
         without_key: How many people cannot be read, although nobody erased them.
+        published_lost: How many records of the public log the book does not have any more.
     """
 
     group_id: UUID
@@ -47,6 +48,15 @@ class Settled(NamedTuple):
     epoch: int
     lost: int | None
     without_key: int
+    published_lost: int
+
+
+class _WentOn(NamedTuple):
+    """Where a book goes on; see Settled."""
+
+    epoch: int
+    lost: int | None
+    published_lost: int
 
 
 class _Erased(NamedTuple):
@@ -69,11 +79,11 @@ async def settle(house: House, beside: Checkpoints, *, now: datetime) -> list[Se
     for group_id, slug in (await list_books(house)).items():
         kept = _parsed(beside.read_kept(group_id))
         known = beside.read_epoch(group_id)
-        epoch, lost = await _go_on(
-            house, group_id, kept, newest=beside.is_newest(group_id), known=known, now=now
-        )
+        on = await _go_on(house, group_id, kept, newest=beside.is_newest(group_id), known=known, now=now)
         erased = await replay_erasures(house, group_id, now=now)
-        settled.append(Settled(group_id, slug, erased.people, epoch, lost, erased.without_key))
+        settled.append(
+            Settled(group_id, slug, erased.people, on.epoch, on.lost, erased.without_key, on.published_lost)
+        )
     return settled
 
 
@@ -103,14 +113,14 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
 
 async def _go_on(
     house: House, group_id: UUID, kept: Checkpoint | None, *, newest: bool, known: int, now: datetime
-) -> tuple[int, int | None]:
+) -> _WentOn:
     async with house.database.tx(group_id) as tx:
         await bump_setup_version(tx, group_id)
         _size, note = await find_checkpoint(tx, group_id)
         new = _parsed(note)
         known_end = newest and (kept == new or await _is_told(tx, group_id, kept))
         if new is None or (known_end and not await _is_behind(house, tx, group_id)):
-            return 0, 0
+            return _WentOn(0, 0, 0)
         republished = await republish(house, tx, group_id, now=now)
         # Later than any that was ever begun here, also in a book that was lost since.
         epoch = 1 + max(known, await store.find_epoch(tx, group_id))
@@ -125,7 +135,8 @@ async def _go_on(
         records = [("restored", 0, fields), *republished.records]
         await house.append_records(tx, group_id, records, now=now)
     older = kept is not None and kept.size > new.size
-    return epoch, kept.size - new.size if older and kept is not None else None
+    lost = kept.size - new.size if older and kept is not None else None
+    return _WentOn(epoch, lost, int(republished.fields["published_lost"]))
 
 
 async def _is_told(tx: Tx, group_id: UUID, kept: Checkpoint | None) -> bool:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CHECKPOINT = "checkpoint"
-FOLDER: Final = "logs"
+
+#: In a home, and once more beside backups.
+LOGS: Final = "logs"
 
 _SALT_BYTES: Final = 32
 
@@ -46,7 +48,7 @@ class LogFiles:
     """The files of every group, in ``<home>/logs/<group id>``: some for each period, and ``checkpoint``."""
 
     def __init__(self, home: Path) -> None:
-        self._folder = home / FOLDER
+        self._folder = home / LOGS
 
     def has(self, group_id: UUID, period: int) -> bool:
         """Whether a period is kept as a whole."""
