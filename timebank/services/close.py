@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from timebank.config import OperatorError
 from timebank.errors import GroupBusy, PeriodNotOver
 from timebank.ledger.public_log import (
     ClosingLeaf,
@@ -63,6 +64,7 @@ from timebank.rules.readiness import (
     way_on,
 )
 from timebank.services import public_log
+from timebank.services.new_keys import must_sign_for
 from timebank.services.settings import let_time_zone_begin
 from timebank.store import closes as store
 from timebank.store import public_log as log_store
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from timebank.services.house import House
     from timebank.store.closes import ClosableRecord, CloseFrame, Drawn, GroupToClose, LastClose
     from timebank.store.public_log import LogHead
+
+logger = logging.getLogger(__name__)
 
 Ways = Sequence[tuple[date, Way]]
 LiveHash = Callable[[Any], bytes]
@@ -143,6 +147,7 @@ class _Figures:
     Attributes:
         pots: As the log shows them; its first period tells of the whole book.
         went, waits: Entries that cease to wait, and that begin to.
+        new_keys: What the book says of keys that it introduces.
     """
 
     period: PublicPeriod
@@ -160,6 +165,7 @@ class _Figures:
     went: list[int]
     waits: list[WaitingRow]
     waiting: tuple[_Unpublished, ...]
+    new_keys: list[Mapping[str, Any]]
 
 
 @dataclass(slots=True)
@@ -272,8 +278,13 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
 
 async def close_what_is_over(house: House, group_id: UUID, *, now: datetime) -> None:
     """Close the periods of a group that are over, unless somebody else is at it; for the sweep."""
-    with contextlib.suppress(GroupBusy):
+    try:
         await close_period(house, group_id, now=now)
+    except GroupBusy:
+        pass
+    except OperatorError as error:
+        # Whoever keeps the server has to do something; other groups go on.
+        logger.warning("not closed: %s", error)
 
 
 def _next_days(
@@ -450,6 +461,7 @@ async def _figures(
             if one.record.seq not in known
         ],
         waiting=waiting,
+        new_keys=[record.fields for record in start.at_once if record.kind == "key"],
     )
 
 
@@ -659,6 +671,7 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
         # Lines and leaves can be many. They are written before the book is locked; nobody sees them yet.
         await store.insert_lines(tx, group_id, period.period, figures.lines)
         log = await log_store.find_head(tx, group_id) or await public_log.begin(house, tx, group_id)
+        await must_sign_for(house, tx, group_id, origin, told=figures.new_keys)
         growth = await public_log.take_up(tx, group_id, log)
         log_period = log.period + 1
         await public_log.append(tx, group_id, growth, period=log_period, leaves=leaves)

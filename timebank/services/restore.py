@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from timebank.config import OperatorError
 from timebank.ledger.canonical import parse
 from timebank.ledger.notes import Checkpoint, NotANote, parse_checkpoint, parse_note
+from timebank.services.new_keys import settle_keys
 from timebank.services.public_log import keep_files
 from timebank.services.republish import newest_kept, republish
 from timebank.services.verify import list_books
@@ -98,6 +99,7 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
         kept = _parsed(house.checkpoints.read_kept(group_id))
         if not slug:
             continue
+        await settle_keys(house, group_id)
         if kept is not None:
             await _refuse_older(house, group_id, slug, kept)
         await _refuse_older_log(house, group_id, slug)

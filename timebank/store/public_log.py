@@ -235,6 +235,37 @@ async def find_closing_record(tx: Tx, group_id: UUID, commitment: bytes) -> byte
     return None if found is None else bytes(found)
 
 
+async def list_key_leaves(tx: Tx, group_id: UUID) -> list[bytes]:
+    """Return every leaf in which a log changed a key, in order."""
+    rows = await tx.execute(
+        text("""
+            SELECT leaf
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND (position('"kind":"key"'::bytea IN leaf) > 0
+                    OR position('"kind":"restored"'::bytea IN leaf) > 0)
+          ORDER BY leaf_index
+        """),
+        {"group_id": group_id},
+    )
+    return [bytes(leaf) for leaf in rows.scalars()]
+
+
+async def list_key_records(tx: Tx, group_id: UUID) -> list[bytes]:
+    """Return every record of a new key, in order."""
+    rows = await tx.execute(
+        text("""
+            SELECT record
+              FROM timebank.records
+             WHERE group_id = :group_id
+               AND kind = 'key'
+          ORDER BY seq
+        """),
+        {"group_id": group_id},
+    )
+    return [bytes(record) for record in rows.scalars()]
+
+
 async def list_told(tx: Tx, group_id: UUID) -> list[bytes]:
     """Return the last leaves of new keys and restores, each with the closing leaf of its period behind it; 50 at most."""
     rows = await tx.execute(
