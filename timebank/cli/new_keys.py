@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the keys, and say from when on they count."""
     reason = "lost" if args.lost else "stolen" if args.stolen else "rotation"
-    paper = None if reason == "rotation" else _ask_paper()
+    paper = None if reason == "rotation" else ask_paper(args.group)
     with open_database(args.settings, alone=True) as dsn:
         made = asyncio.run(_introduce(args.settings, dsn, args.group, reason, paper))
     print("New keys are made, and the book says so. They count from the next close on; the log's is:")
@@ -50,10 +50,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _ask_paper() -> bytes:
+def ask_paper(slug: str) -> bytes:
+    """Ask for a group's recovery key.
+
+    Raises:
+        OperatorError: What was typed is none.
+    """
     from timebank.store.log_key_files import NoKeysError, read_paper
 
-    text = getpass("Recovery key on the paper: ") if sys.stdin.isatty() else sys.stdin.readline()
+    text = getpass(f"Recovery key of {slug}, on the paper: ") if sys.stdin.isatty() else sys.stdin.readline()
     try:
         return read_paper(text)
     except NoKeysError as error:

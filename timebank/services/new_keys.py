@@ -124,6 +124,26 @@ async def introduce_keys(
     return here
 
 
+async def must_be_introduced(house: House, group_id: UUID) -> bool:
+    """Return whether the key here is not that of the group's log, and the book tells of nobody who introduced it."""
+    async with house.database.read(group_id) as tx:
+        keys = await published_keys(tx, group_id)
+        book = await log_store.find_book(tx, group_id)
+        told = await log_store.list_key_records(tx, group_id)
+    here = _here(house, group_id, book.origin)
+    return keys is not None and keys.log_key != here.log and here.log not in map(_new_of, told)
+
+
+def make_up_for_lost_keys(house: House, group_id: UUID) -> None:
+    """Give a group keys of which nobody knows yet, if it has none; the one on paper must introduce them."""
+    try:
+        house.keys.live_key(group_id)
+        house.keys.log_key(group_id)
+    except LookupError:
+        house.keys.change_log_keys(group_id, house.random(32), house.random(32))
+        house.keys.forget_former_keys(group_id)
+
+
 async def settle_keys(house: House, group_id: UUID) -> None:
     """Finish a change of keys that was cut short: done if the book tells of it, and otherwise undone."""
     if not house.keys.has_former_keys(group_id):
