@@ -277,6 +277,20 @@ class PublicPolicy:
     terms: Mapping[str, object]
 
 
+class PublicRestore(NamedTuple):
+    """That a book was put back from a backup; ``lost`` is how many published records it has no more."""
+
+    told_on: date
+    lost: int
+
+
+class PublicNewKey(NamedTuple):
+    """That a log is signed with another key; ``by_paper``: the recovery key introduced it, and not the key before."""
+
+    told_on: date
+    by_paper: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PublicBook:
     """Everything one public page shows, read at one moment.
@@ -290,6 +304,7 @@ class PublicBook:
         lines_from: First day that ``lines`` and ``line_flows`` speak of.
         line_flows: What came in and went out over those days, by pot, with the number of lines.
         policies: The version in force of each pot.
+        restores: Those that the page speaks of, latest first.
     """
 
     group: PublicGroup
@@ -302,6 +317,7 @@ class PublicBook:
     lines_from: date | None = None
     line_flows: tuple[PublicFlow, ...] = ()
     policies: tuple[PublicPolicy, ...] = ()
+    restores: tuple[PublicRestore, ...] = ()
 
     def balance(self, pot: str) -> PublicBalance | None:
         """Return a pot's last balance, or None before the first close."""

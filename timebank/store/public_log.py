@@ -266,8 +266,8 @@ async def list_key_records(tx: Tx, group_id: UUID) -> list[bytes]:
     return [bytes(record) for record in rows.scalars()]
 
 
-async def list_told(tx: Tx, group_id: UUID) -> list[bytes]:
-    """Return the last leaves of new keys and restores, each with the closing leaf of its period behind it; 50 at most."""
+async def list_told(tx: Tx, group_id: UUID) -> list[tuple[bytes, bytes]]:
+    """Return the last leaves of new keys and restores, each with the closing leaf of its period; 50 at most."""
     rows = await tx.execute(
         text("""
             SELECT l.leaf, (SELECT e.leaf
@@ -286,7 +286,7 @@ async def list_told(tx: Tx, group_id: UUID) -> list[bytes]:
         """),
         {"group_id": group_id},
     )
-    return [bytes(leaf) for row in rows for leaf in row]
+    return [(bytes(leaf), bytes(closing)) for leaf, closing in rows]
 
 
 async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
