@@ -124,7 +124,6 @@ class _Start:
         waiting: What earlier closes have seen and not published.
         log: Where the public log ends; None before it begins.
         policies: The newest version of each pot's rules that has a leaf.
-        gone: Pots that the log has and the book lost in a restore, with their units.
         at_once: Records of restores and new keys that go out with this close, whichever days it covers.
     """
 
@@ -136,7 +135,6 @@ class _Start:
     waiting: tuple[_Unpublished, ...]
     log: LogHead | None
     policies: Mapping[str, int]
-    gone: dict[str, str]
     at_once: tuple[ClosableRecord, ...]
 
 
@@ -269,7 +267,6 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
             waiting=figures.waiting,
             log=log,
             policies=figures.policies,
-            gone=start.gone,
             at_once=(),
         )
     await public_log.keep_files(house, group_id)
@@ -323,10 +320,7 @@ async def _start(house: House, group_id: UUID, zone: ZoneInfo) -> _Start:
         _Unpublished(record, _candidate(record, drawn[record.seq], frame, ties, zone), row.way)
         for record, row in zip(records, rows, strict=True)
     )
-    policies, gone = dict[str, int](), dict[str, str]()
-    if isinstance(end, ClosingLeaf):
-        policies = dict(end.policies)
-        gone = {one.pot: one.unit for one in end.pots} | {pot.pot: "" for pot in frame.pots}
+    policies = dict(end.policies) if isinstance(end, ClosingLeaf) else {}
     return _Start(
         last,
         balances,
@@ -336,7 +330,6 @@ async def _start(house: House, group_id: UUID, zone: ZoneInfo) -> _Start:
         waiting,
         log,
         policies,
-        gone={pot: unit for pot, unit in gone.items() if unit},
         at_once=tuple(at_once),
     )
 
@@ -386,8 +379,7 @@ async def _figures(
     frame = start.frame
     way = way_on(start.ways, last_day)
     ends_at = datetime.combine(last_day + timedelta(days=1), datetime.min.time(), zone)
-    units = {pot.pot: pot.unit for pot in frame.pots}
-    going = _Going(frame, way.preset, {pot: PotTotals(unit) for pot, unit in (units | start.gone).items()})
+    going = _Going(frame, way.preset, {pot.pot: PotTotals(pot.unit) for pot in frame.pots})
     policies = dict(start.policies)
     live_hash = _live_hash(house, group_id, group.origin)
     introduced = {record.fields["old"]: record.seq for record in start.at_once if record.kind == "key"}
@@ -435,7 +427,7 @@ async def _figures(
     waiting = await asyncio.to_thread(
         _let_go, every, way, going, before=before, first_day=first_day, next_day=next_day
     )
-    closing = _closing(frame, net, waiting) | dict.fromkeys(start.gone, Sum(0, 0))
+    closing = _closing(frame, net, waiting)
     earlier = await _earlier(house, group_id, start, policies)
     seqs = {one.record.seq for one in waiting}
     known = {one.record.seq for one in start.waiting}
@@ -452,7 +444,7 @@ async def _figures(
         held=_held(frame, net, closing, going.totals, places=shows_places(start.ways, last_day)),
         leaves=earlier.leaves + going.leaves,
         log_first_day=group.began_on if earlier.leaves else first_day,
-        log_pots=_log_pots(closing, going.totals, earlier.totals),
+        log_pots=_log_pots(frame, closing, going.totals, earlier.totals),
         policies=policies,
         went=sorted(known - seqs),
         waits=[
@@ -597,7 +589,7 @@ def _held(
             PublicPlace(place.place, place.kind, place.number, place.unit, -net[account])
             for place, account in frame.held
         )
-    pots = [PotAtClose(pot, total.unit, total, closing[pot]) for pot, total in totals.items()]
+    pots = [PotAtClose(pot.pot, pot.unit, totals[pot.pot], closing[pot.pot]) for pot in frame.pots]
     return tuple(
         PublicPlace(held.unit.lower(), ALL_PLACES, 0, held.unit, held.amount) for held in held_of(pots)
     )
@@ -631,24 +623,27 @@ async def _earlier(house: House, group_id: UUID, start: _Start, policies: dict[s
 
 
 def _log_pots(
-    closing: Mapping[str, Sum], totals: Mapping[str, PotTotals], earlier: Mapping[str, PotTotals]
+    frame: CloseFrame,
+    closing: Mapping[str, Sum],
+    totals: Mapping[str, PotTotals],
+    earlier: Mapping[str, PotTotals],
 ) -> tuple[PotAtClose, ...]:
     pots = []
-    for pot, total in totals.items():
-        before = earlier.get(pot) or PotTotals(total.unit)
+    for pot in frame.pots:
+        total, before = totals[pot.pot], earlier[pot.pot]
         flows = {kind: list(flow) for kind, flow in total.flows.items()}
         for kind, flow in before.flows.items():
             so_far = flows.get(kind, [0, 0, 0])
             flows[kind] = [one + other for one, other in zip(so_far, flow, strict=True)]
         both = PotTotals(
-            unit=total.unit,
+            unit=pot.unit,
             available=total.available + before.available,
             promised=total.promised + before.promised,
             flows=flows,
             waited=total.waited,
             lost=total.lost,
         )
-        pots.append(PotAtClose(pot, total.unit, both, closing[pot]))
+        pots.append(PotAtClose(pot.pot, pot.unit, both, closing[pot.pot]))
     return tuple(pots)
 
 

@@ -50,12 +50,7 @@ from timebank.services.verify import list_books
 from timebank.store import closes as store
 from timebank.store import public_log as log_store
 from timebank.store.closes import NewLine, WaitingRow
-from timebank.store.groups import (
-    PolicyRow,
-    find_newest_policy,
-    insert_policies,
-    publish_policies,
-)
+from timebank.store.groups import PolicyRow, find_newest_policy, insert_policies
 from timebank.store.log_files import KeptPeriod, LogFiles
 from timebank.store.public_log import LogHead
 from timebank.store.published import find_policy, list_balances
@@ -396,10 +391,9 @@ class _Catching:
                     )
                 newest = await find_newest_policy(tx, group_id, pot)
                 day = one.end.last_day if one.end else self.now.date()
-                # A pot that the book lost has no rules that could be applied; only their text is still there.
-                pot_id = group_id if newest is None else newest.pot_id
-                row = PolicyRow(pot_id, pot, version, day, json.loads(text))
-                await (publish_policies if newest is None else insert_policies)(tx, group_id, [row])
+                assert newest is not None, "pots are made with their group"
+                row = PolicyRow(newest.pot_id, pot, version, day, json.loads(text))
+                await insert_policies(tx, group_id, [row])
                 records.append(("policy", 0, policy_fields(row)))
         return tuple(records)
 

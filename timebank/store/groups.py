@@ -183,32 +183,28 @@ async def insert_held_places(tx: Tx, group_id: UUID, places: Sequence[HeldPlace]
 
 async def insert_policies(tx: Tx, group_id: UUID, policies: Sequence[PolicyRow]) -> None:
     """Insert policy versions, and publish them: a pot's rules are public from the day they are agreed."""
+    rows = [
+        {
+            "group_id": group_id,
+            **policy._asdict(),
+            "terms": msgspec.json.encode(policy.terms).decode(),
+        }
+        for policy in policies
+    ]
     await tx.execute(
         text("""
             INSERT INTO timebank.policies (group_id, pot_id, version, agreed_on, terms)
             VALUES (:group_id, :pot_id, :version, :agreed_on, CAST(:terms AS jsonb))
         """),
-        _policy_rows(group_id, policies),
+        rows,
     )
-    await publish_policies(tx, group_id, policies)
-
-
-async def publish_policies(tx: Tx, group_id: UUID, policies: Sequence[PolicyRow]) -> None:
-    """Let everybody read policy versions; their pots need not be there any more."""
     await tx.execute(
         text("""
             INSERT INTO timebank.published_policies (group_id, pot, version, agreed_on, terms)
             VALUES (:group_id, :pot, :version, :agreed_on, CAST(:terms AS jsonb))
         """),
-        _policy_rows(group_id, policies),
+        rows,
     )
-
-
-def _policy_rows(group_id: UUID, policies: Sequence[PolicyRow]) -> list[dict[str, Any]]:
-    return [
-        {"group_id": group_id, **policy._asdict(), "terms": msgspec.json.encode(policy.terms).decode()}
-        for policy in policies
-    ]
 
 
 async def find_newest_policy(tx: Tx, group_id: UUID, pot: str) -> NewestPolicy | None:
