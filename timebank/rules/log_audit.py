@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOG_CHECKS: Final[Mapping[str, str]] = {
     "public_log": "Every record that was closed has its leaf or waits, no leaf says what its record does not, "
-    "and all others are padding.",
+    "and all others are padding, or as many as a restore says it lost.",
 }
 """Every check by name, with the promise that it holds."""
 

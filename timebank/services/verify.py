@@ -65,6 +65,7 @@ class Verdict:
         findings: The first wrong record of each check that found something, by number, those
             about the whole book last; empty when all is well.
         unproved: What could not be checked, each the end of "This does not prove ...".
+        epoch: Of the book: 1, or more if it was put back from a backup.
     """
 
     group_id: UUID
@@ -75,6 +76,7 @@ class Verdict:
     kept: int | None
     findings: tuple[Finding, ...]
     unproved: tuple[str, ...]
+    epoch: int = 1
 
     @property
     def ok(self) -> bool:
@@ -190,6 +192,7 @@ class _Verification:
             kept=None if self.kept is None else self.kept.size,
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.seq == 0, finding.seq))),
             unproved=tuple(self.unproved),
+            epoch=cut.epoch,
         )
 
     def _find_twice(self, published: Published) -> None:

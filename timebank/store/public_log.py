@@ -267,26 +267,45 @@ async def list_key_records(tx: Tx, group_id: UUID) -> list[bytes]:
 
 
 async def list_told(tx: Tx, group_id: UUID) -> list[tuple[bytes, bytes]]:
-    """Return the last leaves of new keys and restores, each with the closing leaf of its period; 50 at most."""
+    """Return the last leaves of new keys and restores, each with the last leaf of its period; 50 at most."""
+    told = (
+        await tx.execute(
+            text("""
+                SELECT leaf, period
+                  FROM timebank.published_leaves
+                 WHERE group_id = :group_id
+                   AND (position('"kind":"key"'::bytea IN leaf) > 0
+                        OR position('"kind":"restored"'::bytea IN leaf) > 0)
+              ORDER BY leaf_index DESC
+                 LIMIT 50
+            """),
+            {"group_id": group_id},
+        )
+    ).all()
+    if not told:
+        return []
+    # Not in one statement: a planner that expects many leaves would read all of them.
+    sizes = await tx.execute(
+        text("""
+            SELECT period, size
+              FROM timebank.published_checkpoints
+             WHERE group_id = :group_id
+               AND period = ANY(CAST(:periods AS integer[]))
+        """),
+        {"group_id": group_id, "periods": sorted({row.period for row in told})},
+    )
+    ends = {row.period: row.size - 1 for row in sizes}
     rows = await tx.execute(
         text("""
-            SELECT l.leaf, (SELECT e.leaf
-                              FROM timebank.published_checkpoints AS c
-                              JOIN timebank.published_leaves AS e
-                                ON e.group_id = :group_id
-                               AND e.leaf_index = c.size - 1
-                             WHERE c.group_id = :group_id
-                               AND c.period = l.period) AS closing
-              FROM timebank.published_leaves AS l
-             WHERE l.group_id = :group_id
-               AND (position('"kind":"key"'::bytea IN l.leaf) > 0
-                    OR position('"kind":"restored"'::bytea IN l.leaf) > 0)
-          ORDER BY l.leaf_index DESC
-             LIMIT 50
+            SELECT leaf_index, leaf
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND leaf_index = ANY(CAST(:places AS bigint[]))
         """),
-        {"group_id": group_id},
+        {"group_id": group_id, "places": list(ends.values())},
     )
-    return [(bytes(leaf), bytes(closing)) for leaf, closing in rows]
+    leaves = {row.leaf_index: bytes(row.leaf) for row in rows}
+    return [(bytes(row.leaf), leaves[ends[row.period]]) for row in told]
 
 
 async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
