@@ -412,3 +412,41 @@ async def test_a_way_of_publishing_that_the_book_lost_still_holds(
         (period,) = (await back.close()).periods
         assert period.preset == "careful"
         checked(await save(back, tmp_path / "after.zip"))
+
+
+async def test_a_book_that_lost_its_tail_and_goes_on_as_if_nothing_were_missing_is_refused_by_everybody(
+    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path
+) -> None:
+    book = await a_book(house)
+    await book.give(90, date(2026, 3, 2))
+    published, witness = (
+        tmp_path / "published.zip",
+        Witness.begin(tmp_path / "w", "witness.example/w", bytes(32)),
+    )
+
+    async def then(later: Book) -> None:
+        await later.give(30, date(2026, 3, 2))
+        later.now += timedelta(days=2)
+        await later.close()
+        await save(later, published)
+
+    async with put_back(cluster, book, fresh_dsn, then) as back:
+        with open_log(str(published)) as log:
+            witness.add("https://bank.example/g/riverside", log, at=1)
+            kept = log.read("checkpoint")
+        assert kept is not None
+        (tmp_path / "kept").write_bytes(kept)
+        # Nobody says that it was restored: the same days are closed once more, and further ones.
+        back.now += timedelta(days=1)
+        await back.close()
+
+        forked = await save(back, tmp_path / "forked.zip")
+        with open_log(str(forked)) as log:
+            verdict = check_log(log, kept=kept)
+            refused = witness.poll(witness.list_watched()[0], log, at=2)
+        assert "history was changed" in verdict.findings[0].what
+        words = [sys.executable, CHECK_BOOK, forked, "--checkpoint", tmp_path / "kept"]
+        assert subprocess.run(words, capture_output=True, check=False).returncode == 1  # noqa: ASYNC221
+        assert isinstance(refused, Evidence)
+        assert (refused.kind, refused.proves) == ("fork", True)
+        assert (refused.path / "shown").exists()

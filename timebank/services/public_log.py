@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from timebank.errors import UnknownPage
 from timebank.ledger.canonical import canonical
+from timebank.ledger.notes import NotANote, parse_checkpoint, parse_note
 from timebank.ledger.public_log import (
     GenesisLeaf,
     Leaf,
@@ -33,6 +34,7 @@ from timebank.store.published import find_policy
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from timebank.ledger.notes import Checkpoint
     from timebank.services.house import House
     from timebank.store.engine import Database, Tx
 
@@ -163,8 +165,19 @@ async def keep_files(house: House, group_id: UUID) -> None:
         await asyncio.to_thread(files.keep_period, group_id, kept)
     async with house.database.read(group_id) as tx:
         note = await store.find_note(tx, group_id)
-    if note is not None:
+    told = newest_kept(files, group_id)
+    # A log that is shorter than what was published says nothing here: a restore needs what was.
+    if note is not None and (told is None or told.size <= note[0]):
         await asyncio.to_thread(files.keep_checkpoint, group_id, note[1])
+
+
+def newest_kept(files: LogFiles, group_id: UUID) -> Checkpoint | None:
+    """Return what the newest checkpoint says that is kept in files, or None for none."""
+    note = files.read_checkpoint(group_id)
+    try:
+        return None if note is None else parse_checkpoint(parse_note(note).text)
+    except NotANote:
+        return None
 
 
 async def _period_of(tx: Tx, group_id: UUID, period: int) -> KeptPeriod:

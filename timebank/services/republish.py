@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from timebank.config import OperatorError
 from timebank.errors import UnknownGroup
-from timebank.ledger.notes import NotANote, parse_checkpoint, parse_note
+from timebank.ledger.notes import parse_checkpoint, parse_note
 from timebank.ledger.public_log import (
     ClosingLeaf,
     GenesisLeaf,
@@ -44,7 +44,7 @@ from timebank.rules.readiness import Way, way_on
 from timebank.rules.republished import lost_of, shown_period
 from timebank.services.groups import policy_fields
 from timebank.services.log_sources import NoLogError, open_log
-from timebank.services.public_log import Growth, append, new_leaf, take_up
+from timebank.services.public_log import Growth, append, new_leaf, newest_kept, take_up
 from timebank.services.public_verify import check_log
 from timebank.services.verify import list_books
 from timebank.store import closes as store
@@ -161,15 +161,6 @@ def _take(log: LogSource, files: LogFiles, group_id: UUID, verdict: LogVerdict) 
                 files.keep_period(group_id, KeptPeriod(number, period, None, [], texts))
             number, period, texts = number + 1, [], {}
     files.keep_checkpoint(group_id, verdict.note.decode())
-
-
-def newest_kept(files: LogFiles, group_id: UUID) -> Checkpoint | None:
-    """Return what the newest checkpoint says that is kept in files, or None for none."""
-    note = files.read_checkpoint(group_id)
-    try:
-        return None if note is None else parse_checkpoint(parse_note(note).text)
-    except NotANote:
-        return None
 
 
 def _read(files: LogFiles, group_id: UUID, after: int) -> list[_Lost]:

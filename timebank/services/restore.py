@@ -12,8 +12,8 @@ from timebank.config import OperatorError
 from timebank.ledger.canonical import parse
 from timebank.ledger.notes import Checkpoint, NotANote, parse_checkpoint, parse_note
 from timebank.services.new_keys import settle_keys
-from timebank.services.public_log import keep_files
-from timebank.services.republish import newest_kept, republish
+from timebank.services.public_log import keep_files, newest_kept
+from timebank.services.republish import republish
 from timebank.services.verify import list_books
 from timebank.store import erasures as store
 from timebank.store.groups import bump_setup_version, find_checkpoint
