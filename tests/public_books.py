@@ -151,13 +151,16 @@ class Book:
         lines = chance.randrange(30) if lines is None else lines
         leaves += [self._line(preset, kinds) for _ in range(lines)]
         leaves += [RecordLeaf(chance.randbytes(32)) for _ in range(chance.randrange(6))]
-        for pot, (available, promised) in waited.items():
+        lost = {}
+        if any(leaf.lost for leaf in leaves if isinstance(leaf, RestoredLeaf)) and chance.random() < 0.8:
+            lost = {pot: (chance.randrange(-50, 50), chance.randrange(-50, 50)) for pot in self.pots}
+        for pot, (available, promised) in [*waited.items(), *lost.items()]:
             self.pots[pot][1] += available
             self.pots[pot][2] += promised
         salts = [chance.randbytes(32) for _ in range(padding_needed(len(leaves), preset))]
         for leaf in sorted_leaves(leaves, salts):
             self._write(leaf)
-        self._write(self._closing(preset, before, kinds, waited))
+        self._write(self._closing(preset, before, kinds, waited, lost))
         self._end()
 
     # ------------------------------------------------------------ leaves
@@ -218,7 +221,7 @@ class Book:
         category = chance.choice(["", "garden", "Küche \U0001f33b"])
         return LineLeaf(commitment, kind, tuple(changes), category, self.day)
 
-    def _closing(self, preset: str, before, kinds, waited) -> ClosingLeaf:
+    def _closing(self, preset: str, before, kinds, waited, lost) -> ClosingLeaf:
         def figure(pair: tuple[int, int]) -> Figure:
             return sum(pair) if preset == SHELTERED else Parts(*pair)
 
@@ -239,6 +242,7 @@ class Book:
                     if preset == SHELTERED
                     else tuple(KindFigures(kind, *one) for kind, one in sorted(flows.items())),
                     figure(waited[pot]) if pot in waited else None,
+                    figure(lost[pot]) if pot in lost else None,
                 )
             )
         held: dict[str, int] = {}
@@ -327,7 +331,9 @@ def another_leaf(leaf: bytes, chance: random.Random) -> bytes:
     elif how == 3:
         del inner[name]
     elif how == 4 and isinstance(inner, dict):
-        key = chance.choice(["waited", "category", "day", "available", "recovery", "kinds", "extra", "kind"])
+        key = chance.choice(
+            ["waited", "lost", "category", "day", "available", "recovery", "kinds", "extra", "kind"]
+        )
         inner[key] = chance.choice([0, 5, "garden", "2026-01-01", [], {"available": 1, "promised": -1}])
     else:
         odd = [0, -5, 2**53, True, False, "", "x", "2026-02-30", [], {}, 1.0, None, "e\u0301", "open", "EUR"]

@@ -230,6 +230,7 @@ def pot_of_closing(parts):
         "opening": both_parts if parts else amount,
         "closing": both_parts if parts else amount,
         "waited?": both_parts if parts else amount,
+        "lost?": both_parts if parts else amount,
         "in": number(0),
         "out": number(0),
     }
@@ -334,7 +335,7 @@ def take_leaf_apart(data):
 
 
 def fresh_period():
-    return {"count": 0, "last": "", "forms": set(), "flows": {}, "new_keys": {}, "epochs": []}
+    return {"count": 0, "last": "", "forms": set(), "flows": {}, "new_keys": {}, "restored": []}
 
 
 def fresh_book(read):
@@ -352,6 +353,8 @@ def fresh_book(read):
         "period": fresh_period(),
         "periods": 0,
         "lines": 0,
+        "restored": [],
+        "new_keys": [],
     }
 
 
@@ -424,7 +427,7 @@ def on_key(book, leaf):
 
 def on_restored(book, leaf):
     need(leaf["epoch"] > book["epoch"], "an epoch that was before")
-    book["period"]["epochs"].append(leaf["epoch"])
+    book["period"]["restored"].append(leaf)
 
 
 def end_period(book, leaf):
@@ -451,7 +454,13 @@ def end_period(book, leaf):
     for which, new in period["new_keys"].items():
         book["keys"][which] = new["new"]
         book["recovery"] = new.get("recovery_next", book["recovery"])
-    book["epoch"] = max([book["epoch"], *period["epochs"]])
+    lost = sum(one["lost"] for one in period["restored"])
+    need(
+        lost or not any("lost" in one for one in leaf["pots"]), "something is taken out that no restore lost"
+    )
+    book["epoch"] = max([book["epoch"], *(one["epoch"] for one in period["restored"])])
+    book["restored"] += [(leaf["last_day"], one["lost"]) for one in period["restored"]]
+    book["new_keys"] += [(leaf["last_day"], new["reason"]) for new in period["new_keys"].values()]
     book.update(pots=units, closing=leaf, period=fresh_period(), periods=book["periods"] + 1)
 
 
@@ -468,7 +477,7 @@ def check_pot(one, earlier, flow):
     else:
         need(together(opening) == together(earlier["closing"]), "pot %s opens with something else" % pot)
     if isinstance(opening, int):
-        moved = one["in"] - one["out"] + one.get("waited", 0)
+        moved = one["in"] - one["out"] + one.get("waited", 0) + one.get("lost", 0)
         need(opening + moved == closing, "pot %s does not add up" % pot)
         return
     flow = flow or {"available": 0, "promised": 0, "kinds": {}}
@@ -477,8 +486,8 @@ def check_pot(one, earlier, flow):
     for way in ("in", "out"):
         need(one[way] == sum(kind[way] for kind in shown.values()), "pot %s: %s is another sum" % (pot, way))
     for part in ("available", "promised"):
-        waited = one["waited"][part] if "waited" in one else 0
-        need(opening[part] + flow[part] + waited == closing[part], "pot %s does not add up" % pot)
+        apart = sum(one[name][part] for name in ("waited", "lost") if name in one)
+        need(opening[part] + flow[part] + apart == closing[part], "pot %s does not add up" % pot)
 
 
 # ------------------------------------------------------------------------------------- the tree
@@ -695,6 +704,17 @@ def main(words):
     print("  leaves:   %d, with %d lines" % (book["leaves"], book["lines"]))
     print("  periods:  %d%s" % (book["periods"], ", until " + closing["last_day"] if closing else ""))
     print("  key:      %s" % book["keys"]["log"])
+    for last_day, reason in book["new_keys"]:
+        print(
+            "  A key was changed by %s (%s). Whoever could introduce the new one has signed it."
+            % (last_day, reason)
+        )
+    for last_day, lost in book["restored"]:
+        print(
+            "  The book was restored from a backup by %s, and says so. It lost %d records that"
+            % (last_day, lost)
+        )
+        print("  were published; what they had moved is taken out of the pots again, as one total.")
     for one in closing["pots"] if closing else ():
         print("  pot %-12s closes with %s, in %s" % (one["pot"], json.dumps(one["closing"]), one["unit"]))
     print("Each period's figures follow from its lines and the period before. Nothing is left out or changed")

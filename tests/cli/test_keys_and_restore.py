@@ -15,7 +15,10 @@ from tests.database import Dsn
 from tests.properties.stand import Stand, a_stand, hours
 from timebank.cli import brought, keys, restore
 from timebank.config import OperatorError, Settings
+from timebank.services.close import close_period
+from timebank.services.house import House
 from timebank.store.checkpoints import Checkpoints
+from timebank.store.engine import Database
 from timebank.store.key_exports import new_code, take_copy, write_copy
 from timebank.store.keys import KeyStore
 
@@ -100,7 +103,7 @@ async def test_missing_keys_are_said_and_gone_on_without_only_when_that_is_said(
     )
     store._forget()
     beside = Checkpoints(store, tmp_path)
-    args = argparse.Namespace(settle=False, without_keys=False)
+    args = argparse.Namespace(settle=False, without_keys=False, log=None)
 
     with pytest.raises(OperatorError, match="keys of 1 people"):
         await restore._settle(tmp_path / "scratch", stand.dsn, store, beside, args)
@@ -120,9 +123,47 @@ async def test_a_book_that_is_wrong_is_not_put_in_place(stand: Stand, tmp_path: 
         "ALTER TABLE timebank.transfers DISABLE TRIGGER append_only;"
         " UPDATE timebank.transfers SET amount = amount + 1",
     )
-    args = argparse.Namespace(settle=False, without_keys=False)
+    args = argparse.Namespace(settle=False, without_keys=False, log=None)
 
     with pytest.raises(OperatorError, match="is wrong, first with record"):
         await restore._settle(
             tmp_path / "scratch", stand.dsn, stand.house.keys, Checkpoints(stand.house.keys, tmp_path), args
         )
+
+
+@pytest.mark.database
+async def test_where_every_key_is_lost_the_one_on_paper_lets_the_log_go_on(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paper = stand.house.keys.recovery_key(stand.group.group_id)
+    asked: list[str] = []
+
+    def ask_paper(slug: str) -> bytes | None:
+        asked.append(slug)
+        return paper if len(asked) > 1 else bytes(32)
+
+    monkeypatch.setattr(restore, "ask_paper", ask_paper)
+    args = argparse.Namespace(settle=False, without_keys=True, log=None)
+    (home := tmp_path / "new").mkdir()
+    with KeyStore(home) as store:
+        beside = Checkpoints(store, home)
+        with pytest.raises(OperatorError, match="not the recovery key"):
+            await restore._settle(home / "scratch", stand.dsn, store, beside, args)
+        args.without_keys = False
+        with pytest.raises(OperatorError, match="have its recovery key at hand"):
+            await restore._settle(home / "scratch", stand.dsn, store, beside, args)
+        args.without_keys = True
+
+        await restore._settle(home / "scratch", stand.dsn, store, beside, args)
+
+        assert len(asked) == 2
+        assert "which the recovery key introduces" in capsys.readouterr().out
+        database = await Database.open(stand.dsn)
+        house = House(database, store, Checkpoints(store, home))
+        later = datetime.now(UTC) + timedelta(days=1)
+        try:
+            closed = await close_period(house, stand.group.group_id, now=later)
+        finally:
+            await house.checkpoints.close()
+            await database.close()
+        assert not closed.nothing_to_do

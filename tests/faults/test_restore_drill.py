@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,17 @@ import pytest
 from tests.conftest import pg_bin
 from tests.faults.served import ROOT, SLUG, Served, a_server, from_inside
 from tests.properties.stand import Stand, hours
+from timebank.services.close import close_period
+from timebank.services.log_sources import open_log
 from timebank.services.members import erase_member
+from timebank.services.witness import Cosigned, Witness
 from timebank.store.backup_folders import read_folder
 from timebank.store.keys import KeyStore, read_erased
 
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("TIMEBANK_TEST_CRASHES", "3"))
+CHECK_BOOK = ROOT / "frontend" / "download" / "check_book.py"
 DRILL = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("## Putting a backup back")[2]
 #: What is there once each step of a restore has begun: the keys, an empty database, its tables, what was
 #: settled about it, and the database in its place.
@@ -43,7 +47,7 @@ STEPS = (
 COMMANDS = re.findall(r"^    (timebank .+)$", DRILL, re.MULTILINE)
 
 
-def start(home: Path, *words: str) -> subprocess.Popen[str]:
+def start(home: Path, *words: str, out: Any = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start a command as somebody at a terminal does."""
     named = pg_bin()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TIMEBANK_")}
@@ -53,8 +57,8 @@ def start(home: Path, *words: str) -> subprocess.Popen[str]:
         cwd=ROOT,
         env={**environment, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=out,
+        stderr=subprocess.STDOUT if out == subprocess.PIPE else subprocess.DEVNULL,
         text=True,
     )
 
@@ -143,13 +147,18 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
         async with from_inside(served) as stand:
             await erase_member(stand.house, stand.group.group_id, flo, now=datetime.now(UTC))
             await give_hours(stand, 15)
+            await publish(stand, days=1)
+        published = await asyncio.to_thread(export_log, home, place / "published.zip")
+        witness = Witness.begin(place / "witness", "witness.example/ada", bytes(range(32)))
+        with open_log(str(published)) as log:
+            assert witness.add("https://bank.example/g/riverside", log, at=1)[0].ok
         await asyncio.to_thread(command, home, "backup")
         assert [line.member_id for line in read_erased(home / "backups" / "erased.txt")] == [flo]
 
     # Another machine: nothing but what was copied onto a stick, which only its owner can read.
     there, stick = place / "there", place / "stick"
     stick.mkdir(mode=0o700)
-    for path in (backup, home / "backups" / "erased.txt"):
+    for path in (backup, home / "backups" / "erased.txt", home / "backups" / "logs"):
         (shutil.copytree if path.is_dir() else shutil.copy2)(path, stick / path.name)
     shutil.copy2(sealed, stick / "keys.sealed")
     put_back = walk(COMMANDS[0].replace("/mnt/stick/timebank-20261126T020000Z", str(stick / backup.name)))
@@ -165,6 +174,10 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
     assert not (there / "restoring").exists()
     assert not (there / "incoming").exists()
 
+    # What was published is published again, to the last byte.
+    again = await asyncio.to_thread(export_log, there, place / "again.zip")
+    assert again.read_bytes() == published.read_bytes()
+
     assert COMMANDS[1:] == ["timebank verify", "timebank serve", "timebank close --group SLUG"]
     assert "the book is whole" in await asyncio.to_thread(command, there, "verify")
     await asyncio.to_thread(new.start)
@@ -179,8 +192,37 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
             )
             assert tuple(row) == ("erased", b"")
             await stand.verified()
+            await publish(stand, days=2)
+            await stand.verified()
+        # The next publication says so, and whoever followed the log goes on following it.
+        after = await asyncio.to_thread(export_log, there, place / "after.zip")
+        with open_log(str(after)) as log:
+            polled = witness.poll(witness.list_watched()[0], log, at=2)
+        assert isinstance(polled, Cosigned)
+        (restored,) = polled.accepted.restores
+        assert (restored.epoch, restored.lost > 0) == (2, True)
+        assert "It lost" in await asyncio.to_thread(command, there, "verify", str(after))
+        other = subprocess.run(  # noqa: ASYNC221
+            [sys.executable, CHECK_BOOK, after], capture_output=True, text=True, check=False
+        )
+        assert "restored from a backup" in other.stdout, other.stdout + other.stderr
     finally:
         new.stop()
+
+
+async def publish(stand: Stand, *, days: int) -> None:
+    """Close what is over in so many days."""
+    await close_period(stand.house, stand.group.group_id, now=datetime.now(UTC) + timedelta(days=days))
+    await stand.house.checkpoints.close()
+
+
+def export_log(home: Path, target: Path) -> Path:
+    with (
+        target.open("wb") as out,
+        start(home, "export", "--group", SLUG, "--format", "log", out=out) as process,
+    ):
+        assert process.wait(120) == 0
+    return target
 
 
 async def told(stand: Stand) -> tuple[int, int]:
@@ -206,13 +248,16 @@ async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_
         await asyncio.to_thread(command, home, "backup")
         async with from_inside(served) as stand:
             await give_hours(stand, 45, 60)
+            await publish(stand, days=1)
         served.stop()
         (backup,) = folders(home)
         (home / "postgres").rename(place / "as-it-was")
 
         said = await asyncio.to_thread(command, home, "restore", str(backup))
 
-        assert "2 records that were signed after this backup may be missing" in said
+        # Two entries, and the close that published them.
+        assert "3 records that were signed after this backup may be missing" in said
+        assert "3 of them were published" in said
         assert "epoch 2" in said
         # Somebody is on the list who was not when this was restored: the start of the server sees to it.
         gus = served.group.people["gus"].member_id

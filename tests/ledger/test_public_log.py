@@ -144,13 +144,14 @@ OTHERS = [
     RestoredLeaf(committed(9), 2, b"o" * 32, b"n" * 32, 17),
     new_key(recovery_next=b"r" * 32),
     CLOSING._replace(auditors=(WITNESS,), pots=(CLOSING.pots[0]._replace(waited=Parts(-30, 30)),)),
+    CLOSING._replace(pots=(CLOSING.pots[0]._replace(lost=Parts(-90, 0)),)),
     ClosingLeaf(
         committed(9),
         2,
         date(2026, 3, 2),
         date(2026, 3, 31),
         SHELTERED,
-        (PotFigures("hours", "minutes", 90, 180, 240, 120, waited=-30),),
+        (PotFigures("hours", "minutes", 90, 170, 240, 120, waited=-30, lost=-10),),
         (),
         (),
         b"l" * 32,
@@ -252,6 +253,7 @@ def test_a_value_of_another_type_or_an_unknown_key_anywhere_is_refused(leaf):
                 assert key in {
                     "category",
                     "waited",
+                    "lost",
                     "available",
                     "promised",
                     "recovery_next",

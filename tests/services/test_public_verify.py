@@ -293,6 +293,28 @@ def test_a_log_that_ends_within_a_period_is_found(book: Book, cut: int):
     assert "middle of a period" in said(write_log(book.leaves[:-cut], book.secret, files=book.policies))
 
 
+@pytest.mark.parametrize("preset", [OPEN, SHELTERED])
+def test_what_a_restore_lost_is_taken_out_once_and_only_where_the_log_tells_of_it(preset: str):
+    book = Book(random.Random(3), calm=True)
+    book.close(preset, lines=5)
+    restored = book.restored()._replace(lost=3)
+    while b'"lost":' not in book.leaves[-1]:
+        book.close(preset, lines=5, others=[restored])
+        restored = book.restored()._replace(lost=3)
+    assert both(book.files()) == (True, None)
+
+    def without(before: bytes, after: bytes) -> Files:
+        start = book.ends[-2]
+        leaves = [leaf.replace(before, after) if at >= start else leaf for at, leaf in enumerate(book.leaves)]
+        assert leaves != book.leaves
+        return write_log(leaves, book.secret, files=book.policies)
+
+    assert "nothing says that the book was restored" in said(without(b'"lost":3,', b'"lost":0,'))
+    lost = re.search(rb'"lost":(\{[^}]*\}|-?[0-9]+),"opening"', book.leaves[-1])
+    assert lost is not None
+    assert "does not add up" in said(without(lost[0], b'"opening"'))
+
+
 def test_an_empty_log_and_none_at_all_are_found():
     secret = new_secret(random.Random(1))
 
@@ -308,7 +330,7 @@ def test_a_whole_log_is_told_with_its_key_and_what_there_was(book: Book):
     assert verdict.keys is not None
     assert verdict.keys.log_key == verifier_key(book.origin, public(book.secret))
     assert (verdict.seen.leaves, verdict.seen.periods, verdict.kept) == (book.ends[-1], 4, book.ends[2])
-    assert verdict.seen.restores == 1
+    assert [one.epoch for one in verdict.seen.restores] == [2]
     assert verdict.seen.new_keys == 1
 
 

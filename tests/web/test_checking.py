@@ -17,6 +17,7 @@ from timebank.config import Settings
 from timebank.ledger.cosignatures import COSIGNATURE, cosign
 from timebank.ledger.notes import signature_line, verifier_key
 from timebank.services.close import close_period
+from timebank.services.new_keys import introduce_keys
 
 __all__ = ["cast", "house"]
 
@@ -121,3 +122,19 @@ async def test_whatever_else_is_refused_and_leaves_no_trace(http: httpx.AsyncCli
     assert f'href="/g/{SLUG}/check"' in (await http.get(f"/g/{SLUG}")).text
     late = await http.post(f"{LOG}/cosignatures", content=note + own)
     assert late.status_code == 409
+
+
+async def test_a_new_key_is_told_with_the_close_that_it_signs_and_not_before(
+    http: httpx.AsyncClient, cast: Cast
+) -> None:
+    now = datetime.now(UTC)
+    before = (await http.get(f"/g/{SLUG}/check")).text
+    made = await introduce_keys(cast.house, cast.group_id, reason="rotation", now=now)
+    assert (await http.get(f"/g/{SLUG}/check")).text == before, "nothing public moves between closes"
+
+    await close_period(cast.house, cast.group_id, now=now + timedelta(days=1))
+
+    after = (await http.get(f"/g/{SLUG}/check")).text
+    assert made.log in after
+    assert made.log not in before
+    assert "the log got a new key. The key before introduced it." in after

@@ -46,6 +46,7 @@ COMMANDS: Final = (
     "keys",
     "recovery-key",
     "log-keys",
+    "new-keys",
     "doctor",
     "bench",
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from timebank.config import OperatorError
 from timebank.store import service_user
 from timebank.store.keys import ERASED
+from timebank.store.log_files import LOGS
 
 if TYPE_CHECKING:
     from timebank.config import Settings
@@ -75,6 +76,8 @@ def _brought(path: Path, home: Path) -> Path:
         beside = path.parent / ERASED
         if beside.exists():
             shutil.copy2(beside, target / ERASED)
+        if (path.parent / LOGS).is_dir():
+            shutil.copytree(path.parent / LOGS, target / LOGS)
     else:
         shutil.copy2(path, target / path.name)
     return Path(INCOMING) / path.name

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from timebank.cli.brought import bring, clear, found
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.keys import bring_back
+from timebank.cli.new_keys import ask_paper
 from timebank.cli.progress import Bar
 from timebank.config import OperatorError
 from timebank.store.embedded import Cluster
@@ -53,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--erased", type=Path, metavar="FILE", help="newest list of the erased (erased.txt beside FOLDER)"
+    )
+    parser.add_argument(
+        "--log", metavar="WHERE", help="public log that somebody kept: a file, a folder or an address"
     )
     parser.add_argument(
         "--without-keys", action="store_true", help="go on though some people's keys are missing for good"
@@ -163,9 +167,12 @@ async def _restore(
 def _take_keys(settings: Settings, args: argparse.Namespace, keys: KeyStore) -> None:
     from timebank.store.backup_folders import read_list_of_erased
     from timebank.store.keys import read_erased
+    from timebank.store.log_files import LOGS, copy_newer
 
     if args.keys is not None:
         bring_back(args.keys, keys, settings.home, old=args.old_keys)
+    if args.folder is not None:
+        copy_newer(args.folder.parent / LOGS, settings.home / LOGS)
     if args.erased is not None:
         keys.erase_listed(read_erased(args.erased))
     elif args.folder is not None:
@@ -199,6 +206,8 @@ async def _settle(
 ) -> list[_Head]:
     """Erase again, say where each book goes on, and verify; return the new head of each."""
     from timebank.services.house import House
+    from timebank.services.new_keys import make_up_for_lost_keys, must_be_introduced
+    from timebank.services.republish import take_log
     from timebank.services.restore import settle
     from timebank.services.verify import list_books
     from timebank.store.checkpoints import Checkpoints
@@ -210,19 +219,27 @@ async def _settle(
     house = House(database, keys, checkpoints)
     looking = House(database, keys, beside)
     try:
+        if args.log is not None:
+            await take_log(house, args.log)
         if args.settle:
             # What is written into this database stays there, so it must be whole before.
             for group_id, slug in (await list_books(house)).items():
                 await _verify(looking, group_id, slug)
+        for group_id in await list_books(house):
+            if args.without_keys:
+                await asyncio.to_thread(make_up_for_lost_keys, house, group_id)
         heads = []
         for one in await settle(house, beside, now=datetime.now(UTC)):
             _tell(one)
+            strange = await must_be_introduced(house, one.group_id)
+            if strange:
+                await _introduce(house, one, args)
             if one.without_key and not args.without_keys:
                 raise OperatorError(
                     f"The keys of {one.without_key} people of {one.slug} are missing, and nobody can read who they are."
                     " Bring a newer copy with --keys, or say --without-keys if there is none."
                 )
-            await _verify(house if one.lost else looking, one.group_id, one.slug)
+            await _verify(house if one.lost or strange else looking, one.group_id, one.slug)
             async with house.database.read(one.group_id) as tx:
                 size, note = await find_checkpoint(tx, one.group_id)
             heads.append(_Head(one.group_id, size, note, one.epoch))
@@ -230,6 +247,26 @@ async def _settle(
     finally:
         await checkpoints.close()
         await database.close()
+
+
+async def _introduce(house: House, one: Settled, args: argparse.Namespace) -> None:
+    """Have the recovery key introduce the keys here, where those of the log are lost.
+
+    Raises:
+        OperatorError: Nobody said that they are, or it is another key.
+    """
+    from timebank.services.new_keys import introduce_keys
+
+    if not args.without_keys:
+        raise OperatorError(
+            f"The key of the public log of {one.slug} is missing. Bring a newer copy with --keys; or, if there is none, have"
+            " its recovery key at hand and say --without-keys."
+        )
+    paper = ask_paper(one.slug)
+    await introduce_keys(house, one.group_id, reason="lost", paper=paper, now=datetime.now(UTC))
+    print(
+        f"{one.slug}: its log is signed with new keys from the next close on, which the recovery key introduces."
+    )
 
 
 def _keep(beside: Checkpoints, head: _Head) -> None:
@@ -246,13 +283,18 @@ def _tell(one: Settled) -> None:
             f"{one.slug}: {lost} that were signed after this backup may be missing. The book says that it was"
             f" restored, and goes on in epoch {one.epoch}; receipts of what is missing are void."
         )
+    if one.published_lost:
+        print(
+            f"{one.slug}: {one.published_lost:,} of them were published. The public log is again as everybody knows it; the"
+            " next close takes out what they had moved, as one total, and says so to everybody."
+        )
 
 
 async def _verify(house: House, group_id: UUID, slug: str) -> None:
     """Recompute a book.
 
     Raises:
-        OperatorError: Something in it is wrong; a tail that is gone is none of that here.
+        OperatorError: Something in it is wrong; that it is not what was signed here last is none of that.
     """
     from timebank.services.verify import verify_group
 
@@ -261,8 +303,8 @@ async def _verify(house: House, group_id: UUID, slug: str) -> None:
         house, group_id, progress=lambda done, total: bar.show("verifying", done, total)
     )
     bar.close()
-    gone = verdict.kept is not None and verdict.kept > verdict.records
-    wrong = [one for one in verdict.findings if one.check != "kept_checkpoint" or not gone]
+    # Where this book parts from what was signed here is what the record of the restore tells.
+    wrong = [one for one in verdict.findings if one.check != "kept_checkpoint"]
     if wrong:
         where = f"record {wrong[0].seq}" if wrong[0].seq else "the book as a whole"
         raise OperatorError(

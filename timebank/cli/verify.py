@@ -34,6 +34,9 @@ _KEPT: Final = """
   The first {kept} of them are those of the checkpoint that is kept outside the database."""
 _PUBLISHED: Final = """
   All that was published of {periods} closed periods follows from them, line by line."""
+_PUT_BACK: Final = """\
+  It was put back from a backup, and says so: it goes on in epoch {epoch}, and receipts of earlier ones may be of
+  records that it lost."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +119,8 @@ def _tell(name: str, group_id: UUID, verdict: Verdict, seconds: float) -> None:
                 published=_PUBLISHED.format(periods=f"{verdict.periods:,}") if verdict.periods else "",
             )
         )
+        if verdict.epoch > 1:
+            print(_PUT_BACK.format(epoch=verdict.epoch))
     else:
         first = verdict.findings[0]
         where = f"record {first.seq}" if first.seq else "the book as a whole"

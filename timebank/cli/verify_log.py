@@ -23,7 +23,9 @@ _PROVED: Final = """\
   The figures of {periods} closed periods{until} follow from each other and from the {lines} lines shown: what a pot
   opened with, and what came and went, is what it closed with. All rules in force are as they were published.{more}"""
 _NEW_KEYS: Final = "\n  The key was changed {count} times; each new one was introduced by the key before, or by the one on paper."
-_RESTORED: Final = "\n  The book was restored from a backup {count} times, and says so."
+_RESTORED: Final = "\n  The book was restored from a backup, and says so in the period until {day}."
+_LOST: Final = """
+  It lost {lost} records that were published; what they had moved is taken out of the pots again, as one total."""
 _KEPT: Final = """
   Nothing of the {kept} leaves that you had a checkpoint of was changed or left out."""
 _NOT_KEPT: Final = """\
@@ -88,7 +90,8 @@ def _tell(where: str, verdict: LogVerdict, seconds: float) -> None:
     seen = verdict.seen
     print(f"{where}: the public log of {verdict.origin} is whole ({seconds:.1f} s).")
     more = _NEW_KEYS.format(count=seen.new_keys) if seen.new_keys else ""
-    more += _RESTORED.format(count=seen.restores) if seen.restores else ""
+    for one in seen.restores:
+        more += _RESTORED.format(day=one.told_on) + (_LOST.format(lost=f"{one.lost:,}") if one.lost else "")
     more += _KEPT.format(kept=f"{verdict.kept:,}") if verdict.kept is not None else ""
     print(
         _PROVED.format(

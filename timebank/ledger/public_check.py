@@ -53,6 +53,14 @@ class WrongLeaf(Exception):
         self.why = why
 
 
+class Restore(NamedTuple):
+    """What a log says of one restore: the last day of the period that tells it, the epoch since, and how many are lost."""
+
+    told_on: date
+    epoch: int
+    lost: int
+
+
 class Seen(NamedTuple):
     """How much a log has, counted on the way."""
 
@@ -61,7 +69,7 @@ class Seen(NamedTuple):
     lines: int
     policies: int
     new_keys: int
-    restores: int
+    restores: tuple[Restore, ...]
     last_day: date | None
 
 
@@ -99,6 +107,7 @@ class PublicCheck:
         self._epoch = 1
         self._versions: set[tuple[str, int]] = set()
         self._periods = self._lines = self._new_keys = 0
+        self._restores: list[Restore] = []
         self._begin_period()
 
     def _begin_period(self) -> None:
@@ -107,7 +116,7 @@ class PublicCheck:
         self._presets: set[str] = set()
         self._sums: dict[tuple[str, str], _Sums] = {}
         self._introduced: dict[str, KeyLeaf] = {}
-        self._epochs: list[int] = []
+        self._restored: list[RestoredLeaf] = []
 
     @property
     def keys(self) -> LogKeys:
@@ -129,7 +138,7 @@ class PublicCheck:
             lines=self._lines,
             policies=len(self._versions),
             new_keys=self._new_keys,
-            restores=self._epoch - 1,
+            restores=tuple(self._restores),
             last_day=self._closing.last_day if self._closing else None,
         )
 
@@ -206,7 +215,7 @@ class PublicCheck:
     def _add_restored(self, leaf: RestoredLeaf) -> None:
         if leaf.epoch <= self._epoch:
             raise NotALeaf(f"epoch {leaf.epoch} does not follow epoch {self._epoch}")
-        self._epochs.append(leaf.epoch)
+        self._restored.append(leaf)
 
     # ------------------------------------------------------------ the end of one
 
@@ -228,7 +237,10 @@ class PublicCheck:
                 raise NotALeaf(f"version {policy.version} of the rules of {policy.pot!r} was never published")
         for key in self._introduced.values():
             self._keys = keys_after(self.keys, key, self._verify)
-        self._epoch = max([self._epoch, *self._epochs])
+        self._check_lost(leaf)
+        told = sorted(Restore(leaf.last_day, one.epoch, one.lost) for one in self._restored)
+        self._epoch = max([self._epoch, *(one.epoch for one in told)])
+        self._restores += told
         self._periods += 1
         self._new_keys += len(self._introduced)
         self._closing = leaf
@@ -246,6 +258,10 @@ class PublicCheck:
             _check_pot(one, before.get(one.pot), self._sums.get((one.pot, one.unit)), leaf.preset)
         self._pots = units
 
+    def _check_lost(self, leaf: ClosingLeaf) -> None:
+        if any(one.lost is not None for one in leaf.pots) and not any(one.lost for one in self._restored):
+            raise NotALeaf("figures are taken out as lost, and nothing says that the book was restored")
+
     def _check_held(self, leaf: ClosingLeaf) -> None:
         sums: dict[str, int] = {}
         for one in leaf.pots:
@@ -259,7 +275,8 @@ _NONE: Final = _Sums()
 
 
 def _check_pot(figures: PotFigures, before: PotFigures | None, lines: _Sums | None, preset: str) -> None:
-    pot, opening, closing, waited = figures.pot, figures.opening, figures.closing, figures.waited
+    pot, opening, closing = figures.pot, figures.opening, figures.closing
+    apart = [one for one in (figures.waited, figures.lost) if one is not None]
     nothing: Figure = Parts(0, 0) if isinstance(opening, Parts) else 0
     expected = before.closing if before else nothing
     # A change of preset shows parts that were not shown before, or no longer shows them.
@@ -267,7 +284,7 @@ def _check_pot(figures: PotFigures, before: PotFigures | None, lines: _Sums | No
         raise NotALeaf(f"pot {pot!r} does not open with what it closed with before")
     if preset == SHELTERED:
         came = figures.came_in - figures.went_out
-        if _total(opening) + came + _total(waited or 0) != _total(closing):
+        if _total(opening) + came + sum(map(_total, apart)) != _total(closing):
             raise NotALeaf(f"pot {pot!r} does not add up")
         return
     sums = lines or _NONE
@@ -277,10 +294,10 @@ def _check_pot(figures: PotFigures, before: PotFigures | None, lines: _Sums | No
     totals = sum(one.came_in for one in kinds), sum(one.went_out for one in kinds)
     if totals != (figures.came_in, figures.went_out):
         raise NotALeaf(f"pot {pot!r} does not add up to what came in and went out")
-    parts = _parts(opening), _parts(waited or Parts(0, 0))
+    parts = [_parts(opening), *map(_parts, apart)]
     if _parts(closing) != (
-        parts[0].available + sums.available + parts[1].available,
-        parts[0].promised + sums.promised + parts[1].promised,
+        sum(one.available for one in parts) + sums.available,
+        sum(one.promised for one in parts) + sums.promised,
     ):
         raise NotALeaf(f"pot {pot!r} does not add up")
 

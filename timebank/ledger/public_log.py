@@ -213,6 +213,8 @@ class PotFigures(NamedTuple):
         kinds: The same by kind, sorted by kind; empty under *sheltered*.
         waited: What waited until the long stop and is published as this one total, without
             lines; None where nothing did.
+        lost: What published records that a restore lost had moved, taken out again as one total; None
+            where nothing was lost. Only beside a ``restored`` leaf that says how many they are.
     """
 
     pot: str
@@ -223,6 +225,7 @@ class PotFigures(NamedTuple):
     went_out: int
     kinds: tuple[KindFigures, ...] = ()
     waited: Figure | None = None
+    lost: Figure | None = None
 
 
 class Held(NamedTuple):
@@ -459,6 +462,8 @@ def _pot_object(figures: PotFigures, preset: str) -> dict[str, object]:
         ]
     if figures.waited is not None:
         said["waited"] = _figure_object(figures.waited, preset)
+    if figures.lost is not None:
+        said["lost"] = _figure_object(figures.lost, preset)
     return said
 
 
@@ -609,6 +614,7 @@ def _pot_figures(said: dict[str, Any], preset: str) -> PotFigures:
             for one in said.get("kinds", ())
         ),
         waited=_figure(said["waited"], preset) if "waited" in said else None,
+        lost=_figure(said["lost"], preset) if "lost" in said else None,
     )
     _in_order(one.kind for one in figures.kinds)
     return figures

@@ -18,12 +18,14 @@ from timebank.ledger.checks import AccountRow, EntryRow, Finding, RecordRow, Tra
 from timebank.ledger.entries import Transfer
 from timebank.ledger.units import MINUTES, is_money
 from timebank.rules.publication import (
+    LOST,
     OPEN,
     Change,
     PotAccount,
     PotTotals,
     PublicAccounts,
     PublicBalance,
+    Sum,
     add_line,
     place_name,
     public_facet,
@@ -186,7 +188,12 @@ class TermsRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Everything that was ever published of a group but its lines, by period."""
+    """Everything that was ever published of a group but its lines, by period.
+
+    Attributes:
+        put_back: Periods that a restore had lost and took up again from the public log: the book does not have
+            all of their entries.
+    """
 
     closes: list[CloseRow]
     periods: list[PeriodRow]
@@ -194,6 +201,7 @@ class Published:
     held: dict[int, list[HeldRow]]
     flows: dict[int, list[FlowRow]]
     terms: list[TermsRow]
+    put_back: frozenset[int] = frozenset()
 
     @property
     def all_open(self) -> bool:
@@ -244,6 +252,7 @@ class BookAudit:
         self._closes = list(published.closes)
         self._first_day = self._closes[0].first_day if self._closes else None
         self._totals = {pot.code: PotTotals(pot.unit) for pot in group.pots}
+        self._taken_out: dict[str, Sum] = {}
         self._before = {pot.code: PublicBalance(pot.code, pot.unit, 0, 0, 0, 0, 0, 0) for pot in group.pots}
         self._others: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         self._signed: set[object] = set()
@@ -282,7 +291,13 @@ class BookAudit:
             nets: Credits - debits of every account after that record.
         """
         assert self._closes[0] is close, "periods end in order"
-        if self.published.all_open:
+        if self.published.all_open and close.period in self.published.put_back:
+            self._pass_over(close, nets)
+        elif self.published.all_open:
+            for pot, total in self._taken_out.items():
+                if pot in self._totals:
+                    self._totals[pot].add_lost(total)
+            self._taken_out = {}
             self._compare_balances(close, nets)
             self._compare_flows(close)
         self._totals = {pot.code: PotTotals(pot.unit) for pot in self.group.pots}
@@ -296,8 +311,9 @@ class BookAudit:
 
     def end_lines(self, close: CloseRow) -> None:
         """Say whether all lines of the period were there, and no other."""
+        put_back = close.period in self.published.put_back
         for line, missing in self.lines.items():
-            if missing:
+            if missing > 0 or (missing and not put_back):
                 self._find(
                     "published_lines",
                     close.through_seq,
@@ -377,6 +393,25 @@ class BookAudit:
         late = entry.effective_on < first_day
         self.lines[LineRow(line.kind, line.category, line.day, late, line.changes)] += 1
 
+    def _pass_over(self, close: CloseRow, nets: Mapping[int, int]) -> None:
+        """Go on after a period whose entries a restore lost, and remember what the next one must take out for it."""
+        told = {balance.pot: balance for balance in self.published.balances.get(close.period, ())}
+        for pot in self.group.pots:
+            before, total, shown = self._before[pot.code], self._totals[pot.code], told.get(pot.code)
+            given, drawn = before.given + total.given, before.drawn + total.drawn
+            if shown is None or (shown.given, shown.drawn) != (given, drawn):
+                self._find(
+                    "published_balances",
+                    close.through_seq,
+                    f"period {close.period}: the figures of pot {pot.code} are not those of the book",
+                )
+                continue
+            lost = Sum(
+                nets.get(pot.available, 0) - shown.available, nets.get(pot.promised, 0) - shown.promised
+            )
+            self._taken_out[pot.code] = lost
+            self._before[pot.code] = shown
+
     def _compare_balances(self, close: CloseRow, nets: Mapping[int, int]) -> None:
         told = {balance.pot: balance for balance in self.published.balances.get(close.period, ())}
         if len(told) != len(self.published.balances.get(close.period, ())) or told.keys() - self._totals:
@@ -392,8 +427,8 @@ class BookAudit:
                 promised=nets.get(pot.promised, 0),
                 given=before.given + total.given,
                 drawn=before.drawn + total.drawn,
-                came_in=total.came_in,
-                went_out=total.went_out,
+                came_in=total.came_in + sum(max(0, sum(one)) for one in _apart(total)),
+                went_out=total.went_out + sum(max(0, -sum(one)) for one in _apart(total)),
             )
             opening = before.available + before.promised
             if told.get(pot.code) != right:
@@ -437,7 +472,7 @@ class BookAudit:
         right = {
             FlowRow(pot, kind, total.unit, *flow)
             for pot, total in self._totals.items()
-            for kind, flow in total.flows.items()
+            for kind, flow in _flows(total).items()
         }
         shown = self.published.flows.get(close.period, ())
         if set(shown) != right or len(shown) != len(right):
@@ -655,7 +690,16 @@ class BookAudit:
         for change, (_, _, _, seq) in recorded.items():
             self._find("settings", seq, f"the change {change} is not in the history")
 
+    def _closings(self) -> list[tuple[int, dict[str, Any]]]:
+        """Return what records say of closed periods, and which ones: their own, or the one of a restore that lost it."""
+        told = [
+            *self._others.get("closing", ()),
+            *((seq, one) for seq, fields in self._others.get("restored", ()) for one in closed_of(fields)),
+        ]
+        return sorted(told, key=lambda one: one[0])
+
     def _check_closings(self) -> None:
+        closings = self._closings()
         recorded = [
             (
                 fields.get("period"),
@@ -665,7 +709,7 @@ class BookAudit:
                 # Before there were others, every period was open and no record said so.
                 fields.get("preset", OPEN),
             )
-            for _, fields in self._others.get("closing", ())
+            for _, fields in closings
         ]
         presets = {period.period: period.preset for period in self.published.periods}
         closed = [
@@ -678,9 +722,7 @@ class BookAudit:
             )
             for close in self.published.closes
         ]
-        for (seq, _), told, row in zip(
-            self._others.get("closing", ()), recorded, [*closed, *[None] * len(recorded)], strict=False
-        ):
+        for (seq, _), told, row in zip(closings, recorded, [*closed, *[None] * len(recorded)], strict=False):
             if told != row:
                 self._find("closings", seq, f"period {told[0]} is not closed as the book says")
         if len(closed) != len(recorded):
@@ -739,3 +781,20 @@ def _opened(fields: Mapping[str, Any]) -> list[OpenedAccount] | None:
 def _numbers(fields: Mapping[str, Any], name: str) -> Collection[int]:
     values = fields.get(name)
     return [value for value in values if isinstance(value, int)] if isinstance(values, list) else []
+
+
+def closed_of(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the periods that a record of a restore says were taken up again from the public log."""
+    told = fields.get("closed", ())
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _apart(total: PotTotals) -> list[Sum]:
+    return [total.lost] if total.lost is not None and total.lost != (0, 0) else []
+
+
+def _flows(total: PotTotals) -> dict[str, Sequence[int]]:
+    flows: dict[str, Sequence[int]] = dict(total.flows)
+    for lost in _apart(total):
+        flows[LOST] = (max(0, sum(lost)), max(0, -sum(lost)), 0)
+    return flows

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 NOT_IN_PERIODS: Final = frozenset({"genesis", "closing"})
 """Records whose leaf is the first of the log, or the last of a period."""
 
+TOLD_AT_ONCE: Final = frozenset({"restored", "key"})
+"""Records whose leaf goes out with the very next close, whichever days that covers."""
+
 
 class PotAtClose(NamedTuple):
     """A pot as a close found it: what it did in the period, and what of it is published now."""
@@ -138,6 +141,7 @@ def _figures(pot: PotAtClose, preset: str) -> PotFigures:
             for kind, (came_in, went_out, lines) in sorted(total.flows.items())
         ),
         waited=None if total.waited is None else _figure(total.waited, preset),
+        lost=None if total.lost is None else _figure(total.lost, preset),
     )
 
 

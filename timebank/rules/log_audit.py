@@ -18,7 +18,7 @@ from timebank.ledger.public_log import (
     RestoredLeaf,
     read_leaf,
 )
-from timebank.rules.closing import NOT_IN_PERIODS, leaf_of_record
+from timebank.rules.closing import NOT_IN_PERIODS, TOLD_AT_ONCE, leaf_of_record
 from timebank.rules.publication import changes_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOG_CHECKS: Final[Mapping[str, str]] = {
     "public_log": "Every record that was closed has its leaf or waits, no leaf says what its record does not, "
-    "and all others are padding.",
+    "and all others are padding, or as many as a restore says it lost.",
 }
 """Every check by name, with the promise that it holds."""
 
@@ -63,7 +63,7 @@ class LogAudit:
         self._accounts = accounts
         self._units = units
         self._found: Finding | None = None
-        self._leaves = self._padding = 0
+        self._leaves = self._padding = self._lost = 0
 
     def feed(
         self,
@@ -81,8 +81,11 @@ class LogAudit:
             legs.setdefault(seq, []).append(Transfer(self._units.get(debit, ""), debit, credit, amount))
         for record in records:
             self._leaves += record.seq in leaves
-            if record.kind == "closing":
-                self._padding += len(_fields(record).get("padding", ()))
+            if record.kind in {"closing", "restored"}:
+                # A restore tells of the padding of periods whose closing it lost.
+                fields = _fields(record)
+                self._padding += len(fields.get("padding", ()))
+                self._lost += int(fields.get("published_lost", 0))
             wrong = self._compare(record, by_seq.get(record.seq), legs.get(record.seq, ()), leaves)
             if wrong and self._found is None:
                 self._found = Finding("public_log", record.seq, wrong)
@@ -90,7 +93,7 @@ class LogAudit:
     def finish(self) -> list[Finding]:
         """Compare the log as a whole; return the first finding."""
         if self._found is None and self._log.leaves and self._log.is_of_cut:
-            strange = self._log.leaves - self._leaves - self._padding
+            strange = self._log.leaves - self._leaves - self._padding - self._lost
             if strange:
                 self._found = Finding(
                     "public_log", 0, f"{abs(strange)} leaves of the log are of no record, and no padding"
@@ -111,7 +114,7 @@ class LogAudit:
             return "it was published, and the public log has no leaf of it" * (
                 closed and kind not in NOT_IN_PERIODS
             )
-        if not closed and kind not in NOT_IN_PERIODS:
+        if not closed and kind not in NOT_IN_PERIODS and kind not in TOLD_AT_ONCE:
             return "the public log has a leaf of it, and no close published it"
         try:
             leaf = read_leaf(data)
@@ -139,8 +142,13 @@ def _is_of_other(leaf: Leaf, record: RecordRow) -> bool:
     kind = str(record.kind)
     if kind in NOT_IN_PERIODS:
         return isinstance(leaf, GenesisLeaf if kind == "genesis" else ClosingLeaf)
+    if kind in TOLD_AT_ONCE and isinstance(leaf, RecordLeaf):
+        # A restore of before there was a log; a key that another one replaced before it ever signed.
+        return True
     if kind == "restored":
-        return isinstance(leaf, RestoredLeaf | RecordLeaf)
+        fields = _fields(record)
+        said = (leaf.epoch, leaf.lost) if isinstance(leaf, RestoredLeaf) else None
+        return said == (fields.get("epoch"), fields.get("published_lost"))
     try:
         return leaf == leaf_of_record(kind, bytes(record.commitment), _fields(record))
     except (KeyError, ValueError):

@@ -19,6 +19,8 @@ PotPart = Literal["available", "promised", "shared"]
 OPEN: Final = "open"
 CAREFUL: Final = "careful"
 SHELTERED: Final = "sheltered"
+LOST: Final = "lost"
+"""Kind of a flow that is no entry: what published records had moved that a restore lost."""
 ALL_PLACES: Final = "all"
 """Kind of a place that stands for all places of a unit together."""
 
@@ -275,6 +277,20 @@ class PublicPolicy:
     terms: Mapping[str, object]
 
 
+class PublicRestore(NamedTuple):
+    """That a book was put back from a backup; ``lost`` is how many published records it has no more."""
+
+    told_on: date
+    lost: int
+
+
+class PublicNewKey(NamedTuple):
+    """That a log is signed with another key; ``by_paper``: the recovery key introduced it, and not the key before."""
+
+    told_on: date
+    by_paper: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PublicBook:
     """Everything one public page shows, read at one moment.
@@ -288,6 +304,7 @@ class PublicBook:
         lines_from: First day that ``lines`` and ``line_flows`` speak of.
         line_flows: What came in and went out over those days, by pot, with the number of lines.
         policies: The version in force of each pot.
+        restores: Those that the page speaks of, latest first.
     """
 
     group: PublicGroup
@@ -300,6 +317,7 @@ class PublicBook:
     lines_from: date | None = None
     line_flows: tuple[PublicFlow, ...] = ()
     policies: tuple[PublicPolicy, ...] = ()
+    restores: tuple[PublicRestore, ...] = ()
 
     def balance(self, pot: str) -> PublicBalance | None:
         """Return a pot's last balance, or None before the first close."""
@@ -375,6 +393,7 @@ class PotTotals:
     Attributes:
         flows: [came in, went out, lines] by kind; under *sheltered* of no kind and no lines.
         waited: What the long stop published as one total; None for nothing. It is no flow.
+        lost: What published records had moved that a restore lost, taken out again; None for nothing. No flow, either.
     """
 
     unit: str
@@ -384,6 +403,7 @@ class PotTotals:
     drawn: int = 0
     flows: dict[str, list[int]] = field(default_factory=dict)
     waited: Sum | None = None
+    lost: Sum | None = None
 
     @property
     def came_in(self) -> int:
@@ -403,6 +423,13 @@ class PotTotals:
         self.promised += total.promised
         self.given += max(0, sum(total))
         self.drawn += max(0, -sum(total))
+
+    def add_lost(self, total: Sum) -> None:
+        """Take out what records had moved that were published and are in no book any more."""
+        before = self.lost or Sum(0, 0)
+        self.lost = Sum(before.available + total.available, before.promised + total.promised)
+        self.available += total.available
+        self.promised += total.promised
 
     def add_net(self, net: int) -> None:
         """Add what one side came to, or what nobody stands behind, where only totals are shown."""

@@ -1,4 +1,4 @@
-"""A backup: the database of one moment in a folder of its own, beside it the list of the erased, and no key."""
+"""A backup: the database of one moment in a folder of its own, beside it the erased and what was published, and no key."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from timebank.store.backup_folders import (
 )
 from timebank.store.dumps import dump, moment
 from timebank.store.keys import KeyStore
+from timebank.store.log_files import LOGS, copy_newer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,6 +50,7 @@ async def make_backup(
             await dump(binaries, dsn, copied, folder / DATABASE, show=show)
         final = finish(folder, _about(copied, now))
         write_list_of_erased(keys, place)
+        copy_newer(keys.home / LOGS, place / LOGS)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise OperatorError(f"The backup could not be written: {error.strerror}.") from error

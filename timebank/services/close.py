@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from timebank.config import OperatorError
 from timebank.errors import GroupBusy, PeriodNotOver
-from timebank.ledger.public_log import ClosingLeaf, PeriodLeaf, RestoredLeaf, padding_needed, read_leaf
+from timebank.ledger.public_log import (
+    ClosingLeaf,
+    PeriodLeaf,
+    RecordLeaf,
+    RestoredLeaf,
+    padding_needed,
+    read_leaf,
+)
 from timebank.rules.closing import (
     NOT_IN_PERIODS,
+    TOLD_AT_ONCE,
     PotAtClose,
     closing_leaf,
     held_of,
@@ -55,6 +64,7 @@ from timebank.rules.readiness import (
     way_on,
 )
 from timebank.services import public_log
+from timebank.services.new_keys import must_sign_for
 from timebank.services.settings import let_time_zone_begin
 from timebank.store import closes as store
 from timebank.store import public_log as log_store
@@ -70,6 +80,8 @@ if TYPE_CHECKING:
     from timebank.services.house import House
     from timebank.store.closes import ClosableRecord, CloseFrame, Drawn, GroupToClose, LastClose
     from timebank.store.public_log import LogHead
+
+logger = logging.getLogger(__name__)
 
 Ways = Sequence[tuple[date, Way]]
 LiveHash = Callable[[Any], bytes]
@@ -112,6 +124,7 @@ class _Start:
         waiting: What earlier closes have seen and not published.
         log: Where the public log ends; None before it begins.
         policies: The newest version of each pot's rules that has a leaf.
+        at_once: Records of restores and new keys that go out with this close, whichever days it covers.
     """
 
     last: LastClose
@@ -122,6 +135,7 @@ class _Start:
     waiting: tuple[_Unpublished, ...]
     log: LogHead | None
     policies: Mapping[str, int]
+    at_once: tuple[ClosableRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,7 @@ class _Figures:
     Attributes:
         pots: As the log shows them; its first period tells of the whole book.
         went, waits: Entries that cease to wait, and that begin to.
+        new_keys: What the book says of keys that it introduces.
     """
 
     period: PublicPeriod
@@ -148,6 +163,7 @@ class _Figures:
     went: list[int]
     waits: list[WaitingRow]
     waiting: tuple[_Unpublished, ...]
+    new_keys: list[Mapping[str, Any]]
 
 
 @dataclass(slots=True)
@@ -251,6 +267,7 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
             waiting=figures.waiting,
             log=log,
             policies=figures.policies,
+            at_once=(),
         )
     await public_log.keep_files(house, group_id)
     return Closed(tuple(periods), start.last.last_day)
@@ -258,8 +275,13 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
 
 async def close_what_is_over(house: House, group_id: UUID, *, now: datetime) -> None:
     """Close the periods of a group that are over, unless somebody else is at it; for the sweep."""
-    with contextlib.suppress(GroupBusy):
+    try:
         await close_period(house, group_id, now=now)
+    except GroupBusy:
+        pass
+    except OperatorError as error:
+        # Whoever keeps the server has to do something; other groups go on.
+        logger.warning("not closed: %s", error)
 
 
 def _next_days(
@@ -292,12 +314,24 @@ async def _start(house: House, group_id: UUID, zone: ZoneInfo) -> _Start:
         end = read_leaf(await log_store.find_last_leaf(tx, group_id, log.size)) if log else None
         records = await store.list_records(tx, group_id, [row.seq for row in rows], units=frame.units)
         drawn = await store.list_drawn(tx, group_id, [row.seq for row in rows])
+        seen = last.through_seq if log and log.period else 0
+        at_once = await store.list_told_at_once(tx, group_id, after_seq=seen)
     waiting = tuple(
         _Unpublished(record, _candidate(record, drawn[record.seq], frame, ties, zone), row.way)
         for record, row in zip(records, rows, strict=True)
     )
     policies = dict(end.policies) if isinstance(end, ClosingLeaf) else {}
-    return _Start(last, balances, frame, ways, ties, waiting, log, policies)
+    return _Start(
+        last,
+        balances,
+        frame,
+        ways,
+        ties,
+        waiting,
+        log,
+        policies,
+        at_once=tuple(at_once),
+    )
 
 
 def _candidate(
@@ -348,6 +382,11 @@ async def _figures(
     going = _Going(frame, way.preset, {pot.pot: PotTotals(pot.unit) for pot in frame.pots})
     policies = dict(start.policies)
     live_hash = _live_hash(house, group_id, group.origin)
+    introduced = {record.fields["old"]: record.seq for record in start.at_once if record.kind == "key"}
+    for record in start.at_once:
+        going.leaves.append(_leaf_at_once(record, introduced, live_hash))
+        for one in record.fields.get("lost", ()):
+            going.totals[one["pot"]].add_lost(Sum(one["available"], one["promised"]))
     fresh: list[_Unpublished] = []
     through_seq = start.last.through_seq
     # Most days are short: the first page is small, so that catching up on many of them is quick.
@@ -372,7 +411,7 @@ async def _figures(
                 net = await store.find_balances_at(tx, group_id, frame.numbers, through_seq=through_seq)
         for record in covered:
             if not record.is_entry:
-                going.leaves += _leaves_of_other(record, policies, live_hash)
+                going.leaves += _leaves_of_other(record, policies)
             elif way.people:
                 candidate = _candidate(record, drawn[record.seq], frame, start.ties, zone)
                 fresh.append(_Unpublished(record, candidate, way))
@@ -389,7 +428,7 @@ async def _figures(
         _let_go, every, way, going, before=before, first_day=first_day, next_day=next_day
     )
     closing = _closing(frame, net, waiting)
-    earlier = await _earlier(house, group_id, start, policies, live_hash)
+    earlier = await _earlier(house, group_id, start, policies)
     seqs = {one.record.seq for one in waiting}
     known = {one.record.seq for one in start.waiting}
     return _Figures(
@@ -414,29 +453,37 @@ async def _figures(
             if one.record.seq not in known
         ],
         waiting=waiting,
+        new_keys=[record.fields for record in start.at_once if record.kind == "key"],
     )
 
 
-def _leaves_of_other(
-    record: ClosableRecord, policies: dict[str, int], live_hash: LiveHash
-) -> list[PeriodLeaf]:
+def _leaves_of_other(record: ClosableRecord, policies: dict[str, int]) -> list[PeriodLeaf]:
     """Return the leaf of a record that moves nothing; none for one that stands elsewhere in the log."""
-    if record.kind in NOT_IN_PERIODS:
+    if record.kind in NOT_IN_PERIODS or record.kind in TOLD_AT_ONCE:
         return []
     if record.kind == "policy":
         pot, version = str(record.fields["pot"]), int(record.fields["version"])
         policies[pot] = max(version, policies.get(pot, 0))
-    if record.kind == "restored" and "new" in record.fields:
-        return [
-            RestoredLeaf(
-                commitment=record.commitment,
-                epoch=int(record.fields["epoch"]),
-                live_old=live_hash(record.fields.get("old")),
-                live_new=live_hash(record.fields["new"]),
-                lost=int(record.fields["published_lost"]),
-            )
-        ]
     return [leaf_of_record(record.kind, record.commitment, record.fields)]
+
+
+def _leaf_at_once(record: ClosableRecord, introduced: Mapping[str, int], live_hash: LiveHash) -> PeriodLeaf:
+    """Return the leaf of a restore or a new key.
+
+    Args:
+        introduced: By the key before, the last record that replaces it; others came to nothing, and show nothing.
+    """
+    if record.kind == "restored" and "new" in record.fields:
+        return RestoredLeaf(
+            commitment=record.commitment,
+            epoch=int(record.fields["epoch"]),
+            live_old=live_hash(record.fields.get("old")),
+            live_new=live_hash(record.fields["new"]),
+            lost=int(record.fields["published_lost"]),
+        )
+    if record.kind == "key" and introduced[record.fields["old"]] != record.seq:
+        return RecordLeaf(record.commitment)
+    return leaf_of_record(record.kind, record.commitment, record.fields)
 
 
 def _live_hash(house: House, group_id: UUID, origin: str) -> LiveHash:
@@ -512,7 +559,7 @@ def _balances(
         # Two ways to the same figures: the running balances of the book, and what we publish.
         folded = earlier.available + earlier.promised + total.available + total.promised
         assert sum(end) == folded, (pot.pot, end, folded)
-        waited = sum(total.waited or (0,))
+        apart = [sum(one) for one in (total.waited, total.lost) if one is not None]
         balances.append(
             PublicBalance(
                 pot=pot.pot,
@@ -521,8 +568,8 @@ def _balances(
                 promised=0 if preset == SHELTERED else end.promised,
                 given=earlier.given + total.given,
                 drawn=earlier.drawn + total.drawn,
-                came_in=total.came_in + max(0, waited),
-                went_out=total.went_out + max(0, -waited),
+                came_in=total.came_in + sum(max(0, one) for one in apart),
+                went_out=total.went_out + sum(max(0, -one) for one in apart),
             )
         )
     return tuple(balances)
@@ -551,9 +598,7 @@ def _held(
 # ---------------------------------------------------------------- a book that is older than its log
 
 
-async def _earlier(
-    house: House, group_id: UUID, start: _Start, policies: dict[str, int], live_hash: LiveHash
-) -> _Going:
+async def _earlier(house: House, group_id: UUID, start: _Start, policies: dict[str, int]) -> _Going:
     """Return what was published before there was a log, which its first period tells again; mostly nothing.
 
     Only *open* could be closed then, so all of it went out as it was.
@@ -571,7 +616,7 @@ async def _earlier(
             elif record.is_entry:
                 earlier.publish(record, record.kind, first_day=date.min)
             else:
-                earlier.leaves += _leaves_of_other(record, policies, live_hash)
+                earlier.leaves += _leaves_of_other(record, policies)
         more = more and bool(page)
         seq = page[-1].seq if page else seq
     return earlier
@@ -596,6 +641,7 @@ def _log_pots(
             promised=total.promised + before.promised,
             flows=flows,
             waited=total.waited,
+            lost=total.lost,
         )
         pots.append(PotAtClose(pot.pot, pot.unit, both, closing[pot.pot]))
     return tuple(pots)
@@ -620,6 +666,7 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
         # Lines and leaves can be many. They are written before the book is locked; nobody sees them yet.
         await store.insert_lines(tx, group_id, period.period, figures.lines)
         log = await log_store.find_head(tx, group_id) or await public_log.begin(house, tx, group_id)
+        await must_sign_for(house, tx, group_id, origin, told=figures.new_keys)
         growth = await public_log.take_up(tx, group_id, log)
         log_period = log.period + 1
         await public_log.append(tx, group_id, growth, period=log_period, leaves=leaves)

@@ -19,8 +19,10 @@ from timebank.ledger.notes import (
     signature_line,
     verified,
 )
+from timebank.services.new_keys import published_keys
 from timebank.services.public_verify import verify_with
 from timebank.services.published import read_public_group
+from timebank.services.told import Told, read_told
 from timebank.store import public_log as store
 from timebank.store.public_log import Cosigned
 
@@ -44,12 +46,14 @@ class Checking:
         note: The newest checkpoint.
         log_key: Verifier key that signed it.
         cosigned: Who cosigned what, the last of each.
+        told: What the log tells of restores and new keys, latest first.
     """
 
     group: PublicGroup
     note: str
     log_key: str
     cosigned: tuple[Cosigned, ...]
+    told: tuple[Told, ...]
 
 
 async def read_checking(house: House, slug: str) -> Checking:
@@ -64,11 +68,12 @@ async def read_checking(house: House, slug: str) -> Checking:
     async with house.database.public_read(group_id) as tx:
         found = await store.find_note(tx, group_id)
         cosigned = await store.list_cosigned(tx, group_id)
-    if found is None:
+        # Not the keys of this server: a new one counts from the next close on.
+        keys = await published_keys(tx, group_id)
+        told = await read_told(tx, group_id)
+    if found is None or keys is None:
         raise UnknownPage
-    note = found[1]
-    log_key, _ = house.checkpoints.log_keys(group_id, note.partition("\n")[0])
-    return Checking(group, note, log_key, tuple(cosigned))
+    return Checking(group, found[1], keys.log_key, tuple(cosigned), told)
 
 
 async def take_cosignatures(

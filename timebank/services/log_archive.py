@@ -48,6 +48,7 @@ async def write_log(database: Database, slug: str, out: BinaryIO, *, show: Show)
         if cosigned:
             put(COSIGNATURES_PATH, cosigned)
         done = 0
+        written: set[tuple[str, int]] = set()
         for tile in tiles_at(size, 0):
             path = entries_path(tile.number, tile.width)
             data = await public_log.read_file(database, slug, path)
@@ -55,7 +56,9 @@ async def write_log(database: Database, slug: str, out: BinaryIO, *, show: Show)
             for entry in read_bundle(data, tile.width):
                 # Most leaves are no policies: only those that could be are read.
                 leaf = read_leaf(entry) if b'"policy"' in entry else None
-                if isinstance(leaf, PolicyLeaf):
+                # Rules that a restore lost and brought back have two leaves and one text.
+                if isinstance(leaf, PolicyLeaf) and (leaf.pot, leaf.version) not in written:
+                    written.add((leaf.pot, leaf.version))
                     text = await public_log.read_policy_text(database, slug, leaf.pot, leaf.version)
                     put(policy_path(leaf.pot, leaf.version), text)
             done += tile.width

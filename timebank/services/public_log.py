@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,26 +11,30 @@ from typing import TYPE_CHECKING, Final
 
 from timebank.errors import UnknownPage
 from timebank.ledger.canonical import canonical
+from timebank.ledger.notes import NotANote, parse_checkpoint, parse_note
 from timebank.ledger.public_log import (
     GenesisLeaf,
     Leaf,
     LogUnit,
     PeriodLeaf,
+    PolicyLeaf,
     PotUnit,
     leaf_bytes,
+    read_leaf,
     sorted_leaves,
 )
 from timebank.ledger.tiles import TILE_WIDTH, Tile, bundle, entries_path, inclusion_from_tiles
 from timebank.ledger.tree import Frontier, leaf_hash, root_of
 from timebank.rules.set_up import published_terms
 from timebank.store import public_log as store
-from timebank.store.log_files import LogFiles
+from timebank.store.log_files import KeptPeriod, LogFiles
 from timebank.store.public_log import LogHead, NewLeaf, NewNode
 from timebank.store.published import find_policy
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from timebank.ledger.notes import Checkpoint
     from timebank.services.house import House
     from timebank.store.engine import Database, Tx
 
@@ -149,18 +154,47 @@ async def keep_files(house: House, group_id: UUID) -> None:
     """Keep what was published as files beside the keys: what is not kept yet, and the newest checkpoint last."""
     files = LogFiles(house.keys.home)
     async with house.database.read(group_id) as tx:
-        head, note = await store.find_head(tx, group_id), await store.find_note(tx, group_id)
-    if head is None or note is None:
-        return
-    period, end = head.period, head.size
-    while period >= 0 and not files.has(group_id, period):
+        head = await store.find_head(tx, group_id)
+        missing = [] if head is None else [head.period + 1]
+        while missing and missing[-1] > 0 and not files.has(group_id, missing[-1] - 1):
+            missing.append(missing[-1] - 1)
+    # The earliest first: once a period is kept, those before it are.
+    for period in reversed(missing[1:]):
         async with house.database.read(group_id) as tx:
-            before = await store.list_sizes(tx, group_id, before=period, limit=1)
-            start = before[0][1] if before else 0
-            leaves = await store.list_leaves(tx, group_id, start, end)
-        await asyncio.to_thread(files.keep_leaves, group_id, period, leaves)
-        period, end = period - 1, start
-    await asyncio.to_thread(files.keep_checkpoint, group_id, note[1])
+            kept = await _period_of(tx, group_id, period)
+        await asyncio.to_thread(files.keep_period, group_id, kept)
+    async with house.database.read(group_id) as tx:
+        note = await store.find_note(tx, group_id)
+    told = newest_kept(files, group_id)
+    # A log that is shorter than what was published says nothing here: a restore needs what was.
+    if note is not None and (told is None or told.size <= note[0]):
+        await asyncio.to_thread(files.keep_checkpoint, group_id, note[1])
+
+
+def newest_kept(files: LogFiles, group_id: UUID) -> Checkpoint | None:
+    """Return what the newest checkpoint says that is kept in files, or None for none."""
+    note = files.read_checkpoint(group_id)
+    try:
+        return None if note is None else parse_checkpoint(parse_note(note).text)
+    except NotANote:
+        return None
+
+
+async def _period_of(tx: Tx, group_id: UUID, period: int) -> KeptPeriod:
+    """Return what is kept of a period that is there."""
+    start, end, note = await store.find_period(tx, group_id, period)
+    leaves = await store.list_leaves(tx, group_id, start, end)
+    texts = {}
+    for data in leaves:
+        # Most leaves are no policies: only those that could be are read.
+        leaf = read_leaf(data) if b'"policy"' in data else None
+        if isinstance(leaf, PolicyLeaf):
+            policy = await find_policy(tx, group_id, pot=leaf.pot, version=leaf.version)
+            assert policy is not None, (leaf.pot, leaf.version)
+            texts[leaf.pot, leaf.version] = canonical(published_terms(policy.terms))
+    closing = await store.find_closing_record(tx, group_id, read_leaf(leaves[-1]).commitment)
+    salts = () if closing is None else json.loads(closing).get("padding", ())
+    return KeptPeriod(period, leaves, note, [bytes.fromhex(salt) for salt in salts], texts)
 
 
 # ---------------------------------------------------------------- reading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
@@ -20,9 +20,11 @@ from timebank.rules.publication import (
     PublicPeriod,
     PublicPlace,
     PublicPolicy,
+    PublicRestore,
     PublishedLine,
 )
 from timebank.services.pages import sift
+from timebank.services.told import read_told
 from timebank.store import published as store
 from timebank.store.public_log import find_note
 
@@ -132,6 +134,12 @@ async def read_public_book(database: Database, slug: str) -> PublicBook:
             lines_from=first_shown.first_day,
             line_flows=tuple(flow for flow in flows if flow.period >= first_shown.period),
             policies=tuple(policies),
+            restores=tuple(
+                one
+                for one in await read_told(tx, group_id)
+                if isinstance(one, PublicRestore)
+                and one.told_on > period.last_day - timedelta(weeks=WEEKS_SHOWN)
+            ),
         )
 
 

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from timebank.config import OperatorError
 from timebank.ledger.canonical import parse
 from timebank.ledger.notes import Checkpoint, NotANote, parse_checkpoint, parse_note
+from timebank.services.new_keys import settle_keys
+from timebank.services.public_log import keep_files, newest_kept
+from timebank.services.republish import republish
 from timebank.services.verify import list_books
 from timebank.store import erasures as store
 from timebank.store.groups import bump_setup_version, find_checkpoint
 from timebank.store.invitations import revoke_all_of
 from timebank.store.join_requests import decide_request
+from timebank.store.log_files import LogFiles
 from timebank.store.members import erase_member_rows, open_accounts
+from timebank.store.public_log import find_head
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +40,7 @@ class Settled(NamedTuple):
         epoch: The epoch that the book goes on in if a record says that it was restored, else 0.
         lost: How many records are gone for good: signed once and in no book any more; None if nobody can know.
         without_key: How many people cannot be read, although nobody erased them.
+        published_lost: How many records of the public log the book does not have any more.
     """
 
     group_id: UUID
@@ -43,6 +49,15 @@ class Settled(NamedTuple):
     epoch: int
     lost: int | None
     without_key: int
+    published_lost: int
+
+
+class _WentOn(NamedTuple):
+    """Where a book goes on; see Settled."""
+
+    epoch: int
+    lost: int | None
+    published_lost: int
 
 
 class _Erased(NamedTuple):
@@ -65,11 +80,11 @@ async def settle(house: House, beside: Checkpoints, *, now: datetime) -> list[Se
     for group_id, slug in (await list_books(house)).items():
         kept = _parsed(beside.read_kept(group_id))
         known = beside.read_epoch(group_id)
-        epoch, lost = await _go_on(
-            house, group_id, kept, newest=beside.is_newest(group_id), known=known, now=now
-        )
+        on = await _go_on(house, group_id, kept, newest=beside.is_newest(group_id), known=known, now=now)
         erased = await replay_erasures(house, group_id, now=now)
-        settled.append(Settled(group_id, slug, erased.people, epoch, lost, erased.without_key))
+        settled.append(
+            Settled(group_id, slug, erased.people, on.epoch, on.lost, erased.without_key, on.published_lost)
+        )
     return settled
 
 
@@ -84,8 +99,11 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
         kept = _parsed(house.checkpoints.read_kept(group_id))
         if not slug:
             continue
+        await settle_keys(house, group_id)
         if kept is not None:
             await _refuse_older(house, group_id, slug, kept)
+        await _refuse_older_log(house, group_id, slug)
+        await keep_files(house, group_id)
         async with house.database.read(group_id) as tx:
             house.checkpoints.keep_epoch(group_id, await store.find_epoch(tx, group_id))
         again += (await replay_erasures(house, group_id, now=now)).people
@@ -97,36 +115,30 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
 
 async def _go_on(
     house: House, group_id: UUID, kept: Checkpoint | None, *, newest: bool, known: int, now: datetime
-) -> tuple[int, int | None]:
+) -> _WentOn:
     async with house.database.tx(group_id) as tx:
         await bump_setup_version(tx, group_id)
         _size, note = await find_checkpoint(tx, group_id)
         new = _parsed(note)
-        if new is None or (newest and (kept == new or await _is_told(tx, group_id, kept))):
-            return 0, 0
-        published_lost = await republish(house, tx, group_id)
+        known_end = newest and (kept == new or await _is_told(tx, group_id, kept))
+        if new is None or (known_end and not await _is_behind(house, tx, group_id)):
+            return _WentOn(0, 0, 0)
+        republished = await republish(house, tx, group_id, now=now)
         # Later than any that was ever begun here, also in a book that was lost since.
         epoch = 1 + max(known, await store.find_epoch(tx, group_id))
         await store.begin_epoch(tx, group_id, epoch)
         fields: dict[str, Any] = {
             "epoch": epoch,
             "new": {"root": new.root.hex(), "size": new.size},
-            "published_lost": published_lost,
+            **republished.fields,
         }
         if kept is not None:
             fields["old"] = {"root": kept.root.hex(), "size": kept.size}
-        await house.append_records(tx, group_id, [("restored", 0, fields)], now=now)
+        records = [("restored", 0, fields), *republished.records]
+        await house.append_records(tx, group_id, records, now=now)
     older = kept is not None and kept.size > new.size
-    return epoch, kept.size - new.size if older and kept is not None else None
-
-
-async def republish(house: House, tx: Tx, group_id: UUID) -> int:  # noqa: ARG001
-    """Append the published leaves that a restored book lost; return how many commitments have no record any more.
-
-    This is where the public log does its part (LOG.md, section 4), before the record is written. There is
-    none yet, so nothing was lost from it.
-    """
-    return 0
+    lost = kept.size - new.size if older and kept is not None else None
+    return _WentOn(epoch, lost, int(republished.fields["published_lost"]))
 
 
 async def _is_told(tx: Tx, group_id: UUID, kept: Checkpoint | None) -> bool:
@@ -149,6 +161,22 @@ async def _refuse_older(house: House, group_id: UUID, slug: str, kept: Checkpoin
                 " older copy was put back. If you put it back, run: timebank restore --settle"
             )
     house.checkpoints.replace(group_id, size, note)
+
+
+async def _is_behind(house: House, tx: Tx, group_id: UUID) -> bool:
+    """Return whether a book's public log is shorter than what was published here."""
+    published, head = newest_kept(LogFiles(house.keys.home), group_id), await find_head(tx, group_id)
+    return published is not None and published.size > (head.size if head else 0)
+
+
+async def _refuse_older_log(house: House, group_id: UUID, slug: str) -> None:
+    async with house.database.read(group_id) as tx:
+        behind = await _is_behind(house, tx, group_id)
+    if behind:
+        raise OperatorError(
+            f"More was published of {slug} than its public log has now: an older copy was put back. If you put it back,"
+            " run: timebank restore --settle"
+        )
 
 
 def _parsed(note: str | None) -> Checkpoint | None:

@@ -43,6 +43,10 @@ NOT_OPENED: Final = "that every account of a member is somebody's: not all boxes
 ONLY_OPEN: Final = (
     "that lines and figures of careful and sheltered periods are those of the book: its log is checked alone"
 )
+PUT_BACK: Final = (
+    "that lines and figures of the periods from {first} to {last} are those of the book: a restore lost some of "
+    "their records, and they were taken up again from the public log"
+)
 
 Progress = Callable[[int, int], None]
 """Told how many records are done, and how many there are."""
@@ -61,6 +65,7 @@ class Verdict:
         findings: The first wrong record of each check that found something, by number, those
             about the whole book last; empty when all is well.
         unproved: What could not be checked, each the end of "This does not prove ...".
+        epoch: Of the book: 1, or more if it was put back from a backup.
     """
 
     group_id: UUID
@@ -71,6 +76,7 @@ class Verdict:
     kept: int | None
     findings: tuple[Finding, ...]
     unproved: tuple[str, ...]
+    epoch: int = 1
 
     @property
     def ok(self) -> bool:
@@ -148,6 +154,8 @@ class _Verification:
             ends.add(self.kept.size)
         if not published.all_open:
             self.unproved.append(ONLY_OPEN)
+        if published.put_back:
+            self.unproved.append(PUT_BACK.format(first=min(published.put_back), last=max(published.put_back)))
 
         closes = list(published.closes)
         for before, last in pairwise(_page_ends(cut.seq, ends)):
@@ -184,6 +192,7 @@ class _Verification:
             kept=None if self.kept is None else self.kept.size,
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.seq == 0, finding.seq))),
             unproved=tuple(self.unproved),
+            epoch=cut.epoch,
         )
 
     def _find_twice(self, published: Published) -> None:

@@ -29,7 +29,9 @@ PROMISE: Final = (
     "The public log is whole and signed, as anybody would check it; each period has its closing in it, and no "
     "leaf is of nothing."
 )
-LOST: Final = "that every leaf of the public log was a record: a restore lost some, and the log says so"
+LOST: Final = (
+    "of {count} leaves of the public log what they were of: a restore lost them, and the log says so"
+)
 
 
 class WholeLog:
@@ -134,13 +136,20 @@ class WholeLog:
     def _compare_records(self, cut: LogCut) -> None:
         if cut.lost is not None:
             self._find("it should have a leaf in the public log, and has none", cut.lost)
-        padding = {padding_commitment(salt) for record in cut.closings for salt in _salts(record)}
+        padding = {
+            padding_commitment(salt) for record in (*cut.closings, *cut.restored) for salt in _salts(record)
+        }
         strange = {at: commitment for commitment, at in cut.unexplained.items() if commitment not in padding}
-        if strange and any(_fields(record).get("published_lost") for record in cut.restored):
-            self.unproved.append(LOST)
+        lost = sum(int(_fields(record).get("published_lost", 0)) for record in cut.restored)
+        if strange and len(strange) == lost:
+            self.unproved.append(LOST.format(count=lost))
+        elif strange and lost:
+            self._find(
+                f"{len(strange)} leaves are of no record, and the book says that a restore lost {lost}", 0
+            )
         elif strange:
             self._find(f"leaf {min(strange)} of the public log is of no record, and no padding", 0)
-        elif len(padding) != len(cut.unexplained) and not cut.restored:
+        elif len(padding) != len(cut.unexplained):
             self._find("padding of the public log is missing that the closings speak of", 0)
 
     def _compare_keys(self, cut: LogCut) -> None:

@@ -27,6 +27,7 @@ from timebank.rules.audit import (
     PotRow,
     Published,
     TermsRow,
+    closed_of,
 )
 from timebank.rules.log_audit import PublishedLog
 from timebank.rules.publication import Change, PublicBalance
@@ -334,6 +335,12 @@ _TERMS: Final = """
       FROM timebank.published_policies
      WHERE group_id = $1
 """
+_RESTORED: Final = """
+    SELECT record
+      FROM timebank.records
+     WHERE group_id = $1
+       AND kind = 'restored'
+"""
 _LINES: Final = """
     SELECT line_id, kind, category, day, arrived_late, changes
       FROM timebank.published_lines
@@ -380,7 +387,22 @@ async def read_published(connection: Raw, group_id: UUID, period: int) -> Publis
                 TermsRow(where, pot, version, agreed_on, json.loads(terms))
                 for where, pot, version, agreed_on, terms in await connection.fetch(_TERMS, group_id)
             ],
+            put_back=frozenset(
+                one["period"]
+                for row in await connection.fetch(_RESTORED, group_id)
+                for one in _closed_by(row["record"])
+            ),
         )
+
+
+def _closed_by(record: bytes) -> list[dict[str, Any]]:
+    # Bytes that cannot be read are found by the ledger's own checks.
+    try:
+        fields = json.loads(record)
+    except ValueError:
+        return []
+    told = closed_of(fields) if isinstance(fields, dict) else []
+    return [one for one in told if type(one.get("period")) is int]
 
 
 async def read_lines(connection: Raw, group_id: UUID, period: int) -> AsyncIterator[Sequence[LineRow]]:

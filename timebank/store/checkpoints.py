@@ -36,10 +36,11 @@ EPOCH = ".epoch"
 class _Signer:
     """A group's live key, ready to sign; 23 microseconds a signature."""
 
-    __slots__ = ("name", "private", "tag")
+    __slots__ = ("name", "private", "secret", "tag")
 
     def __init__(self, name: str, secret: bytes) -> None:
         self.name = name
+        self.secret = secret
         self.private = Ed25519PrivateKey.from_private_bytes(secret)
         self.tag = key_id(name, self.public)
 
@@ -212,15 +213,18 @@ class Checkpoints:
         return self._folder / f"{group_id}.live"
 
     def _signer(self, group_id: UUID, name: str) -> _Signer:
+        # The key store is asked each time: a key can be changed while others sign.
+        secret = self._keys.live_key(group_id)
         signer = self._signers.get(group_id)
-        if signer is None or signer.name != name:
-            signer = self._signers[group_id] = _Signer(name, self._keys.live_key(group_id))
+        if signer is None or (signer.name, signer.secret) != (name, secret):
+            signer = self._signers[group_id] = _Signer(name, secret)
         return signer
 
     def _log_signer(self, group_id: UUID, origin: str) -> _Signer:
+        secret = self._keys.log_key(group_id)
         signer = self._log_signers.get(group_id)
-        if signer is None or signer.name != origin:
-            signer = self._log_signers[group_id] = _Signer(origin, self._keys.log_key(group_id))
+        if signer is None or (signer.name, signer.secret) != (origin, secret):
+            signer = self._log_signers[group_id] = _Signer(origin, secret)
         return signer
 
 

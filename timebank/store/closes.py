@@ -14,6 +14,7 @@ from timebank.errors import GroupBusy, UnknownGroup
 from timebank.ledger.canonical import parse, read_moment
 from timebank.ledger.entries import Transfer
 from timebank.rules.publication import (
+    LOST,
     Change,
     PotAccount,
     PotTotals,
@@ -316,6 +317,30 @@ def _closable(
             )
         )
     return closable
+
+
+async def list_told_at_once(tx: Tx, group_id: UUID, *, after_seq: int) -> list[ClosableRecord]:
+    """Return records of restores and new keys that no close has seen and that have no leaf yet.
+
+    The next close publishes them whichever days it covers: it is signed with the new key, and goes on after the restore.
+    """
+    rows = await tx.execute(
+        text("""
+            SELECT r.seq
+              FROM timebank.records AS r
+             WHERE r.group_id = :group_id
+               AND r.kind IN ('restored', 'key')
+               AND r.seq > :after_seq
+               AND NOT EXISTS (SELECT 1
+                                 FROM timebank.published_leaves AS l
+                                WHERE l.group_id = :group_id
+                                  AND l.commitment = r.commitment)
+          ORDER BY r.seq
+        """),
+        {"group_id": group_id, "after_seq": after_seq},
+    )
+    seqs = list(rows.scalars())
+    return await list_records(tx, group_id, seqs, units={}) if seqs else []
 
 
 async def list_drawn(tx: Tx, group_id: UUID, seqs: Sequence[int]) -> dict[int, Drawn]:
@@ -662,11 +687,11 @@ def _changes_json(changes: Sequence[Change]) -> str:
 
 
 def _flows(total: PotTotals) -> dict[str, Sequence[int]]:
-    """Return flows by kind; what waited until the long stop stands as a kind of its own, without lines."""
+    """Return flows by kind; what waited until the long stop, or was lost, stands as a kind of its own, without lines."""
     flows: dict[str, Sequence[int]] = dict(total.flows)
-    if total.waited is not None:
-        came_to = sum(total.waited)
-        flows[WAITED] = (max(0, came_to), max(0, -came_to), 0)
+    for kind, apart in ((WAITED, total.waited), (LOST, total.lost)):
+        if apart is not None:
+            flows[kind] = (max(0, sum(apart)), max(0, -sum(apart)), 0)
     return flows
 
 

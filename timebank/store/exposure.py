@@ -166,7 +166,7 @@ BESIDE: Final[dict[str, str]] = {
     "keys/erased.txt": N_("that somebody was erased, when, and under which random id they were here"),
     "keys/days/": N_("today's key of the counts of tries: who tried what today, if one guesses who"),
     "checkpoints/": N_("how long each book is, and what it was signed with last"),
-    "logs/": N_("what anybody can read in the public log anyway"),
+    "logs/": N_("what anybody can read in the public log anyway, and which of its leaves are padding"),
     "setup.key": N_("a link that makes a group, until it was used"),
     "postgres.log, log of the server": N_("when it ran and what went wrong; no name and no address"),
     "backups/": N_("the database as above, without the keys, as it was up to 30 days ago"),

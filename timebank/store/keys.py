@@ -52,6 +52,12 @@ CREATE TABLE IF NOT EXISTS log_keys (
     secret     BLOB NOT NULL CHECK (length(secret) = 32),
     PRIMARY KEY (group_id, purpose)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS former_keys (
+    group_id   BLOB NOT NULL CHECK (length(group_id) = 16),
+    purpose    TEXT NOT NULL CHECK (purpose IN ('log', 'live')),
+    secret     BLOB NOT NULL CHECK (length(secret) = 32),
+    PRIMARY KEY (group_id, purpose)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS member_keys (
     group_id   BLOB NOT NULL CHECK (length(group_id) = 16),
     member_id  BLOB NOT NULL CHECK (length(member_id) = 16),
@@ -294,6 +300,54 @@ class KeyStore:
                     "INSERT INTO log_keys (group_id, purpose, secret) VALUES (?, ?, ?)",
                     (group_id.bytes, purpose, secret),
                 )
+
+    def change_log_keys(self, group_id: UUID, log: bytes, live: bytes) -> None:
+        """Sign with other keys from now on; those before stay aside until the change is finished or taken back.
+
+        A group that has none of its own any more gets them; its nicknames get a fresh index key.
+
+        Args:
+            log, live: Seeds of 32 bytes.
+        """
+        name = group_id.bytes
+        with self._lock, _writing(self._db):
+            for purpose, table, secret in (("log", "log_keys", log), ("live", "group_keys", live)):
+                self._db.execute(
+                    f"INSERT OR REPLACE INTO former_keys SELECT * FROM {table} WHERE group_id = ? AND purpose = ?",
+                    (name, purpose),
+                )
+                self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (name, purpose, secret))
+            self._db.execute(
+                "INSERT OR IGNORE INTO group_keys VALUES (?, 'index', ?)",
+                (name, secrets.token_bytes(KEY_BYTES)),
+            )
+            self._group_cache.clear()
+
+    def has_former_keys(self, group_id: UUID) -> bool:
+        """Return whether a change of a group's keys is neither finished nor taken back."""
+        with self._lock:
+            found = self._db.execute("SELECT 1 FROM former_keys WHERE group_id = ?", (group_id.bytes,))
+            return found.fetchone() is not None
+
+    def take_back_former_keys(self, group_id: UUID) -> None:
+        """Sign with the keys of before again."""
+        with self._lock:
+            with _writing(self._db):
+                for purpose, table in (("log", "log_keys"), ("live", "group_keys")):
+                    self._db.execute(
+                        f"INSERT OR REPLACE INTO {table} SELECT * FROM former_keys WHERE group_id = ? AND purpose = ?",
+                        (group_id.bytes, purpose),
+                    )
+            self.forget_former_keys(group_id)
+
+    def forget_former_keys(self, group_id: UUID) -> None:
+        """Destroy the keys that were changed; doing it again changes nothing."""
+        with self._lock:
+            with _writing(self._db):
+                for statement in ("UPDATE former_keys SET secret = zeroblob(32)", "DELETE FROM former_keys"):
+                    self._db.execute(f"{statement} WHERE group_id = ?", (group_id.bytes,))
+                self._group_cache.clear()
+            self._scrub_journal()
 
     def log_key(self, group_id: UUID) -> bytes:
         """Return the 32-byte Ed25519 seed that signs checkpoints of the group's public log.

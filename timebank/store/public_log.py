@@ -200,6 +200,114 @@ async def list_sizes(tx: Tx, group_id: UUID, *, before: int, limit: int) -> list
     return [(row.period, row.size) for row in rows]
 
 
+async def find_period(tx: Tx, group_id: UUID, period: int) -> tuple[int, int, str]:
+    """Return where the leaves of a period that is there begin and end, and the note that was signed then."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT size, note,
+                       (SELECT COALESCE(max(b.size), 0)
+                          FROM timebank.published_checkpoints AS b
+                         WHERE b.group_id = :group_id
+                           AND b.period < :period) AS start
+                  FROM timebank.published_checkpoints
+                 WHERE group_id = :group_id
+                   AND period = :period
+            """),
+            {"group_id": group_id, "period": period},
+        )
+    ).one()
+    return row.start, row.size, row.note
+
+
+async def find_closing_record(tx: Tx, group_id: UUID, commitment: bytes) -> bytes | None:
+    """Return the record of a closing by its commitment, or None if the book has it no more."""
+    found = await tx.scalar(
+        text("""
+            SELECT record
+              FROM timebank.records
+             WHERE group_id = :group_id
+               AND kind = 'closing'
+               AND commitment = :commitment
+        """),
+        {"group_id": group_id, "commitment": commitment},
+    )
+    return None if found is None else bytes(found)
+
+
+async def list_key_leaves(tx: Tx, group_id: UUID) -> list[bytes]:
+    """Return every leaf in which a log changed a key, in order."""
+    rows = await tx.execute(
+        text("""
+            SELECT leaf
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND (position('"kind":"key"'::bytea IN leaf) > 0
+                    OR position('"kind":"restored"'::bytea IN leaf) > 0)
+          ORDER BY leaf_index
+        """),
+        {"group_id": group_id},
+    )
+    return [bytes(leaf) for leaf in rows.scalars()]
+
+
+async def list_key_records(tx: Tx, group_id: UUID) -> list[bytes]:
+    """Return every record of a new key, in order."""
+    rows = await tx.execute(
+        text("""
+            SELECT record
+              FROM timebank.records
+             WHERE group_id = :group_id
+               AND kind = 'key'
+          ORDER BY seq
+        """),
+        {"group_id": group_id},
+    )
+    return [bytes(record) for record in rows.scalars()]
+
+
+async def list_told(tx: Tx, group_id: UUID) -> list[tuple[bytes, bytes]]:
+    """Return the last leaves of new keys and restores, each with the last leaf of its period; 50 at most."""
+    told = (
+        await tx.execute(
+            text("""
+                SELECT leaf, period
+                  FROM timebank.published_leaves
+                 WHERE group_id = :group_id
+                   AND (position('"kind":"key"'::bytea IN leaf) > 0
+                        OR position('"kind":"restored"'::bytea IN leaf) > 0)
+              ORDER BY leaf_index DESC
+                 LIMIT 50
+            """),
+            {"group_id": group_id},
+        )
+    ).all()
+    if not told:
+        return []
+    # Not in one statement: a planner that expects many leaves would read all of them.
+    sizes = await tx.execute(
+        text("""
+            SELECT period, size
+              FROM timebank.published_checkpoints
+             WHERE group_id = :group_id
+               AND period = ANY(CAST(:periods AS integer[]))
+        """),
+        {"group_id": group_id, "periods": sorted({row.period for row in told})},
+    )
+    ends = {row.period: row.size - 1 for row in sizes}
+    rows = await tx.execute(
+        text("""
+            SELECT leaf_index, leaf
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND leaf_index = ANY(CAST(:places AS bigint[]))
+        """),
+        {"group_id": group_id, "places": list(ends.values())},
+    )
+    leaves = {row.leaf_index: bytes(row.leaf) for row in rows}
+    return [(bytes(row.leaf), leaves[ends[row.period]]) for row in told]
+
+
 async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
     """Return the lines of everybody who cosigned the checkpoint of this size, by name."""
     rows = await tx.execute(

@@ -14,6 +14,7 @@ from timebank.ledger.units import Unit
 from timebank.rules.publication import (
     ALL_PLACES,
     CAREFUL,
+    LOST,
     OPEN,
     SHELTERED,
     PublicBook,
@@ -27,7 +28,13 @@ from timebank.rules.publication import (
 )
 from timebank.web.drawings import Chart, Column, Part, PotBar, chart, held_strip, pot_bar
 from timebank.web.policy_words import rules_in_words
-from timebank.web.words import Amounts, category_in_words, kind_in_words, place_in_words
+from timebank.web.words import (
+    Amounts,
+    category_in_words,
+    kind_in_words,
+    place_in_words,
+    told_in_words,
+)
 
 WEEKS_SHOWN: Final = 8
 LINES_SHOWN: Final = 40
@@ -191,7 +198,12 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class BookPage:
-    """The public page of a group; ``rhythm`` says when figures come, and how many people stand behind them."""
+    """The public page of a group.
+
+    Attributes:
+        rhythm: When figures come, and how many people stand behind them.
+        restores: A sentence for each time that the book was put back, as long as its figures show it.
+    """
 
     slug: str
     name: str
@@ -203,6 +215,7 @@ class BookPage:
     api: str
     preset: str
     rhythm: tuple[str, ...]
+    restores: tuple[str, ...]
 
 
 def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPage:
@@ -240,6 +253,7 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPa
         api=f"/api/v1/groups/{group.slug}",
         preset=group.preset,
         rhythm=_rhythm(group, language),
+        restores=tuple(told_in_words(one, language) for one in book.restores),
     )
 
 
@@ -600,7 +614,12 @@ def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView
         opening_day=language.day_month(first - timedelta(days=1)),
         opening=in_the_pot(left - came_in + went_out, amounts),
         days=_days(moving, pot, amounts),
-        more=_more(hidden, apart=(came_in, went_out) != (shown_in, shown_out), language=language),
+        more=_more(
+            hidden,
+            apart=(came_in, went_out) != (shown_in, shown_out),
+            lost=any(flow.kind == LOST for flow in book.line_flows if flow.pot == pot.pot),
+            language=language,
+        ),
         more_in=blank(came_in - shown_in),
         more_out=blank(went_out - shown_out),
         total_name=language.say_many("%(count)s day", "%(count)s days", days),
@@ -618,10 +637,12 @@ def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView
     )
 
 
-def _more(hidden: int, *, apart: bool, language: Language) -> str:
+def _more(hidden: int, *, apart: bool, lost: bool, language: Language) -> str:
     """Return how many lines are not shown, or that something was published as one total; mostly nothing."""
     if hidden:
         return language.say_many("%(count)s more line", "%(count)s more lines", hidden)
+    if lost:
+        return language.say(N_("What a restore lost, taken out as one total"))
     return language.say(N_("What waited longest, as one total")) if apart else ""
 
 

@@ -17,6 +17,7 @@ from timebank.errors import N_
 from timebank.i18n import choose_language, frontend_path, language_codes
 from timebank.services.cosigning import read_checking, take_cosignatures
 from timebank.web.pages import PAGE_HEADERS, render
+from timebank.web.words import told_in_words
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -40,6 +41,7 @@ class CheckPage:
         note: The newest checkpoint.
         log_key: The key that signed it.
         witnessed: A sentence for each who cosigned something: what, and when.
+        told: A sentence for each restore and each new key that the log tells of.
     """
 
     name: str
@@ -49,6 +51,7 @@ class CheckPage:
     note: str
     log_key: str
     witnessed: tuple[str, ...]
+    told: tuple[str, ...]
 
 
 @route("/g/{slug:str}/check", http_method=_READ, include_in_schema=False)
@@ -79,6 +82,7 @@ async def check_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
             )
             for one in checking.cosigned
         ),
+        told=tuple(told_in_words(one, chosen) for one in checking.told),
     )
     headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
     body = render("check.html", page, chosen)

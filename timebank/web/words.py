@@ -8,6 +8,7 @@ from typing import Final
 from timebank.errors import N_
 from timebank.i18n import NO_BREAK, Language
 from timebank.ledger.units import Unit
+from timebank.rules.publication import PublicNewKey, PublicRestore
 
 TIME_KINDS: Final = {
     "help_given": N_("Given to the pot"),
@@ -39,6 +40,13 @@ NUMBERED_PLACES: Final = {
     "bank": N_("bank %(number)s"),
     "platform": N_("platform %(number)s"),
 }
+PUT_BACK: Final = N_(
+    "Before the page of %(day)s this book was put back from a backup. Nothing that had been published is missing in it."
+)
+KEY_BY_KEY: Final = N_("With the page of %(day)s the log got a new key. The key before introduced it.")
+KEY_BY_PAPER: Final = N_(
+    "With the page of %(day)s the log got a new key. The recovery key on paper introduced it."
+)
 # What a group calls what it shares; the code always says pot.
 POT_WORDS: Final = {"pot": N_("pot"), "pool": N_("pool"), "hat": N_("hat"), "kitty": N_("kitty")}
 # Categories that presets bring along; what a group wrote itself stands as it was written.
@@ -88,6 +96,23 @@ def place_in_words(kind: str, number: int, *, alone: bool, language: Language) -
     if alone:
         return language.say(PLACES[kind])
     return language.say(NUMBERED_PLACES[kind], number=language.number(number))
+
+
+def told_in_words(told: PublicRestore | PublicNewKey, language: Language) -> str:
+    """Return what a log tells of itself, as a sentence."""
+    day = language.day_month_year(told.told_on)
+    if isinstance(told, PublicNewKey):
+        return language.say(KEY_BY_PAPER if told.by_paper else KEY_BY_KEY, day=day)
+    if not told.lost:
+        return language.say(PUT_BACK, day=day)
+    return language.say_many(
+        "Before the page of %(day)s this book was put back from a backup. It lost %(count)s record that had been"
+        " published: what that had moved is taken out of the pots again, as one total. It can be written down once more.",
+        "Before the page of %(day)s this book was put back from a backup. It lost %(count)s records that had been"
+        " published: what they had moved is taken out of the pots again, as one total. They can be written down once more.",
+        told.lost,
+        day=day,
+    )
 
 
 @dataclass(frozen=True, slots=True)
