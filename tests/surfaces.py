@@ -83,6 +83,8 @@ async def open_app(
     patch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
     # Everybody here comes from one place, and often.
     patch.setattr("timebank.services.limits.wait_seconds", lambda *_, **__: 0)
+    # What time does, is done when whoever has the clock says so.
+    patch.setattr("timebank.services.due.EVERY_S", 1e6)
     app = build_app(Settings(home=home, database_urls={}, origin=ORIGIN), dsn, clock=clock, worker=in_process)
     async with running(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

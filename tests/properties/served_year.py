@@ -58,14 +58,12 @@ API: Final = f"/api/v1/groups/{SLUG}"
 #: What is looked at each minute; all addresses are looked at around each close.
 EACH_MINUTE: Final = (
     f"/g/{SLUG}",
-    f"/g/{SLUG}/check",
-    API,
     f"{API}/balances",
     f"{API}/flows?by=kind",
     f"{API}/entries",
     f"/g/{SLUG}/log/checkpoint",
 )
-OF_A_MEMBER: Final = (f"{API}/live", f"{API}/draws", f"{API}/me/statement")
+OF_A_MEMBER: Final = (f"{API}/live", f"{API}/draws")
 
 
 class Cell(NamedTuple):
