@@ -1,20 +1,25 @@
 """Canaries in every private field of many members: none is in anything that is not theirs to see.
 
 Looked through: every public page and download, what errors say, the log of the server, the log of a database that
-writes down every statement with its values, ``pg_stat_statements``, mail, and all that another member can see.
+writes down every statement with its values, ``pg_stat_statements``, mail, all that another member can see, and files:
+journals, archives, the log and checkpoints beside the keys, backups. There are no metrics.
 ``TIMEBANK_TEST_CANARIES=50`` lets fifty members live.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import logging
 import os
 import re
 import shutil
+import subprocess
 import tempfile
+import zipfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,15 +39,21 @@ from tests.worker import in_process
 from timebank.app import build_app
 from timebank.config import Settings
 from timebank.rules.set_up import MINUTES, NewPot
+from timebank.services.archive import write_archive
+from timebank.services.backup import make_backup
 from timebank.services.close import close_period
+from timebank.services.export import FORMATS
 from timebank.services.groups import create_group
 from timebank.services.house import House, open_house
+from timebank.services.log_archive import write_log
 from timebank.services.logs import Discreet
 from timebank.services.mail import confirm_address
 from timebank.services.members import NewMember, add_members
 from timebank.services.tokens import make_token
+from timebank.store.backup_folders import DATABASE
 from timebank.store.embedded import Cluster
 from timebank.store.migrate import SUPERUSER, upgrade
+from timebank.store.postgres_binaries import find
 
 pytestmark = pytest.mark.slow
 
@@ -95,9 +106,9 @@ class Scene:
     app: Any
     stage: Stage
     dsn: Dsn
+    home: Path
     mail: Sink
     log: list[str]
-    cluster: Cluster
     private: dict[str, set[str]] = field(default_factory=dict)
 
     def new(self, name: str, what: str) -> str:
@@ -131,6 +142,15 @@ async def scene(telling_cluster: Cluster, scratch: Path) -> AsyncIterator[Scene]
     await upgrade(dsn, embedded=True)
     await be_durable_enough(dsn)
     await run(dsn, SUPERUSER, "CREATE EXTENSION pg_stat_statements")
+    async with open_scene(dsn, home) as made:
+        await live(made, MANY)
+        yield made
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@asynccontextmanager
+async def open_scene(dsn: Dsn, home: Path) -> AsyncIterator[Scene]:
+    """Open a group with nobody in it but those with duties, and somebody who looks."""
     lines = Lines()
     root, timebank = logging.getLogger(), logging.getLogger("timebank")
     before = timebank.level
@@ -146,12 +166,9 @@ async def scene(telling_cluster: Cluster, scratch: Path) -> AsyncIterator[Scene]
                 transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
                 async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
                     stage = await _people(house, http)
-                    made = Scene(app, stage, dsn, sink, lines.lines, telling_cluster)
-                    await _live(made)
-                    yield made
+                    yield Scene(app, stage, dsn, home, sink, lines.lines)
     root.removeHandler(lines)
     timebank.setLevel(before)
-    shutil.rmtree(home, ignore_errors=True)
 
 
 async def _trust(_connection: Any) -> None:
@@ -180,10 +197,10 @@ async def _join(cast: Any, newcomers: list[NewMember], names: list[str], now: da
         cast.tokens[name] = made.token
 
 
-async def _live(scene: Scene) -> None:
-    """Let many people join and write something private in every place that there is for it."""
+async def live(scene: Scene, many: int) -> None:
+    """Let so many people join and write something private in every place that there is for it."""
     stage, cast = scene.stage, scene.stage.cast
-    names = [f"p{number}" for number in range(MANY)]
+    names = [f"p{number}" for number in range(many)]
     now = datetime.now(UTC)
     await _join(cast, [NewMember(scene.new(name, "name")) for name in names], names, now)
     await _do(stage, "bo", "/settings", {"joining": "request"})
@@ -265,6 +282,14 @@ def addresses(scene: Scene, *, of: str) -> list[str]:
             path = path.replace("{slug}", SLUG).replace("{pot}", "money")
             found.append(re.sub(r"\{\w+\}", NOBODY, path))
     return [path for path in found if of in path]
+
+
+def in_zip(file: io.BytesIO) -> str:
+    """Return everything that is in an archive, and what its files are called."""
+    with zipfile.ZipFile(file) as archive:
+        return "\n".join(
+            name + "\n" + archive.read(name).decode("utf-8", "replace") for name in archive.namelist()
+        )
 
 
 def everything(answer: httpx.Response) -> str:
@@ -367,11 +392,52 @@ async def test_no_log_has_it_not_even_when_something_breaks(
     assert found_in(log, scene.all) == set(), [line for line in log.splitlines() if STEM in line]
 
 
-async def test_the_database_is_never_told_it_in_clear(scene: Scene) -> None:
-    said = scene.cluster.log.read_text(encoding="utf-8", errors="replace")
+async def test_the_database_is_never_told_it_in_clear(scene: Scene, telling_cluster: Cluster) -> None:
+    said = telling_cluster.log.read_text(encoding="utf-8", errors="replace")
     assert said.count("INSERT INTO people.notes") > 0, "it did write down what it was told"
     assert found_in(said, scene.all) == set()
     async with connected(scene.dsn, SUPERUSER) as connection:
         rows = await connection.fetch("SELECT query FROM pg_stat_statements")
     assert len(rows) > 50
     assert found_in("\n".join(row["query"] for row in rows), scene.all) == set()
+
+
+async def test_no_file_that_leaves_the_house_has_more_than_nicknames(scene: Scene, tmp_path: Path) -> None:
+    house, group_id = scene.stage.cast.house, scene.stage.cast.group_id
+    for form in FORMATS:
+        journal = await scene.stage.get("bo", f"/exports/journal?format={form}")
+        assert journal.status_code == 200
+        assert len(journal.content) > 1000
+        assert found_in(everything(journal), scene.all) == set(), form
+    log = io.BytesIO()
+    await write_log(house.database, SLUG, log, show=lambda *_: None)
+    assert found_in(in_zip(log), scene.all) == set()
+    # What lies beside the keys, which a host copies and witnesses read.
+    beside = [
+        path for name in ("checkpoints", "logs") for path in (scene.home / name).rglob("*") if path.is_file()
+    ]
+    assert len(beside) >= 3
+    for path in beside:
+        assert found_in(path.read_bytes().decode("latin-1"), scene.all) == set(), path
+
+    # The host's archive names people as the group calls them; of what they wrote it has nothing.
+    archive = io.BytesIO()
+    await write_archive(house, group_id, archive, now=datetime.now(UTC), show=lambda *_: None)
+    named = found_in(in_zip(archive), scene.all)
+    assert {word.lstrip(f"{STEM}0123456789") for word in named} <= {"name", "giver"}
+    assert len(named) >= MANY
+
+
+async def test_no_part_of_a_backup_has_it(scene: Scene, tmp_path: Path) -> None:
+    programs = find(pg_bin())
+    folder = await make_backup(
+        scene.dsn, programs, scene.stage.cast.house.keys, tmp_path, now=datetime.now(UTC), days=30,
+        show=lambda *_: None,
+    )  # fmt: skip
+    for path in (*folder.iterdir(), tmp_path / "erased.txt"):
+        assert found_in(path.read_bytes().decode("latin-1"), scene.all) == set(), path
+    told = await asyncio.to_thread(
+        subprocess.run, [programs.pg_restore, "-f", "-", folder / DATABASE], capture_output=True, check=True
+    )
+    assert b"people.notes" in told.stdout
+    assert found_in(told.stdout.decode("utf-8", "replace"), scene.all) == set()

@@ -1,4 +1,4 @@
-"""What signed-in people read: the pot now or as of midnight, and their own rows page by page."""
+"""What signed-in people read: the pot now or as of the last close, and their own rows page by page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from tests.cast import Cast, Stage, a_group
 from timebank.edge.problems import renderer
 from timebank.i18n import language
-from timebank.rules.commands import GiveMoney, LogHours
+from timebank.rules.commands import GiveMoney, ProposeOpening
 from timebank.rules.people import Actor
+from timebank.services.close import close_period
 from timebank.services.groups import create_group
 from timebank.services.house import House
 from timebank.services.live import read_live
@@ -97,10 +98,11 @@ async def write(house: House, actor: Actor, moment: datetime, key: str, *command
 
 
 @pytest.mark.parametrize("preset", ["careful", "sheltered"])
-async def test_members_see_the_pot_as_of_midnight_and_duties_see_it_now(house: House, preset: str) -> None:
+async def test_members_see_the_pot_as_of_the_last_close_and_duties_see_it_now(
+    house: House, preset: str
+) -> None:
     zone = ZoneInfo("Europe/Madrid")
-    midnight = datetime(2026, 5, 10, tzinfo=zone)
-    begin = midnight - timedelta(days=3)
+    begin = datetime(2026, 5, 1, 9, tzinfo=zone)
     group_id = await create_group(house, a_group(preset=preset), origin="x", now=begin)
     ids = await add_members(house, group_id, [NewMember("Ada"), NewMember("Ed", ("treasurer",))], now=begin)
     actors = []
@@ -108,32 +110,32 @@ async def test_members_see_the_pot_as_of_midnight_and_duties_see_it_now(house: H
         made = await make_token(house, group_id, member_id, ("read", "write"), now=begin)
         actors.append(await find_actor(house, group_id, made.token, now=begin))
     ada, ed = actors
-    day = (midnight - timedelta(days=1)).date()
-    before, after = midnight - timedelta(microseconds=1), midnight
 
-    assert (await read_live(house.database, ada, now=begin)).pots[0].available == 0
-    for number, moment in enumerate([before - timedelta(hours=5), before, after, after + timedelta(hours=1)]):
-        await write(
-            house,
-            ed,
-            moment.astimezone(UTC),
-            str(number),
-            LogHours(None, None, None, 10**number, day, "cooking"),
-            GiveMoney("money", 2 * 10**number, "EUR", "bank", None, day),
-        )
+    unpublished = await read_live(house.database, ada, now=begin)
+    assert (unpublished.as_of, unpublished.pots, unpublished.held) == (None, (), ())
+    await write(house, ed, begin.astimezone(UTC), "first", ProposeOpening("money", 2_00, "EUR", held="bank"))
+    await close_period(house, group_id, now=datetime(2026, 6, 1, 9, tzinfo=zone))
+    later = datetime(2026, 6, 1, 10, tzinfo=zone)
+    await write(
+        house, ed, later.astimezone(UTC), "later", GiveMoney("money", 5_00, "EUR", "bank", None, later.date())
+    )
 
-    asked = (midnight + timedelta(hours=9)).astimezone(UTC)
+    asked = (later + timedelta(days=2)).astimezone(UTC)
     seen = await read_live(house.database, ada, now=asked)
     now = await read_live(house.database, ed, now=asked)
 
-    # The second of the two at one moment is recorded a microsecond later, which is midnight: a
-    # record is in the day in which it was recorded, to the microsecond.
-    assert seen.as_of == midnight
-    assert (seen.now, seen.seq) == (False, None)
-    assert {pot.pot: pot.available for pot in seen.pots} == {"hours": 11, "money": 2}
-    assert {place.held: place.amount for place in seen.held} == {"bank": 2, "cash-box": 0}
-    assert (now.now, now.seq) == (True, 13)
-    assert {pot.pot: pot.available for pot in now.pots} == {"hours": 1111, "money": 2222}
+    # Not even on the day after: what each evening adds would tell of single people.
+    assert seen.as_of == datetime(2026, 6, 1, tzinfo=zone)
+    assert (seen.now, seen.seq, seen.held) == (False, None, ())
+    assert {pot.pot: (pot.available, pot.promised) for pot in seen.pots} == {
+        "hours": (0, 0),
+        "money": (2_00, 0),
+    }
+    assert seen.totals_only == (preset == "sheltered")
+    assert now.now
+    assert now.seq is not None
+    assert {pot.pot: pot.available for pot in now.pots} == {"hours": 0, "money": 7_00}
+    assert {place.held: place.amount for place in now.held} == {"bank": 7_00, "cash-box": 0}
 
 
 async def test_the_figures_of_one_answer_agree(cast: Cast, stage: Stage, today: str) -> None:

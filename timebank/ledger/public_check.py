@@ -20,6 +20,7 @@ from timebank.ledger.public_log import (
     GenesisLeaf,
     KeyLeaf,
     KindFigures,
+    Leaf,
     LineLeaf,
     LogKeys,
     NotALeaf,
@@ -142,20 +143,21 @@ class PublicCheck:
             last_day=self._closing.last_day if self._closing else None,
         )
 
-    def add(self, data: bytes) -> None:
-        """Take the next leaf.
+    def add(self, data: bytes) -> Leaf:
+        """Take the next leaf, and return what it says.
 
         Raises:
             WrongLeaf: It is not as it must be; nothing after it means anything.
         """
         try:
-            self._add(data)
+            leaf = read_leaf(data)
+            self._add(leaf)
         except NotALeaf as error:
             raise WrongLeaf(self.size, str(error)) from error
         self.size += 1
+        return leaf
 
-    def _add(self, data: bytes) -> None:
-        leaf = read_leaf(data)
+    def _add(self, leaf: Leaf) -> None:
         if isinstance(leaf, GenesisLeaf) != (self.size == 0):
             raise NotALeaf("the first leaf is a genesis leaf, and no other is")
         if isinstance(leaf, GenesisLeaf):

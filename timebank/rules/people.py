@@ -38,7 +38,7 @@ STAND_IN_SCOPES: Final = frozenset({"log", "ask", "see"})
 #: How a person said that somebody may stand in for them.
 CONSENTS: Final = ("said", "on_paper", "in_person_with_steward")
 
-#: Duties that need the pot as it is now, not as it was at midnight, to do their work.
+#: Duties that need the pot as it is now, not as it was published last, to do their work.
 LIVE_DUTIES = frozenset({"steward", "treasurer"})
 
 #: Duties that may see places in the book (``seq``): they tell how busy a group is.

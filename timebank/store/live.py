@@ -1,4 +1,4 @@
-"""The pots of a group as they are now, or as they were at a moment, in SQL."""
+"""The pots of a group as they are now, in SQL."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from timebank.store.engine import Tx
@@ -75,75 +73,3 @@ async def find_head_seq(tx: Tx, group_id: UUID) -> int:
         text("SELECT seq FROM timebank.book_heads WHERE group_id = :group_id"), {"group_id": group_id}
     )
     return int(found.scalar_one())
-
-
-async def find_seq_before(tx: Tx, group_id: UUID, moment: datetime) -> int:
-    """Return the seq of the last entry recorded before a moment; 0 if there is none.
-
-    recorded_at never decreases along seq, so halving finds it in as many steps as a number has
-    bits, by the primary key and without an index on time.
-    """
-    found = await tx.execute(
-        text("""
-            WITH RECURSIVE halving AS (
-                SELECT CAST(0 AS bigint) AS low, seq AS high
-                  FROM timebank.book_heads
-                 WHERE group_id = :group_id
-                 UNION ALL
-                SELECT CASE WHEN e.recorded_at IS NULL OR e.recorded_at < :moment
-                            THEN (h.low + h.high + 1) / 2
-                            ELSE h.low END,
-                       CASE WHEN e.recorded_at IS NULL OR e.recorded_at < :moment
-                            THEN h.high
-                            ELSE e.seq - 1 END
-                  FROM halving AS h
-             LEFT JOIN LATERAL (
-                           SELECT seq, recorded_at
-                             FROM timebank.entries
-                            WHERE group_id = :group_id
-                              AND seq <= (h.low + h.high + 1) / 2
-                         ORDER BY seq DESC
-                            LIMIT 1
-                       ) AS e ON true
-                 WHERE h.low < h.high
-            )
-            SELECT max(low) FROM halving WHERE low >= high
-        """),
-        {"group_id": group_id, "moment": moment},
-    )
-    return int(found.scalar() or 0)
-
-
-async def find_balances_at(tx: Tx, group_id: UUID, accounts: Sequence[int], seq: int) -> dict[int, int]:
-    """Return credits - debits of accounts just after a record, by account number; 0 before any transfer.
-
-    Two index look-ups for each account, however long the book is.
-    """
-    rows = await tx.execute(
-        text("""
-            SELECT wanted.account_id, coalesce(last.balance, 0) AS balance
-              FROM unnest(CAST(:accounts AS bigint[])) AS wanted (account_id)
-         LEFT JOIN LATERAL (
-                       SELECT balance
-                         FROM ((SELECT seq, leg, debit_balance AS balance
-                                  FROM timebank.transfers
-                                 WHERE group_id = :group_id
-                                   AND debit_account = wanted.account_id
-                                   AND seq <= :seq
-                              ORDER BY seq DESC, leg DESC
-                                 LIMIT 1)
-                                 UNION ALL
-                               (SELECT seq, leg, credit_balance
-                                  FROM timebank.transfers
-                                 WHERE group_id = :group_id
-                                   AND credit_account = wanted.account_id
-                                   AND seq <= :seq
-                              ORDER BY seq DESC, leg DESC
-                                 LIMIT 1)) AS ends
-                     ORDER BY seq DESC, leg DESC
-                        LIMIT 1
-                   ) AS last ON true
-        """),
-        {"group_id": group_id, "accounts": list(accounts), "seq": seq},
-    )
-    return {row[0]: row[1] for row in rows}
