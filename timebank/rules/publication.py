@@ -288,6 +288,7 @@ class PublicBook:
         lines_from: First day that ``lines`` and ``line_flows`` speak of.
         line_flows: What came in and went out over those days, by pot, with the number of lines.
         policies: The version in force of each pot.
+        note: Signed note of the public log as the period left it; empty before the first close.
     """
 
     group: PublicGroup
@@ -300,6 +301,7 @@ class PublicBook:
     lines_from: date | None = None
     line_flows: tuple[PublicFlow, ...] = ()
     policies: tuple[PublicPolicy, ...] = ()
+    note: str = ""
 
     def balance(self, pot: str) -> PublicBalance | None:
         """Return a pot's last balance, or None before the first close."""
