@@ -65,7 +65,7 @@ def route_of(method: str, path: str) -> Route | None:
 
 def check_refusal(request: httpx.Request, answer: httpx.Response) -> None:
     """Check that an answer, if it refuses something, has a code that the route's description names."""
-    if not request.url.path.startswith("/api/v1/"):
+    if not request.url.path.startswith("/api/v1/") or request.method == "HEAD":
         return
     kind = answer.headers.get("content-type", "")
     is_problem = kind.startswith("application/problem+json")
