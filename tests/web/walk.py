@@ -177,7 +177,9 @@ async def _further(world: World) -> list[Step]:
     look = {"what": "gave", "who": "", "day": world.today, "kind": "cooking", "time": "1:20", "look": "yes"}
     join = await build(world, "POST", "/g/{slug}/join/{secret}", None)
     return [
-        Step("a statement", "GET", "/g/{slug}/statement", "member", Ask(query={"from": "2026-01-01", "to": ""})),
+        Step(
+            "a statement", "GET", "/g/{slug}/statement", "member", Ask(query={"from": "2026-01-01", "to": ""})
+        ),
         Step("a file that is nobody's", "GET", "/g/{slug}/import/{link}", "steward", Ask({"link": "x" * 52})),
         Step("a card", "POST", own, "member", Ask({"act": "card"}, more={"data": {"key": "k" * 32}})),
         Step(
