@@ -226,14 +226,9 @@ class Language:
             return f"{self._date(first, self._days.short)} – {self._date(last, self._days.short)}"
         return f"{self.day_number(first)}–{self._date(last, self._days.short)}"
 
-    def span_short_year(self, first: date, last: date) -> str:
-        """Return a stretch of days for a table that goes through years: ``27 Sep 2026``, ``21–27 Sep 2026``."""
-        if first == last:
-            return self._date(last, self._days.short_year)
-        if (first.year, first.month) == (last.year, last.month):
-            return f"{self.day_number(first)}–{self._date(last, self._days.short_year)}"
-        begin = self._days.short_year if first.year != last.year else self._days.short
-        return f"{self._date(first, begin)} – {self._date(last, self._days.short_year)}"
+    def month_year(self, day: date) -> str:
+        """Return the month of a day, as a heading: ``September 2026``."""
+        return self._date(day, "LLLL y")
 
     @property
     def _days(self) -> Days:

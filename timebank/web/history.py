@@ -47,14 +47,14 @@ class PastRow:
 
 @dataclass(frozen=True, slots=True)
 class PastLeaf:
-    """The pages of the past as one pot saw them, newest first."""
+    """The pages of the past as one pot saw them, newest first; ``months`` are (heading, rows)."""
 
     key: str
     ink: Ink
     side: str
     title: str
     column_unit: str
-    rows: tuple[PastRow, ...]
+    months: tuple[tuple[str, tuple[PastRow, ...]], ...]
     before_day: str
     before: str
 
@@ -216,14 +216,14 @@ def _leaf(history: PublicHistory, pot: PublicPot, language: Language, query: str
     balance = next((one for one in history.balances if one.pot == pot.pot), None)
     left = balance.available + balance.promised if balance else 0
     flows = {flow.period: flow for flow in history.flows if flow.pot == pot.pot}
-    rows = []
+    months: dict[str, list[PastRow]] = {}
     for period in history.periods:
         flow = flows.get(period.period)
         came_in, went_out = (flow.came_in, flow.went_out) if flow else (0, 0)
-        rows.append(
+        months.setdefault(language.month_year(period.last_day), []).append(
             PastRow(
                 href=f"/g/{history.group.slug}/periods/{period.period}{query}",
-                days=language.span_short_year(period.first_day, period.last_day),
+                days=language.span_short(period.first_day, period.last_day),
                 came_in=amounts.digits(came_in) if came_in else "",
                 went_out=amounts.digits(went_out) if went_out else "",
                 left=in_the_pot(left, amounts),
@@ -236,7 +236,7 @@ def _leaf(history: PublicHistory, pot: PublicPot, language: Language, query: str
         side="recto" if amounts.is_time else "verso",
         title=pot_titles(history.group, pot, amounts.unit, language)[0],
         column_unit=amounts.column_unit,
-        rows=tuple(rows),
+        months=tuple((month, tuple(rows)) for month, rows in months.items()),
         before_day=language.day_month_year(history.periods[-1].first_day),
         before=in_the_pot(left, amounts),
     )
