@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -133,8 +133,11 @@ async def _(world: World, name: str | None) -> Ask:
 
 @sample("GET", "/g/{slug}/periods/{number}")
 async def _(world: World, name: str | None) -> Ask:
-    """The first page of the book, which ends with yesterday."""
-    await close_period(world.house, world.stage.cast.group_id, now=datetime.now(UTC))
+    """The first page of the book, which ends with today."""
+    if "a page" not in world.kept:
+        now = datetime.now(UTC) + timedelta(days=1)
+        await close_period(world.house, world.stage.cast.group_id, now=now)
+        world.kept["a page"] = "1"
     return Ask({"number": "1"})
 
 
