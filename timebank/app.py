@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Litestar, Request, Router
+from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import BaseRoute
@@ -35,6 +36,7 @@ from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.checking import CHECKING
+from timebank.web.history import HISTORY_PAGES
 from timebank.web.home import HOME_PAGES
 from timebank.web.host import HOST_PAGES
 from timebank.web.imports import IMPORT_PAGES
@@ -96,6 +98,7 @@ def build_app(
         route_handlers=[
             *API,
             *PUBLIC_PAGES,
+            *HISTORY_PAGES,
             *PUBLIC_LOG,
             *CHECKING,
             *SET_UP_PAGES,
@@ -116,6 +119,7 @@ def build_app(
             *JOIN_PAGES,
         ],
         lifespan=[lifespan],
+        state=State({"over_tls": settings.origin.startswith("https://")}),
         exception_handlers={Exception: _answer_error},
         response_class=AsIs,
         before_send=[guard_headers],
@@ -151,4 +155,5 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Any:
         return Framed(ProofAsked(request))
     refusal = refusal_of(error, request.method)
     report_fault(refusal, request.method, error)
-    return Framed(error_page(refusal, status_of(refusal), request.headers.get("accept-language")))
+    accepted, said = request.headers.get("accept-language"), request.query_params.get("lang")
+    return Framed(error_page(refusal, status_of(refusal), accepted, said))

@@ -226,6 +226,10 @@ class Language:
             return f"{self._date(first, self._days.short)} – {self._date(last, self._days.short)}"
         return f"{self.day_number(first)}–{self._date(last, self._days.short)}"
 
+    def month_year(self, day: date) -> str:
+        """Return the month of a day, as a heading: ``September 2026``."""
+        return self._date(day, "LLLL y")
+
     @property
     def _days(self) -> Days:
         return DAYS.get(self.code, _ANY_DAYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +14,7 @@ from tests.cast import SLUG
 from timebank.ledger.cosignatures import cosign
 from timebank.ledger.notes import signature_line
 from timebank.services.asks import make_form
+from timebank.services.close import close_period
 from timebank.web.sending import new_key
 
 ASKING = {"pot": "money", "amount": "1.00", "kind": "repairs"}
@@ -127,6 +129,16 @@ async def _(world: World, name: str | None) -> Ask:
 
 
 # ---------------------------------------------------------------- the public log
+
+
+@sample("GET", "/g/{slug}/periods/{number}")
+async def _(world: World, name: str | None) -> Ask:
+    """The first page of the book, which ends with today."""
+    if "a page" not in world.kept:
+        now = datetime.now(UTC) + timedelta(days=1)
+        await close_period(world.house, world.stage.cast.group_id, now=now)
+        world.kept["a page"] = "1"
+    return Ask({"number": "1"})
 
 
 @sample("GET", "/g/{slug}/log/tile/{path}")

@@ -31,7 +31,7 @@ IN_A_BROWSER = [
     ),
 ]
 
-_SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def sign_in(patch: pytest.MonkeyPatch, actor: Any) -> SimpleNamespace:
 def browser() -> Iterator[Browser]:
     # Playwright's own loop must not meet the session's: it lives in this thread's fixtures only.
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=_SWITCHES)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield started
         started.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,10 +42,6 @@ PAGES = {
     "rtl": "/rtl",
     "young": "/g/young?lang=en",
     "young-es": "/g/young?lang=es",
-    "join-es": "/g/millbank-lane/join?lang=es",
-    "start": "/?lang=en",
-    "start-es": "/?lang=es",
-    "patterns": "/patterns?lang=en",
 }
 
 
@@ -52,7 +49,9 @@ PAGES = {
 async def right_to_left() -> ASGIApp:
     """Show the page in a language that would run from right to left, to see the layout turn round."""
     spoken = dataclasses.replace(language("en"), direction="rtl")
-    body = render("public.html", book_page(lively_book(), spoken, explicit=True), spoken)
+    body = render(
+        "public.html", book_page(lively_book(), spoken, explicit=True, origin="https://pot.example"), spoken
+    )
     return PublishedReply(body, "text/html; charset=utf-8", headers=PAGE_HEADERS)
 
 
@@ -74,6 +73,7 @@ def address() -> Iterator[str]:
     patch.setattr("timebank.web.public.read_public_group", read_group)
     app = Litestar([*PUBLIC_PAGES, right_to_left], openapi_config=None, logging_config=None)
     app.state.database = None
+    app.state.door = SimpleNamespace(origin="https://pot.example")
     with serving(app) as at:
         yield at
     patch.undo()

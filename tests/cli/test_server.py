@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +17,8 @@ import pytest
 from timebank.cli import server
 from timebank.cli.server import listen, serve_app
 from timebank.config import OperatorError, Settings
+
+TRICKLING = 1_200
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -173,6 +176,29 @@ async def test_many_clients_that_ask_nothing_do_not_keep_others_out(monkeypatch:
             writer.write(b"G")
         for _ in range(20):
             assert b" 200 " in await get(port)
+
+
+async def test_while_twelve_hundred_clients_trickle_whoever_asks_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Both ends of every connection are in this process, and all of them at once.
+    if hard != resource.RLIM_INFINITY and hard < 2 * TRICKLING + 200:
+        pytest.skip(f"no more than {hard} files can be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * TRICKLING + 200), hard))
+    monkeypatch.setattr(server, "HEAD_WITHIN_S", 60.0)
+    answered = 0
+    async with serving(connections_max=TRICKLING + 50) as port:
+        tricklers = [writer for _, writer in [await connect(port) for _ in range(TRICKLING)]]
+        head = b"GET / HTTP/1.1\r\nx-slow: aaaa"
+        for at in range(len(head)):
+            for writer in tricklers:
+                writer.write(head[at : at + 1])
+            if at % 5 == 0:
+                answered += b" 200 " in await get(port)
+        assert not any(writer.is_closing() for writer in tricklers)
+    assert answered == 6
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_when_everyone_is_being_served_one_more_is_told_to_come_back() -> None:

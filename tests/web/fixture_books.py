@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from base64 import b64encode
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -58,6 +59,8 @@ POLICIES = (
         },
     ),
 )
+#: A checkpoint as a close leaves it; its signature is not looked at by pages.
+NOTE = f"pot.example/g/millbank-lane\n9000\n{b64encode(bytes(range(7, 39))).decode()}\n\n"
 EMPTY_BOOK = PublicBook(group=GROUP, policies=POLICIES)
 
 
@@ -138,4 +141,5 @@ def lively_book(
         lines_from=AS_OF - timedelta(days=6),
         line_flows=tuple(last_week),
         policies=POLICIES,
+        note=NOTE,
     )

@@ -26,6 +26,9 @@ GUARDS: Final[RawHeaders] = [
 #: For whatever somebody got because of who they are, and for refusals: no cache keeps it.
 NOT_KEPT: Final = (b"cache-control", b"no-store")
 
+#: Over TLS: for a year, nothing else. What other hosts below this name do is not ours to decide.
+KEEP_TO_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
+
 #: On an answer that was given before, under the same key.
 REPLAYED: Final = (b"idempotent-replayed", b"true")
 
@@ -71,6 +74,8 @@ async def guard_headers(message: Message, scope: Scope) -> None:
         return
     headers = message["headers"]
     if type(headers) is _Guarded:
+        if _over_tls(scope):
+            message["headers"] = [*headers, KEEP_TO_TLS]
         return
     if scope.get("method") == "OPTIONS" and message["status"] == 204:
         # The framework knows only those of whichever handler came first at this address.
@@ -79,7 +84,14 @@ async def guard_headers(message: Message, scope: Scope) -> None:
     more = [guard for guard in GUARDS if guard[0] not in own]
     if b"cache-control" not in own and message["status"] >= 400:
         more.append(NOT_KEPT)
+    if _over_tls(scope):
+        more.append(KEEP_TO_TLS)
     message["headers"] = [*headers, *more]
+
+
+def _over_tls(scope: Scope) -> bool:
+    """Whether people reach us over TLS, as far as this request or the operator says."""
+    return scope.get("scheme") == "https" or scope["litestar_app"].state.over_tls
 
 
 def _allowed(scope: Scope) -> bytes:

@@ -27,6 +27,9 @@ _INVISIBLE = frozenset(
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060\u2061\u2062\u2063\u2064\u3164\ufeff\uffa0"
 )
 
+#: Marks on one letter; no script needs as many, and a pile of them paints over other people's lines.
+MARKS_MAX = 30
+
 #: What short codes are made of: no sign that looks like another on paper.
 CODE_SIGNS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 MEMBER_CODE_LENGTH = 8
@@ -39,12 +42,13 @@ def plain_text(value: str, *, field: str, length_max: int) -> str:
 
     Raises:
         FieldInvalid: It is empty, longer than ``length_max`` characters, or has control
-            characters, line breaks, bidirectional overrides or invisible characters.
+            characters, line breaks, bidirectional overrides or invisible characters, or more
+            marks on one letter than any script needs.
     """
     text = unicodedata.normalize("NFC", value).strip()
     if len(text) > length_max:
         raise FieldInvalid(field=field, why=TOO_LONG)
-    if any(
+    if _is_piled_up(text) or any(
         unicodedata.category(sign) in _REFUSED or sign in _BIDI_CONTROLS or sign in _INVISIBLE
         for sign in text
     ):
@@ -90,14 +94,25 @@ def free_text(value: str, *, field: str, length_max: int) -> str:
 
     Raises:
         FieldInvalid: It is longer than ``length_max`` or has control characters other than
-            tabs and line ends.
+            tabs and line ends, or more marks on one letter than any script needs.
     """
     text = unicodedata.normalize("NFC", value.replace("\r\n", "\n")).strip()
     if len(text) > length_max:
         raise FieldInvalid(field=field, why=TOO_LONG)
-    if any(unicodedata.category(sign) in {"Cc", "Cs", "Cn"} and sign not in "\n\t" for sign in text):
+    if _is_piled_up(text) or any(
+        unicodedata.category(sign) in {"Cc", "Cs", "Cn"} and sign not in "\n\t" for sign in text
+    ):
         raise FieldInvalid(field=field, why=NOT_TEXT)
     return text
+
+
+def _is_piled_up(text: str) -> bool:
+    marks = 0
+    for sign in text:
+        marks = marks + 1 if unicodedata.combining(sign) else 0
+        if marks > MARKS_MAX:
+            return True
+    return False
 
 
 def folded(value: str) -> str:

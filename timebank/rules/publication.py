@@ -305,6 +305,7 @@ class PublicBook:
         line_flows: What came in and went out over those days, by pot, with the number of lines.
         policies: The version in force of each pot.
         restores: Those that the page speaks of, latest first.
+        note: Signed note of the public log as the period left it; empty before the first close.
     """
 
     group: PublicGroup
@@ -318,6 +319,7 @@ class PublicBook:
     line_flows: tuple[PublicFlow, ...] = ()
     policies: tuple[PublicPolicy, ...] = ()
     restores: tuple[PublicRestore, ...] = ()
+    note: str = ""
 
     def balance(self, pot: str) -> PublicBalance | None:
         """Return a pot's last balance, or None before the first close."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from timebank.errors import UnknownPot
+from timebank.errors import UnknownPage, UnknownPot
 from timebank.rules.publication import (
     CAREFUL,
     OPEN,
@@ -26,14 +27,17 @@ from timebank.rules.publication import (
 from timebank.services.pages import sift
 from timebank.services.told import read_told
 from timebank.store import published as store
-from timebank.store.public_log import find_note
+from timebank.store.public_log import find_note, find_note_of
 
 if TYPE_CHECKING:
-    from timebank.store.engine import Database
+    from timebank.store.engine import Database, Tx
 
 WEEKS_SHOWN: Final = 8
 PERIODS_OF_LINES: Final = {OPEN: 7, CAREFUL: 4, SHELTERED: 1}
 LINES_READ: Final = 240
+PERIODS_LISTED: Final = 62
+#: Ids of lines are random; none comes before this one.
+_BEFORE_ALL: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,22 @@ class PublicFlows:
     before: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class PublicHistory:
+    """Closed periods, newest first, with what came in and went out in each; none before the first close.
+
+    Attributes:
+        balances: Every pot at the end of the first of these periods.
+        before: Leads to earlier ones; None at the begin.
+    """
+
+    group: PublicGroup
+    periods: tuple[PublicPeriod, ...]
+    flows: tuple[PublicFlow, ...]
+    balances: tuple[PublicBalance, ...]
+    before: int | None
+
+
 async def read_public_book(database: Database, slug: str) -> PublicBook:
     """Return everything that a group's public page shows.
 
@@ -100,47 +120,109 @@ async def read_public_book(database: Database, slug: str) -> PublicBook:
     async with database.public_read(group_id) as tx:
         group = await store.find_group(tx, group_id)
         period = await store.find_last_period(tx, group_id)
-        as_of = period.last_day if period else date.max
-        policies = [
-            _in_force(versions, as_of)
-            for pot in group.pots
-            if (versions := await store.list_policies(tx, group_id, pot=pot.pot, limit=20))
-        ]
-        if period is None:
-            return PublicBook(group=group, policies=tuple(policies))
+        return await _book(tx, group_id, group, period, periods_of_lines=PERIODS_OF_LINES)
 
-        # Lines of the last days or weeks, and sums of at least as many weeks as the page shows.
-        recent = await store.list_periods(tx, group_id, before=None, limit=PERIODS_OF_LINES[period.preset])
-        first_shown = recent[-1]
-        flows = await store.list_flows(
-            tx,
-            group_id,
-            first_period=max(1, period.period - WEEKS_SHOWN * 7 + 1),
-            last_period=period.period,
-            by_kind=True,
-        )
-        return PublicBook(
-            group=group,
-            period=period,
-            balances=tuple(await store.list_balances(tx, group_id, period.period)),
-            before=tuple(await store.list_balances(tx, group_id, first_shown.period - 1)),
-            held=tuple(await store.list_held(tx, group_id, period.period)),
-            flows=tuple(flows),
-            lines=tuple(
-                await store.list_lines(
-                    tx, group_id, first_period=first_shown.period, after=None, limit=LINES_READ
-                )
-            ),
-            lines_from=first_shown.first_day,
-            line_flows=tuple(flow for flow in flows if flow.period >= first_shown.period),
-            policies=tuple(policies),
-            restores=tuple(
-                one
-                for one in await read_told(tx, group_id)
-                if isinstance(one, PublicRestore)
-                and one.told_on > period.last_day - timedelta(weeks=WEEKS_SHOWN)
-            ),
-        )
+
+async def read_public_page(database: Database, slug: str, number: int) -> PublicBook:
+    """Return a page of the past: everything as the close of that period left it, with the lines of that period.
+
+    Raises:
+        UnknownGroup: No group has this address.
+        UnknownPage: No period has this number, or not yet.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        period = await store.find_period(tx, group_id, number)
+        if period is None:
+            raise UnknownPage
+        return await _book(tx, group_id, group, period, lines_after=(number, _BEFORE_ALL))
+
+
+async def read_public_periods(
+    database: Database, slug: str, *, before: int | None, limit: int = PERIODS_LISTED
+) -> PublicHistory:
+    """Return closed periods, newest first: those before a number, or the last ones.
+
+    Raises:
+        UnknownGroup: No group has this address.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        periods = await store.list_periods(tx, group_id, before=before, limit=limit)
+        if not periods:
+            return PublicHistory(group, (), (), (), None)
+        first, last = periods[-1].period, periods[0].period
+        flows = await store.list_flows(tx, group_id, first_period=first, last_period=last, by_kind=False)
+        balances = await store.list_balances(tx, group_id, last)
+        earlier = first if first > 1 else None
+        return PublicHistory(group, tuple(periods), tuple(flows), tuple(balances), earlier)
+
+
+async def _book(
+    tx: Tx,
+    group_id: UUID,
+    group: PublicGroup,
+    period: PublicPeriod | None,
+    *,
+    periods_of_lines: Mapping[str, int] = MappingProxyType({}),
+    lines_after: tuple[int, UUID] | None = None,
+) -> PublicBook:
+    """Read the book as a period left it.
+
+    Args:
+        periods_of_lines: Of how many periods lines are shown, by preset; one where it is not said.
+        lines_after: Where they begin if that is not the newest one.
+    """
+    as_of = period.last_day if period else date.max
+    policies = [
+        _in_force(versions, as_of)
+        for pot in group.pots
+        if (versions := await store.list_policies(tx, group_id, pot=pot.pot))
+    ]
+    if period is None:
+        return PublicBook(group=group, policies=tuple(policies))
+
+    # Lines of the last days or weeks, and sums of at least as many weeks as the page shows.
+    recent = await store.list_periods(
+        tx, group_id, before=period.period + 1, limit=periods_of_lines.get(period.preset, 1)
+    )
+    first_shown = recent[-1]
+    flows = await store.list_flows(
+        tx,
+        group_id,
+        first_period=max(1, period.period - WEEKS_SHOWN * 7 + 1),
+        last_period=period.period,
+        by_kind=True,
+    )
+    return PublicBook(
+        group=group,
+        period=period,
+        balances=tuple(await store.list_balances(tx, group_id, period.period)),
+        before=tuple(await store.list_balances(tx, group_id, first_shown.period - 1)),
+        held=tuple(await store.list_held(tx, group_id, period.period)),
+        flows=tuple(flows),
+        lines=tuple(
+            await store.list_lines(
+                tx,
+                group_id,
+                first_period=first_shown.period,
+                after=lines_after,
+                limit=LINES_READ,
+            )
+        ),
+        lines_from=first_shown.first_day,
+        line_flows=tuple(flow for flow in flows if flow.period >= first_shown.period),
+        policies=tuple(policies),
+        restores=tuple(
+            one
+            for one in await read_told(tx, group_id)
+            if isinstance(one, PublicRestore)
+            and period.last_day - timedelta(weeks=WEEKS_SHOWN) < one.told_on <= period.last_day
+        ),
+        note=await find_note_of(tx, group_id, period.period) or "",
+    )
 
 
 def _in_force(versions: Sequence[PublicPolicy], as_of: date) -> PublicPolicy:

@@ -184,6 +184,20 @@ async def find_note(tx: Tx, group_id: UUID) -> tuple[int, str] | None:
     return None if row is None else (row.size, row.note)
 
 
+async def find_note_of(tx: Tx, group_id: UUID, period: int) -> str | None:
+    """Return the signed note of the checkpoint that a period ended with."""
+    note: str | None = await tx.scalar(
+        text("""
+            SELECT note
+              FROM timebank.published_checkpoints
+             WHERE group_id = :group_id
+               AND period = :period
+        """),
+        {"group_id": group_id, "period": period},
+    )
+    return note
+
+
 async def list_sizes(tx: Tx, group_id: UUID, *, before: int, limit: int) -> list[tuple[int, int]]:
     """Return (period, size after it) of periods before a number, newest first."""
     rows = await tx.execute(

@@ -77,6 +77,22 @@ async def find_last_period(tx: Tx, group_id: UUID) -> PublicPeriod | None:
     return PublicPeriod(*row) if row else None
 
 
+async def find_period(tx: Tx, group_id: UUID, period: int) -> PublicPeriod | None:
+    """Return one closed period by its number."""
+    row = (
+        await tx.execute(
+            text("""
+                SELECT period, first_day, last_day, next_close_on, lines, preset
+                  FROM timebank.published_periods
+                 WHERE group_id = :group_id
+                   AND period = :period
+            """),
+            {"group_id": group_id, "period": period},
+        )
+    ).one_or_none()
+    return PublicPeriod(*row) if row else None
+
+
 async def list_periods(tx: Tx, group_id: UUID, *, before: int | None, limit: int) -> list[PublicPeriod]:
     """Return closed periods, newest first: those before a number, or the last ones."""
     assert 1 <= limit <= PERIODS_MAX, limit

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from base64 import b32encode, b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Final, Literal
+
+import segno
+from markupsafe import Markup
 
 from timebank.errors import N_
 from timebank.i18n import Language, offered
@@ -38,6 +43,7 @@ from timebank.web.words import (
 
 WEEKS_SHOWN: Final = 8
 LINES_SHOWN: Final = 40
+EMPTY_MARKUP: Final = Markup("")
 _MOVES_NOTHING: Final = frozenset({"promise", "release"})
 
 Ink = Literal["hours", "money"]
@@ -197,12 +203,25 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """The ways from a page of the past to the pages beside it; a link is empty where there is none."""
+
+    earlier: str
+    later: str
+
+
+@dataclass(frozen=True, slots=True)
 class BookPage:
-    """The public page of a group.
+    """The public page of a group, or one of the past.
 
     Attributes:
         rhythm: When figures come, and how many people stand behind them.
         restores: A sentence for each time that the book was put back, as long as its figures show it.
+        number: Which page it is; empty before the first.
+        seal: The beginning of the log's root at its close, in groups of four letters; empty before the first close.
+        address: Of the group's page, as one types it; empty if the host has not said.
+        qr: The same as a drawing.
+        turn: For a page of the past; None for the newest one.
     """
 
     slug: str
@@ -216,15 +235,21 @@ class BookPage:
     preset: str
     rhythm: tuple[str, ...]
     restores: tuple[str, ...]
+    number: str = ""
+    seal: str = ""
+    address: str = ""
+    qr: Markup = EMPTY_MARKUP
+    turn: Turn | None = None
 
 
-def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPage:
+def book_page(book: PublicBook, language: Language, *, explicit: bool, origin: str = "") -> BookPage:
     """Return everything that the public page of a group says.
 
     Args:
         book: What was published, read at one moment.
         language: Language of the page.
         explicit: Whether the address named the language; links then go on naming it.
+        origin: What people type to get to this host; empty if it has not said.
     """
     group, query = book.group, f"?lang={language.code}" if explicit else ""
     units = {unit.code: unit for unit in group.units}
@@ -254,7 +279,33 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPa
         preset=group.preset,
         rhythm=_rhythm(group, language),
         restores=tuple(told_in_words(one, language) for one in book.restores),
+        number=language.number(book.period.period) if book.period else "",
+        seal=seal_of(book.note),
+        address=f"{origin.partition('://')[2]}/g/{group.slug}" if origin else "",
+        qr=qr_drawing(f"{origin}/g/{group.slug}") if origin else EMPTY_MARKUP,
     )
+
+
+@lru_cache(maxsize=64)
+def qr_drawing(address: str) -> Markup:
+    """Return an address as a drawing for paper."""
+    drawing = segno.make(address, error="m", micro=False).svg_inline(
+        omitsize=True, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None
+    )
+    # It is made of numbers only; what was put into it is in the drawing, not in the text.
+    return Markup(drawing)  # noqa: S704
+
+
+def seal_of(note: str) -> str:
+    """Return the first 80 bits of the root that a checkpoint names, for eyes: ``K7QF 2M7X 4TRB HN3C``.
+
+    Args:
+        note: A signed note of the public log; empty before the first close.
+    """
+    if not note:
+        return ""
+    letters = b32encode(b64decode(note.split("\n", 3)[2])[:10]).decode("ascii")
+    return " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 
 def _rhythm(group: PublicGroup, language: Language) -> tuple[str, ...]:
@@ -306,7 +357,7 @@ def _leaf(
 ) -> Leaf:
     amounts = Amounts(unit, language)
     ink: Ink = "hours" if amounts.is_time else "money"
-    titles = _titles(book.group, pot, unit, language)
+    titles = pot_titles(book.group, pot, unit, language)
     weeks = gather_weeks(
         [flow for flow in book.flows if flow.pot == pot.pot],
         as_of=book.period.last_day if book.period else book.group.began_on,
@@ -334,7 +385,9 @@ def _only_totals(book: PublicBook) -> bool:
     return book.period is not None and book.period.preset == SHELTERED
 
 
-def _titles(group: PublicGroup, pot: PublicPot, unit: Unit, language: Language) -> tuple[str, str, str, str]:
+def pot_titles(
+    group: PublicGroup, pot: PublicPot, unit: Unit, language: Language
+) -> tuple[str, str, str, str]:
     """Return the headings of a leaf: the pot, its weeks, its lines, its rules; numbered where there are several."""
     same_kind = [p for p in group.pots if next(u for u in group.units if u.code == p.unit).kind == unit.kind]
     say = language.say

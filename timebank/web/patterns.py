@@ -43,12 +43,26 @@ class BarState:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """Figures for the parts of forms and receipts."""
+
+    given: Figure
+    received: Figure
+    time: str
+    money: str
+    day: str
+    number: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PatternsPage:
     """Every part once."""
 
     languages: tuple[LanguageLink, ...]
     bars: tuple[BarState, ...]
     flows: tuple[Leaf, ...]
+    example: Example
 
 
 def patterns_page(language: Language, languages: tuple[LanguageLink, ...]) -> PatternsPage:
@@ -67,6 +81,20 @@ def patterns_page(language: Language, languages: tuple[LanguageLink, ...]) -> Pa
         languages=languages,
         bars=tuple(_state(key, name, Amounts(unit, language), *sums) for key, name, unit, *sums in states),
         flows=tuple(leaf for leaf in (spread.recto, spread.verso) if leaf),
+        example=_example(language, spread.verso.rules.rules if spread.verso and spread.verso.rules else ()),
+    )
+
+
+def _example(language: Language, rules: tuple[str, ...]) -> Example:
+    hours = Amounts(HOURS, language)
+    return Example(
+        given=pot_figures(2730, 0, hours)[0],
+        received=pot_figures(1245, 0, hours)[0],
+        time=hours.digits(90),
+        money=Amounts(_EURO, language).words(4000),
+        day=language.day(_AS_OF),
+        number=language.number(61),
+        rules=rules[:3],
     )
 
 

@@ -23,6 +23,7 @@ from timebank.web.sight import seen_of_gifts
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
+    from timebank.edge.door import Door as Threshold
     from timebank.store.engine import Database
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
@@ -69,28 +70,29 @@ class WelcomePage:
 @route("/", http_method=_READ, include_in_schema=False)
 async def start_page(request: Request[Any, Any, Any]) -> ASGIApp:
     """Say what this server is."""
-    chosen, _ = _language(request)
+    chosen, _ = public_language(request)
     example = str(getattr(request.app.state, "example_slug", "") or "")
     page = WelcomePage(
         languages=_all_languages(chosen), set_up_href="", example_href=f"/g/{example}" if example else ""
     )
-    return _page("welcome.html", page, chosen)
+    return public_reply("welcome.html", page, chosen)
 
 
 @route("/patterns", http_method=_READ, include_in_schema=False)
 async def patterns(request: Request[Any, Any, Any]) -> ASGIApp:
     """Show every part of the pages in each of its states."""
-    chosen, _ = _language(request)
-    return _page("patterns.html", patterns_page(chosen, _all_languages(chosen)), chosen)
+    chosen, _ = public_language(request)
+    return public_reply("patterns.html", patterns_page(chosen, _all_languages(chosen)), chosen)
 
 
 @route("/g/{slug:str}", http_method=_READ, include_in_schema=False)
 async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show a group's open book as of the last close."""
-    book = await read_public_book(_database(request), slug)
-    chosen, explicit = _language(request, book.group.languages)
+    book = await read_public_book(database_of(request), slug)
+    chosen, explicit = public_language(request, book.group.languages)
     template = "public.html" if book.period else "public_empty.html"
-    return _page(template, book_page(book, chosen, explicit=explicit), chosen)
+    page = book_page(book, chosen, explicit=explicit, origin=origin_of(request))
+    return public_reply(template, page, chosen)
 
 
 @route("/g/{slug:str}/{door:str}", http_method=_READ, include_in_schema=False)
@@ -109,11 +111,11 @@ async def _door(request: Request[Any, Any, Any], slug: str, door: str) -> ASGIAp
     wanted = next((known for known in DOORS if known == door), None)
     if wanted is None:
         raise UnknownPage
-    group = (await read_public_group(_database(request), slug)).group
-    chosen, explicit = _language(request, group.languages)
+    group = (await read_public_group(database_of(request), slug)).group
+    chosen, explicit = public_language(request, group.languages)
     query = f"?lang={chosen.code}" if explicit else ""
     page = DoorPage(group.slug, group.name, query, wanted, seen_of_gifts(chosen, group))
-    return _page("door.html", page, chosen)
+    return public_reply("door.html", page, chosen)
 
 
 @route("/static/{path:path}", http_method=_READ, include_in_schema=False)
@@ -135,14 +137,17 @@ PUBLIC_PAGES: Final[list[HTTPRouteHandler]] = [
 ]
 
 
-def error_page(refusal: Refusal, status: int, accept_language: str | None) -> PublishedReply:
+def error_page(
+    refusal: Refusal, status: int, accept_language: str | None, explicit: str | None = None
+) -> PublishedReply:
     """Return a refusal as a page, for addresses that people open in a browser.
 
     Args:
         status: HTTP status that the edge chose for it.
         accept_language: Header of the browser.
+        explicit: What the address says.
     """
-    chosen = choose_language(accept_language=accept_language)
+    chosen = choose_language(explicit=explicit, accept_language=accept_language)
     page = ErrorPage(
         title=_title(refusal, chosen), sentence=chosen.refusal(refusal), can_retry=refusal.retryable
     )
@@ -163,12 +168,19 @@ def _title(refusal: Refusal, chosen: Language) -> str:
     return chosen.say(N_("This cannot be done"))
 
 
-def _database(request: Request[Any, Any, Any]) -> Database:
+def database_of(request: Request[Any, Any, Any]) -> Database:
+    """Return the database of the application."""
     database: Database = request.app.state.database
     return database
 
 
-def _language(request: Request[Any, Any, Any], group: tuple[str, ...] = ()) -> tuple[Language, bool]:
+def origin_of(request: Request[Any, Any, Any]) -> str:
+    """Return what people type to get to this host; empty if it has not said."""
+    door: Threshold | None = getattr(request.app.state, "door", None)
+    return door.origin if door else ""
+
+
+def public_language(request: Request[Any, Any, Any], group: tuple[str, ...] = ()) -> tuple[Language, bool]:
     """Return the language of an answer, and whether the address named it."""
     explicit = request.query_params.get("lang")
     known = explicit if explicit in language_codes() else None
@@ -185,6 +197,7 @@ def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
     )
 
 
-def _page(template: str, page: object, chosen: Language) -> PublishedReply:
+def public_reply(template: str, page: object, chosen: Language) -> PublishedReply:
+    """Return a page that is the same for everybody who reads this language."""
     headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
     return PublishedReply(render(template, page, chosen), _HTML, headers=headers)

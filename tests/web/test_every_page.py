@@ -1,0 +1,283 @@
+"""Every page, for everybody who may see it, in every language: whole, plain, in the words of the house.
+
+The pages come from the application's routes (``walk``), so that a page which somebody adds is looked at, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from gettext import NullTranslations
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from jinja2 import StrictUndefined, meta
+
+import timebank.i18n
+from tests.database import Server, copied
+from tests.web.reading import Reading
+from tests.web.walk import Page, Walk, open_walk
+from timebank.i18n import language, language_codes
+from timebank.store.migrate import SUPERUSER
+from timebank.web.pages import environment
+
+#: What a GET may write, and why: who looked is written down for whom they looked at; a session knows when it was
+#: seen last; and who tries too often is counted.
+WRITTEN_BY_LOOKING = {"people.looks", "people.sessions", "people.tries", "timebank.tries"}
+#: The way out of pages about asking leads away from us on purpose.
+AWAY = {"https://www.wikipedia.org/"}
+#: An app of the reader's own opens this one.
+OPENED_BY_APPS = "otpauth://"
+
+#: PRODUCT.md: never in the interface. By language; a language that is not here has no list yet, and says so below.
+FORBIDDEN = {
+    "en": (
+        r"payments?",
+        r"debts?",
+        r"ow(?:e|es|ed|ing)",
+        r"(?:un)?deserv\w+",
+        r"beneficiar\w+",
+        r"recipients?",
+        r"don(?:or|ors|ate|ated|ation|ations)",
+        r"charit\w+",
+        r"negative",
+        r"users?",
+        r"your (?:net|balance)",
+        r"needy",
+    ),
+    "es": (
+        r"pagos?",
+        r"deudas?",
+        r"deudor\w*",
+        r"adeud\w+",
+        r"merecedor\w*",
+        r"beneficiari\w+",
+        r"destinatari\w+",
+        r"donantes?",
+        r"donaci\w+",
+        r"caridad",
+        r"negativ[oa]s?",
+        r"usuari\w+",
+        r"(?:su|tu) saldo",
+    ),
+}
+MINUS = re.compile(r"(?<![\w\-−–])[-−]\s?\d")
+ESCAPED_TWICE = re.compile(r"&amp;(?:[a-z]+|#x?[0-9a-f]+);|&lt;/?(?:b|i|a|bdi|span|strong|em|p|br|code)\b")
+NOT_SAID = re.compile(r"%\(\w+\)|\{\{|\}\}|\{%|\bundefined\b|<built-in|object at 0x")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def walk(
+    cluster: Server, database_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Walk]:
+    async with (
+        copied(cluster, database_template) as dsn,
+        open_walk(dsn, tmp_path_factory.mktemp("walk")) as opened,
+    ):
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pages(walk: Walk) -> dict[str, list[Page]]:
+    """Every page in every language; which templates they were made of is noted."""
+    made = environment()
+    with pytest.MonkeyPatch.context() as patch:
+        real = made.get_template
+
+        def note(name: str, *more: Any, **most: Any) -> Any:
+            SHOWN.add(name)
+            return real(name, *more, **most)
+
+        patch.setattr(made, "get_template", note)
+        return {code: await walk.pages(code) for code in language_codes()}
+
+
+def all_of(pages: dict[str, list[Page]]) -> Iterator[tuple[str, Page, Reading]]:
+    for code, found in pages.items():
+        for page in found:
+            yield code, page, Reading(page.html)
+
+
+def test_every_page_is_there_for_whoever_may_see_it(pages: dict[str, list[Page]]) -> None:
+    got = {page.name: page.answer.status_code for page in pages["en"]}
+    wrong = {name: status for name, status in got.items() if name.startswith("GET ") and status != 200}
+    assert wrong == {}
+    assert len(pages["en"]) > 60
+    statuses = {page.answer.status_code for page in pages["en"]}
+    print([(p.name, p.answer.status_code) for p in pages["en"] if p.answer.status_code != 200])
+    assert {200, 403, 404, 405, 422} <= statuses, statuses
+
+
+#: The templates that the walk came by.
+SHOWN: set[str] = set()
+#: Where something happens once, or a sample would have to: looked at in tests of their own.
+SHOWN_ELSEWHERE = {"setup_done.html"}
+
+
+def test_every_template_compiles_and_is_shown_by_a_page_of_this_walk_or_known_to_be_elsewhere(
+    pages: dict[str, list[Page]],
+) -> None:
+    made = environment()
+    assert made.undefined is StrictUndefined
+    used = set()
+    for name in made.list_templates():
+        source = made.loader.get_source(made, name)[0]  # type: ignore[union-attr]
+        made.from_string(source)
+        used |= {one for one in meta.find_referenced_templates(made.parse(source)) if one}
+
+    assert set(made.list_templates()) - SHOWN - used == SHOWN_ELSEWHERE
+
+
+def test_every_page_is_marked_with_its_language(pages: dict[str, list[Page]]) -> None:
+    for code, page, read in all_of(pages):
+        said = [value for tag, name, value in read.attributes if (tag, name) == ("html", "lang")]
+        assert said == [code], (page.name, said)
+        ways = [value for tag, name, value in read.attributes if (tag, name) == ("html", "dir")]
+        assert ways == (["rtl"] if language(code).direction == "rtl" else []), page.name
+
+
+def test_no_text_is_escaped_twice_or_left_unfilled(pages: dict[str, list[Page]]) -> None:
+    wrong = []
+    for code, page, read in all_of(pages):
+        wrong += [(code, page.name, found.group()) for found in ESCAPED_TWICE.finditer(page.html)]
+        wrong += [(code, page.name, found.group()) for found in NOT_SAID.finditer(read.text)]
+    assert wrong == []
+
+
+def test_no_page_says_what_the_house_does_not_say(pages: dict[str, list[Page]]) -> None:
+    wrong = set()
+    for code, page, read in all_of(pages):
+        for word in FORBIDDEN.get(code, ()):
+            for found in re.finditer(rf"(?<!\w){word}(?!\w)", read.text, re.IGNORECASE):
+                around = read.text[max(0, found.start() - 30) : found.end() + 20]
+                wrong.add((code, page.route, around))
+    assert sorted(wrong) == []
+
+
+def test_no_figure_on_any_page_has_a_minus(pages: dict[str, list[Page]]) -> None:
+    wrong = set()
+    for code, page, read in all_of(pages):
+        for words in read.words:
+            if not {"pre", "code", "script", "style"} & set(words.tags) and MINUS.search(words.text):
+                wrong.add((code, page.name, words.text.strip()[:80]))
+    assert sorted(wrong) == []
+
+
+def test_no_page_has_a_script_or_a_style_inside_or_asks_anybody_else(pages: dict[str, list[Page]]) -> None:
+    wrong = []
+    for _, page, read in all_of(pages):
+        for tag, name, value in read.attributes:
+            if name == "style" or name.startswith("on") or tag == "style":
+                wrong.append((page.name, tag, name))
+            loads = name == "src" or (tag == "link" and name == "href")
+            if loads and not value.startswith("/static/"):
+                wrong.append((page.name, tag, value))
+            leads = name in {"href", "action", "formaction"} and tag != "link"
+            if leads and re.match(r"(?:[a-z]+:|//)", value) and not value.startswith((*AWAY, OPENED_BY_APPS)):
+                wrong.append((page.name, tag, value))
+        if any("script" in words.tags for words in read.words):
+            wrong.append((page.name, "script", "has text"))
+    assert wrong == []
+
+
+def test_every_id_is_there_once_and_whatever_is_pointed_at_is_there(pages: dict[str, list[Page]]) -> None:
+    wrong = []
+    for page in pages["en"]:
+        read = Reading(page.html)
+        ids = [value for _, name, value in read.attributes if name == "id"]
+        wrong += [(page.name, "twice", one) for one in set(ids) if ids.count(one) > 1]
+        pointed = [
+            one
+            for _, name, value in read.attributes
+            if name in {"for", "aria-labelledby", "aria-describedby", "form"}
+            for one in value.split()
+        ]
+        pointed += [v[1:] for _, n, v in read.attributes if n == "href" and v.startswith("#") and len(v) > 1]
+        wrong += [(page.name, "nowhere", one) for one in set(pointed) - set(ids)]
+    assert wrong == []
+
+
+# ---------------------------------------------------------------- nothing is left untranslated
+
+
+class Pseudo(NullTranslations):
+    """A language in which every sentence that is looked up is marked, and nothing else is."""
+
+    def gettext(self, message: str) -> str:
+        return f"⟦{message}⟧"
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        return f"⟦{one if count == 1 else many}⟧"
+
+
+#: Words that are no sentences of ours: names that people gave, codes, names of programs and of formats.
+DATA = re.compile(
+    r"\b(?:riverside|hillside|young|person|soup|timebank|example|localhost|https?|english|español|العربية|français|português|"
+    r"python3?|py|json|csv|eur|url|uuid)\b",
+    re.IGNORECASE,
+)
+#: As Babel writes days in the language whose catalogue is replaced.
+DAYS = re.compile(
+    r"\b(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|de|enero|febrero|marzo|abril|mayo|junio|julio|agosto|"
+    r"septiembre|octubre|noviembre|diciembre|ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic|euros?)\b",
+    re.IGNORECASE,
+)
+
+
+async def test_no_sentence_of_any_page_is_kept_from_the_translators(walk: Walk) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timebank.i18n, "_catalogue", lambda _code: Pseudo())
+        language.cache_clear()
+        try:
+            pages = await walk.pages("es")
+        finally:
+            patch.undo()
+            language.cache_clear()
+    left = set()
+    for page in pages:
+        marked = page.html
+        while (next_ := re.sub(r"⟦[^⟦⟧]*⟧", " ", marked)) != marked:
+            marked = next_
+        for words in Reading(marked).words:
+            text = DAYS.sub(" ", DATA.sub(" ", words.text))
+            if not {"pre", "code", "bdi", "q", "option"} & set(words.tags) and re.search(
+                r"[^\W\d_]{3,}", text
+            ):
+                left.add((page.route, words.text.strip()[:80]))
+    assert sorted(left) == []
+
+
+# ---------------------------------------------------------------- looking changes nothing
+
+
+async def test_no_look_at_anything_changes_anything(walk: Walk, pages: dict[str, list[Page]]) -> None:
+    async def everything() -> dict[str, tuple[int, str]]:
+        from tests.database import connected
+
+        async with connected(walk.dsn, SUPERUSER) as connection:
+            tables = await connection.fetch(
+                "SELECT schemaname || '.' || tablename AS name FROM pg_tables"
+                " WHERE schemaname IN ('timebank', 'people') ORDER BY 1"
+            )
+            return {
+                name: tuple(
+                    await connection.fetchrow(
+                        f"SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t"
+                    )
+                )
+                for (name,) in tables
+            }
+
+    looks = [step for step in walk.steps if step.method == "GET"]
+    await walk.sign_in()
+    await walk.world.app.state.workshop.idle()
+    before = await everything()
+    # They were all fetched before, in every language; now once more.
+    for step in looks:
+        await walk.fetch(step)
+    after = await everything()
+
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed <= WRITTEN_BY_LOOKING, changed
+    assert "timebank.book_heads" in before
