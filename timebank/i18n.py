@@ -125,9 +125,7 @@ class Language:
 
     def number(self, value: int) -> str:
         """Return a whole number, grouped."""
-        return self.digits(
-            str(format_decimal(value, locale=self.locale, numbering_system=self._numbering))
-        )
+        return self.digits(str(format_decimal(value, locale=self.locale, numbering_system=self._numbering)))
 
     def digits(self, written: str) -> str:
         """Return a text with the digits of this language in place of 0 to 9; never for codes."""
