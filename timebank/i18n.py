@@ -19,7 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_precision
 
-from timebank.errors import N_, Refusal
+from timebank.errors import Refusal
 
 NO_BREAK: Final = "\u00a0"
 SOURCE_LANGUAGE: Final = "en"
@@ -114,6 +114,15 @@ class Language:
         return {
             name: self.digits(str(value)) if type(value) is int else value for name, value in params.items()
         }
+
+    def listed(self, parts: Iterable[str]) -> str:
+        """Return parts with this language's comma between them."""
+        return ("، " if self.code == "ar" else ", ").join(parts)
+
+    @property
+    def unknown(self) -> str:
+        """What stands for a figure that is not known yet."""
+        return "؟" if self.code == "ar" else "?"
 
     @property
     def name(self) -> str:

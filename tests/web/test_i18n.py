@@ -162,7 +162,9 @@ def test_a_figure_that_is_shown_can_be_typed_in_again(currency):
             symbols = (currency, get_currency_symbol(currency, locale=spoken.locale).replace("\u200f", ""))
             sign = {"en": ".", "ar": "."}.get(spoken.code, ",")
             assert read_amount(written, digits=digits, symbols=symbols, decimal=sign) == amount, written
-        assert read_minutes(spoken.hours_digits(8_790)) == 8_790
+        for minutes in (5, 60, 90, 125, 185, 8_790):
+            assert read_minutes(spoken.hours_digits(minutes)) == minutes
+            assert read_minutes(spoken.hours(minutes)) == minutes
 
 
 def test_arabic_pages_show_no_latin_digit_in_any_figure():

@@ -430,7 +430,7 @@ def _form_page(
         money_rules=rules_in_words(money.terms.as_json(), Unit(money.unit, "money", 2), chosen)
         if money
         else (),
-        categories=", ".join(category_in_words(category, chosen) for category in rules.categories),
+        categories=chosen.listed(category_in_words(category, chosen) for category in rules.categories),
         example=example,
     )
 
