@@ -60,17 +60,17 @@ def environment() -> Environment:
 
 
 @pass_context
-def _gettext(context: Context, message: str, **places: Any) -> Markup:
+def _gettext(context: Context, message: str, /, **places: Any) -> Markup:
     language: Language = context["language"]
     # A catalogue is ours like a template; what is put into its places is escaped.
     return Markup(language.translations.gettext(message)) % _written(places, language)  # noqa: S704
 
 
 @pass_context
-def _ngettext(context: Context, one: str, many: str, count: int, **places: Any) -> Markup:
+def _ngettext(context: Context, one: str, many: str, number: int, /, **places: Any) -> Markup:
     language: Language = context["language"]
-    said = Markup(language.translations.ngettext(one, many, count))  # noqa: S704
-    return said % _written({"num": count, **places}, language)
+    said = Markup(language.translations.ngettext(one, many, number))  # noqa: S704
+    return said % _written({"num": number, **places}, language)
 
 
 def _written(places: dict[str, Any], language: Language) -> dict[str, Any]:
