@@ -144,6 +144,6 @@ async def test_forms_answer_in_arabic_and_understand_it(stage: Stage, today: str
     )
     check(looked, "the look before it is written")
     assert "١ ساعة و٣٠ دقيقة (بالدقائق: ٩٠)" in text_of(looked)
-    written = await ada.follow(await ada.send(looked, ""))
+    written = await ada.follow(await ada.send(looked, "", checked="1"))
     check(written, "the receipt")
     assert "صار في الدفتر" in text_of(written)
