@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from babel import Locale
 from babel.dates import format_date
@@ -19,11 +19,13 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_precision
 
-from timebank.errors import N_, Refusal
+from timebank.errors import Refusal
 
 NO_BREAK: Final = "\u00a0"
 SOURCE_LANGUAGE: Final = "en"
 DOMAIN: Final = "timebank"
+
+RIGHT_TO_LEFT_MARK: Final = "\u200f"
 
 # A digit, and whatever a locale puts between digits.
 _DIGITS: Final = re.compile(r"\d(?:[\d.,'’٬٫\u00a0\u202f]*\d)?")
@@ -57,8 +59,16 @@ DAYS: Final[dict[str, Days]] = {
         "d MMM",
         "d MMM y",
     ),
+    "ar": Days("EEEE، d MMMM y", "EEEE، d MMMM", "d MMMM", "d MMMM y", "d MMM", "d MMM y"),
 }
 _ANY_DAYS: Final = Days("EEEE d MMMM y", "EEEE d MMMM", "d MMMM", "d MMMM y", "d MMM", "d MMM y")
+
+# CLDR's plain "ar" has Latin digits, because some countries write these; our pages write one kind. And
+# Babel takes the separators of a numbering system, but never its digits: these are put in here.
+_NUMBERING: Final = {"ar": "arab"}
+_FIRST_DIGIT: Final = {"arab": "٠"}
+# What stands before the minutes that follow hours; CLDR has it as a list of units, Babel has a gap there.
+_AND_MINUTES: Final = {"ar": "و"}
 
 
 def frontend_path() -> Path:
@@ -88,16 +98,31 @@ class Language:
     def say(self, message: str, /, **params: str | int) -> str:
         """Return a sentence in this language with its ``%(name)s`` places filled."""
         said = self.translations.gettext(message)
-        return said % params if params else said
+        return said % self._written(params) if params else said
 
     def say_many(self, one: str, many: str, /, count: int, **params: str | int) -> str:
         """Return the sentence for a number of things; ``%(count)s`` is written as this language writes numbers."""
         said = self.translations.ngettext(one, many, count)
-        return said % {"count": self.number(count), **params}
+        return said % {"count": self.number(count), **self._written(params)}
 
     def refusal(self, refusal: Refusal) -> str:
-        """Return a refusal as a sentence for people; parameters are put in as they are."""
-        return self.translations.gettext(refusal.message) % refusal.params
+        """Return a refusal as a sentence for people; parameters are put in as they are, but for digits."""
+        return self.translations.gettext(refusal.message) % self._written(refusal.params)
+
+    def _written(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        # What is text already may be a code or an address: its digits stay.
+        return {
+            name: self.digits(str(value)) if type(value) is int else value for name, value in params.items()
+        }
+
+    def listed(self, parts: Iterable[str]) -> str:
+        """Return parts with this language's comma between them."""
+        return ("، " if self.code == "ar" else ", ").join(parts)
+
+    @property
+    def unknown(self) -> str:
+        """What stands for a figure that is not known yet."""
+        return "؟" if self.code == "ar" else "?"
 
     @property
     def name(self) -> str:
@@ -109,10 +134,18 @@ class Language:
 
     def number(self, value: int) -> str:
         """Return a whole number, grouped."""
-        return str(format_decimal(value, locale=self.locale, numbering_system="default"))
+        return self.digits(str(format_decimal(value, locale=self.locale, numbering_system=self._numbering)))
+
+    def digits(self, written: str) -> str:
+        """Return a text with the digits of this language in place of 0 to 9; never for codes."""
+        first = _FIRST_DIGIT.get(self._numbering)
+        return written.translate(_digits_from(first)) if first else written
 
     def hours_parts(self, minutes: int) -> tuple[tuple[str, str], ...]:
         """Return (number, unit) pairs, at least one: ``(("146", "h"), ("30", "min"))``.
+
+        The number is always written, also where a language has a word for two hours: that word
+        would have to bend to its sentence, and a figure need not.
 
         Args:
             minutes: Whole minutes, 0 and up.
@@ -121,9 +154,10 @@ class Language:
         hours, rest = divmod(minutes, 60)
         parts = []
         if hours or not rest:
-            parts.append((self.number(hours), self.say(N_("h"))))
+            parts.append((self.number(hours), self.translations.ngettext("h", "h", hours)))
         if rest:
-            parts.append((self.number(rest), self.say(N_("min"))))
+            joined = _AND_MINUTES.get(self.code, "") if parts else ""
+            parts.append((joined + self.number(rest), self.translations.ngettext("min", "min", rest)))
         return tuple(parts)
 
     def hours(self, minutes: int) -> str:
@@ -134,7 +168,7 @@ class Language:
         """Return hours for a column of figures: ``31:15``."""
         assert minutes >= 0, minutes
         hours, rest = divmod(minutes, 60)
-        return f"{self.number(hours)}:{rest // 10}{rest % 10}"
+        return f"{self.number(hours)}:{self.digits(f'{rest:02}')}"
 
     def money(self, amount: int, currency: str) -> str:
         """Return money with its sign: ``€986.50``, ``986,50 €``.
@@ -145,7 +179,9 @@ class Language:
         """
         assert amount >= 0, amount
         value = _decimal(amount, currency)
-        return _spaced(format_currency(value, currency, locale=self.locale, numbering_system="default"))
+        return self._money(
+            format_currency(value, currency, locale=self.locale, numbering_system=self._numbering)
+        )
 
     def money_parts(self, amount: int, currency: str) -> tuple[str, str, str]:
         """Return (sign before, figure, sign after) for large figures, whose sign is written small."""
@@ -163,16 +199,20 @@ class Language:
         if amount % 10 ** get_currency_precision(currency):
             return self.money(amount, currency)
         pattern = _DECIMALS.sub("0", self.locale.currency_formats["standard"].pattern)
-        return _spaced(
+        return self._money(
             format_currency(
                 _decimal(amount, currency),
                 currency,
                 pattern,
                 locale=self.locale,
                 currency_digits=False,
-                numbering_system="default",
+                numbering_system=self._numbering,
             )
         )
+
+    def _money(self, written: str) -> str:
+        # CLDR's marks of direction are for texts without one; our pages have one, and forms read figures back.
+        return _spaced(self.digits(written.replace(RIGHT_TO_LEFT_MARK, "")))
 
     def currency_name(self, currency: str) -> str:
         """Return what a currency is called, in the plural: ``euros``."""
@@ -231,11 +271,15 @@ class Language:
         return self._date(day, "LLLL y")
 
     @property
+    def _numbering(self) -> str:
+        return _NUMBERING.get(self.code, "default")
+
+    @property
     def _days(self) -> Days:
         return DAYS.get(self.code, _ANY_DAYS)
 
     def _date(self, day: date, pattern: str) -> str:
-        return str(format_date(day, pattern, locale=self.locale))
+        return self.digits(str(format_date(day, pattern, locale=self.locale)))
 
 
 # ---------------------------------------------------------------- catalogues
@@ -336,6 +380,11 @@ def _closest(code: str) -> str | None:
             if known.lower() == candidate.lower():
                 return known
     return None
+
+
+@lru_cache
+def _digits_from(first: str) -> dict[int, str]:
+    return {ord("0") + value: chr(ord(first) + value) for value in range(10)}
 
 
 def _spaced(written: str) -> str:

@@ -159,9 +159,10 @@ def test_desks_paper_and_the_other_direction(browser: Browser, served: Served, p
     for path in ("me", "log", "ask"):
         page.goto(f"{at}/{path}")
         look_at(page, pictures, f"{path}-desk-dark")
-    page.goto(f"{at}/log")
-    page.evaluate("document.documentElement.dir = 'rtl'")
-    look_at(page, pictures, "log-desk-rtl")
+    for path in ("me", "log", "ask"):
+        page.goto(f"{at}/{path}?lang=ar")
+        assert page.evaluate("getComputedStyle(document.documentElement).direction") == "rtl"
+        look_at(page, pictures, f"{path}-desk-ar")
     page.emulate_media(media="print", color_scheme="light")
     page.goto(f"{at}/me")
     page.screenshot(path=pictures / "members-home-print.png", full_page=True)

@@ -39,7 +39,7 @@ PAGES = {
     "lively-es": "/g/millbank-lane?lang=es",
     "short-es": "/g/short?lang=es",
     "busy": "/g/busy?lang=en",
-    "rtl": "/rtl",
+    "lively-ar": "/g/millbank-lane?lang=ar",
     "young": "/g/young?lang=en",
     "young-es": "/g/young?lang=es",
 }
@@ -47,7 +47,7 @@ PAGES = {
 
 @get("/rtl", include_in_schema=False)
 async def right_to_left() -> ASGIApp:
-    """Show the page in a language that would run from right to left, to see the layout turn round."""
+    """Show the page in a language of Latin letters that would run from right to left."""
     spoken = dataclasses.replace(language("en"), direction="rtl")
     body = render(
         "public.html", book_page(lively_book(), spoken, explicit=True, origin="https://pot.example"), spoken
@@ -194,7 +194,7 @@ def test_text_twice_as_large_still_fits(browser, address):
     page.context.close()
 
 
-@pytest.mark.parametrize("name", ["lively", "lively-es", "rtl"])
+@pytest.mark.parametrize("name", ["lively", "lively-es", "lively-ar"])
 def test_the_poster_is_two_sheets(browser, address, pictures, name):
     page = look(browser, address + PAGES[name])
 
@@ -221,8 +221,8 @@ element => {
 
 
 def test_a_time_with_latin_units_is_read_from_left_to_right_in_every_page(browser, address):
-    for name in ("lively", "rtl"):
-        page = look(browser, address + PAGES[name])
+    for path in (PAGES["lively"], "/rtl"):
+        page = look(browser, address + path)
         times = page.locator(".figure time").all()
         right = [time.text_content().split() for time in times]
         assert any(len(words) == 4 for words in right), right
@@ -232,15 +232,25 @@ def test_a_time_with_latin_units_is_read_from_left_to_right_in_every_page(browse
         # Without a word about its direction a time follows the page, and turns round with it.
         for time in times:
             time.evaluate("time => time.removeAttribute('dir')")
-        assert ([time.evaluate(AS_SEEN) for time in times] == right) == (name != "rtl")
+        assert ([time.evaluate(AS_SEEN) for time in times] == right) == (path != "/rtl")
         page.context.close()
+
+
+def test_a_time_in_arabic_is_read_from_right_to_left(browser, address):
+    page = look(browser, address + PAGES["lively-ar"])
+    times = page.locator(".figure time").all()
+
+    assert any(len(time.text_content().split()) == 4 for time in times)
+    for time in times:
+        assert time.evaluate(AS_SEEN) == time.text_content().split()[::-1]
+    page.context.close()
 
 
 @pytest.mark.parametrize(
     "more", [{"color_scheme": "dark"}, {"forced_colors": "active"}], ids=["dark", "forced"]
 )
 def test_pictures_in_other_lights(browser, address, pictures, more):
-    for name in ("lively", "rtl", "short-es"):
+    for name in ("lively", "lively-ar", "short-es"):
         page = look(browser, address + PAGES[name], **more)
         page.screenshot(path=pictures / f"{name}-{next(iter(more.values()))}.png", full_page=True)
         page.context.close()

@@ -12,6 +12,7 @@ import pytest
 from babel.messages.catalog import Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
+from babel.numbers import get_currency_precision, get_currency_symbol
 
 from timebank.errors import AmountOutOfRange
 from timebank.i18n import (
@@ -24,8 +25,9 @@ from timebank.i18n import (
     read_accept_language,
     read_catalogue,
 )
+from timebank.rules.written import read_amount, read_minutes
 
-EN, ES = language("en"), language("es")
+EN, ES, AR = language("en"), language("es"), language("ar")
 PACKAGE = Path(__file__).parents[2] / "timebank"
 KEYWORDS: Any = {"N_": None, "_": None, "say_many": (1, 2), "gettext": None, "ngettext": (1, 2)}
 
@@ -65,15 +67,42 @@ def test_every_sentence_is_in_every_language(code):
 @pytest.mark.parametrize("code", language_codes()[1:])
 def test_a_translation_has_the_places_of_its_sentence(code):
     for message in catalogue(code).values():
-        places = set(re.findall(r"%\((\w+)\)s", message.id if isinstance(message.id, str) else message.id[1]))
+        one, many = (message.id, message.id) if isinstance(message.id, str) else message.id
         *others, last = _forms(message)
-        assert set(re.findall(r"%\((\w+)\)s", last)) == places, last
+        assert _places(last) == _places(many), last
         for form in others:
             # "One answer needs a look" may leave the number out.
-            assert places - {"count"} <= set(re.findall(r"%\((\w+)\)s", form)) <= places, form
+            assert _places(one) & _places(many) - {"count"} <= _places(form) <= _places(many), form
         for form in (*others, last):
             # A lone per cent sign would be taken for the begin of a place.
             assert not re.search(r"%(?!\()", form), form
+
+
+def _places(sentence: str) -> set[str]:
+    return set(re.findall(r"%\((\w+)\)s", sentence))
+
+
+def test_an_arabic_sentence_is_arabic_but_for_names_and_codes():
+    for message in catalogue("ar").values():
+        english = " ".join([message.id] if isinstance(message.id, str) else message.id)
+        for form in _forms(message):
+            words = re.sub(r"%\(\w+\)s", "", form)
+            left = set(re.findall(r"[A-Za-z]+", words)) - set(re.findall(r"[A-Za-z]+", english))
+            assert not left, f"{left} in {form}"
+            assert re.search(r"[\u0621-\u064a]", words) or not re.search(r"[A-Za-z]", words), form
+
+
+@pytest.mark.parametrize("code", language_codes()[1:])
+def test_a_catalogue_counts_as_babel_does(code):
+    spoken = language(code)
+    forms = {number: spoken.locale.plural_form(number) for number in range(1001)}
+    tags = [tag for tag in ("zero", "one", "two", "few", "many", "other") if tag in forms.values()]
+
+    plural = spoken.translations.plural  # type: ignore[attr-defined]
+    assert {number: tags[plural(number)] for number in forms} == forms
+    for message in catalogue(code).values():
+        if not isinstance(message.id, str):
+            assert len(message.string) == len(tags), message.id
 
 
 def _forms(message: Message) -> tuple[str, ...]:
@@ -101,6 +130,52 @@ def test_money_has_the_digits_of_its_currency():
     assert ES.money_round(100000, "EUR") == f"1.000{NO_BREAK}€"
     assert EN.money_round(50, "EUR") == "€0.50"
     assert EN.money_digits(117650, "EUR") == "1,176.50"
+
+
+def test_arabic_figures_have_arabic_digits_and_words_that_agree():
+    hours = [AR.hours(minutes).replace(NO_BREAK, " ") for minutes in (0, 1, 60, 120, 630, 6_600, 8_790)]
+
+    assert hours == [
+        "٠ ساعة", "١ دقيقة", "١ ساعة", "٢ ساعة", "١٠ ساعات و٣٠ دقيقة", "١١٠ ساعات", "١٤٦ ساعة و٣٠ دقيقة",
+    ]  # fmt: skip
+    assert AR.hours_parts(8_790) == (("١٤٦", "ساعة"), ("و٣٠", "دقيقة"))
+    assert AR.hours_digits(1_875) == "٣١:١٥"
+    assert AR.hours_digits(5) == "٠:٠٥"
+    assert AR.number(12_146) == "١٢٬١٤٦"
+    assert AR.money(117_650, "EUR") == f"١٬١٧٦٫٥٠{NO_BREAK}€"
+    assert AR.money_parts(98_650, "EUR") == ("", "٩٨٦٫٥٠", f"{NO_BREAK}€")
+    assert AR.money_round(100_000, "EUR") == f"١٬٠٠٠{NO_BREAK}€"
+    assert AR.money(1_234_567, "TND") == f"١٬٢٣٤٫٥٦٧{NO_BREAK}د.ت."
+    assert AR.day(date(2026, 9, 27)) == "الأحد، ٢٧ سبتمبر ٢٠٢٦"
+    assert AR.span_short(date(2026, 8, 31), date(2026, 9, 6)) == "٣١ أغسطس – ٦ سبتمبر"
+    assert AR.say_many("%(count)s day", "%(count)s days", 2) == "يومان"
+    assert AR.say_many("%(count)s day", "%(count)s days", 12) == "١٢ يومًا"
+    assert AR.refusal(AmountOutOfRange(amount=0, amount_max=10)).count("١٠") == 1
+
+
+@pytest.mark.parametrize("currency", ["EUR", "GBP", "JPY", "TND", "EGP", "USD"])
+def test_a_figure_that_is_shown_can_be_typed_in_again(currency):
+    digits = get_currency_precision(currency)
+    for spoken in map(language, language_codes()):
+        for amount in (5, 98_650, 123_456_789):
+            written = spoken.money(amount, currency)
+            symbols = (currency, get_currency_symbol(currency, locale=spoken.locale).replace("\u200f", ""))
+            sign = {"en": ".", "ar": "."}.get(spoken.code, ",")
+            assert read_amount(written, digits=digits, symbols=symbols, decimal=sign) == amount, written
+        for minutes in (5, 60, 90, 125, 185, 8_790):
+            assert read_minutes(spoken.hours_digits(minutes)) == minutes
+            assert read_minutes(spoken.hours(minutes)) == minutes
+
+
+def test_arabic_pages_show_no_latin_digit_in_any_figure():
+    day = date(2026, 9, 27)
+    shown = [AR.hours(8_790), AR.hours_digits(61), AR.number(1_234_567), AR.currency_name("EUR")]
+    shown += [AR.money(98_650, currency) for currency in ("EUR", "GBP", "USD", "JPY", "TND", "EGP", "MAD")]
+    shown += [AR.money_round(98_600, "EUR"), AR.money_digits(5, "EUR"), *AR.span(day, day)]
+    shown += [AR.day(day), AR.weekday(day), AR.day_month_year(day), AR.day_number(day), AR.month_short(day)]
+
+    assert not [figure for figure in shown if re.search(r"[0-9]", figure)]
+    assert not [figure for figure in shown if re.search(r"[\u200e\u200f\u202a-\u202e]", figure)]
 
 
 def test_no_figure_is_below_zero():
@@ -151,6 +226,8 @@ def test_the_address_wins_then_the_person_then_the_browser_then_the_group():
     assert choose_language(accept_language="es-MX,es;q=0.9,en;q=0.1", group=("en",)).code == "es"
     assert choose_language(accept_language="tlh", group=("es",)).code == "es"
     assert choose_language(accept_language="*", group=("xx", "es")).code == "es"
+    assert choose_language(accept_language="ar-EG,en;q=0.5", group=("en",)).code == "ar"
+    assert choose_language(accept_language="ar_MA").direction == "rtl"
     assert choose_language().code == "en"
     assert choose_language(explicit="../../etc", group=("es",)).code == "es"
 

@@ -101,19 +101,23 @@ def heading(answer: httpx.Response) -> str:
 
 
 async def test_rounding_silence_and_words_are_chosen_at_set_up_or_begin_as_usual(opened: Open) -> None:
-    chosen = {**FORM, "rounding": "15-up", "confirm_days": "14", "words": "kitty"}
+    chosen = {**FORM, "languages": ["ar", "en"], "rounding": "15-up", "confirm_days": "١٤", "words": "kitty"}
     async with opened() as (app, http):
         wrong = await http.post(LINK, data={**chosen, "rounding": "7", "confirm_days": "0", "words": "bank"})
         assert wrong.status_code == 422
         assert all(fault(wrong, field) for field in ("rounding", "confirm_days", "words"))
+        ticked = re.findall(r'name="languages" value="(\w+)" checked', wrong.text)
+        assert ticked == ["ar", "en"], "in the order in which they were chosen"
 
         assert (await http.post(LINK, data=chosen)).status_code == 200
+        open_page = await http.get("/g/pena-nandu", headers={"accept-language": "tlh"})
 
         database = app.state.door.house.database
         async with database.read(await database.group_id("pena-nandu")) as tx:
             settings, _ = await find_settings(tx, await database.group_id("pena-nandu"))
     assert (settings.rounding_minutes, settings.rounding_up) == (15, True)
     assert (settings.confirm_days, settings.words) == (14, "kitty")
+    assert '<html lang="ar" dir="rtl">' in open_page.text, "the group's first language is its own"
     usual = group_with_defaults(FIRST, now=datetime.now(UTC))
     assert (usual.rounding_minutes, usual.confirm_days, usual.words) == (1, 7, "pot")
 

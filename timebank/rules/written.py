@@ -26,13 +26,15 @@ from timebank.rules.sheets import CELL_MAX, DayOrder, DecimalSign
 SHOWN_MAX: Final = 80
 
 _ARABIC_DECIMAL: Final = "\u066b"
+_ARABIC_COMMA: Final = "\u060c"
 _NUMBER: Final = re.compile(r"[0-9]*(?:[.,' \u066b\u066c][0-9]+)*")
 _SEPARATORS: Final = re.compile(r"[.,' \u066b\u066c]")
 _CLOCK: Final = re.compile(r"([0-9]+) ?: ?([0-5][0-9])(?: ?: ?([0-5][0-9]))?")
-_HOUR: Final = r"h(?:rs?|ours?)?"
-_MINUTE: Final = r"m(?:ins?|inutes?)?"
+# In Latin letters, and as Arabic pages write them: "1 h 30 min", "١ ساعة و٣٠ دقيقة", "٩٠د".
+_HOUR: Final = r"(?:h(?:rs?|ours?)?|س(?:اعة|اعات)?)"
+_MINUTE: Final = r"(?:m(?:ins?|inutes?)?|د(?:قيقة|قائق)?)"
 # One digit alone after the h could be meant as tens; with a unit behind it, it cannot.
-_HOURS_MINUTES: Final = re.compile(rf"([0-9]+) ?{_HOUR} ?(?:([0-5][0-9])|([0-5]?[0-9]) ?{_MINUTE})")
+_HOURS_MINUTES: Final = re.compile(rf"([0-9]+) ?{_HOUR} ?(?:و ?)?(?:([0-5][0-9])|([0-5]?[0-9]) ?{_MINUTE})")
 _WITH_UNIT: Final = re.compile(rf"([0-9.,' \u066b\u066c]*)(?:({_HOUR})|({_MINUTE}))?")
 _ISO_DAY: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _OTHER_DAY: Final = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})")
@@ -60,7 +62,7 @@ class _Number(NamedTuple):
 def read_minutes(text: str, *, decimal: DecimalSign | None = None, nearest: bool = False) -> int:
     """Return a written time in whole minutes, 1 to 10^12.
 
-    It may be hours and minutes (``1:30``, ``25:00``, ``1h30``, ``1 h 30 min``), hours (``2``,
+    It may be hours and minutes (``1:30``, ``25:00``, ``1h30``, ``1 h 30 min``, ``١ ساعة و٣٠ دقيقة``), hours (``2``,
     ``1.5``, ``1,5h``) or minutes (``90m``), in the digits of any script.
 
     Args:
@@ -205,6 +207,8 @@ def _plain_sign(sign: str) -> str:
         return sign
     if sign == "\u2019":
         return "'"
+    if sign == _ARABIC_COMMA:
+        return ","
     if unicodedata.category(sign) == "Zs":
         return " "
     digit = unicodedata.decimal(sign, None)

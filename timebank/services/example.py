@@ -248,7 +248,7 @@ def _group(slug: str, name: str, began: date) -> NewGroup:
     return NewGroup(
         slug=slug,
         name=name,
-        languages=("en", "es"),
+        languages=("en", "es", "ar"),
         time_zone=TIME_ZONE,
         began_on=began,
         categories=CATEGORIES,

@@ -203,7 +203,7 @@ def check_first_group(
         wanted.nickname,
     )
     checked("rounding", lambda: _one_of(wanted.rounding, ROUNDINGS, "rounding"), "")
-    checked("confirm_days", lambda: _confirm_days(wanted.confirm_days), "")
+    days = checked("confirm_days", lambda: _confirm_days(wanted.confirm_days), wanted.confirm_days)
     checked("words", lambda: _one_of(wanted.words, WORDS, "words"), "")
     checked("preset", lambda: _one_of(wanted.preset, PRESETS, "preset"), "")
     first = FirstGroup(
@@ -214,7 +214,7 @@ def check_first_group(
         wanted.languages,
         nickname,
         wanted.rounding,
-        wanted.confirm_days,
+        days,
         wanted.words,
         wanted.preset,
         wanted.gifts_wait,
@@ -365,10 +365,12 @@ def _one_of(text: str, known: Iterable[str], field: str) -> str:
 
 
 def _confirm_days(text: str) -> str:
-    is_number = text.isascii() and text.isdigit() and len(text) <= 2
-    if text and not (is_number and 1 <= int(text) <= CONFIRM_DAYS_MAX):
+    if not text:
+        return ""
+    # Digits of any script: Arabic pages write their own.
+    if not (text.isdecimal() and len(text) <= 2 and 1 <= int(text) <= CONFIRM_DAYS_MAX):
         raise FieldInvalid(field="confirm_days", why=NOT_DAYS)
-    return text
+    return str(int(text))
 
 
 async def _published(house: House, group_id: UUID) -> PublicGroup:

@@ -431,8 +431,8 @@ def pot_label(pot: Pot, pots: list[Pot], chosen: Language) -> str:
     if same == 1:
         return label
     if money and sum(other.unit == pot.unit for other in pots) == 1:
-        return f"{label}, {chosen.currency_name(pot.unit)}"
-    return f"{label}, {chosen.say(N_('pot %(number)s'), number=chosen.number(pot.number))}"
+        return chosen.listed((label, chosen.currency_name(pot.unit)))
+    return chosen.listed((label, chosen.say(N_("pot %(number)s"), number=chosen.number(pot.number))))
 
 
 def _left(used: CapUsed, amounts: Amounts) -> str:
@@ -449,7 +449,9 @@ def _left(used: CapUsed, amounts: Amounts) -> str:
         parts.append(
             chosen.say_many("%(count)s more ask", "%(count)s more asks", max(0, cap.times - used.times))
         )
-    return chosen.say(N_("Left %(whose)s %(when)s: %(what)s"), whose=whose, when=when, what=", ".join(parts))
+    return chosen.say(
+        N_("Left %(whose)s %(when)s: %(what)s"), whose=whose, when=when, what=chosen.listed(parts)
+    )
 
 
 def _sight(place: Place, rules: AskRules, pots: list[Pot]) -> Sight:

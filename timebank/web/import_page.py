@@ -383,7 +383,7 @@ def import_page(
         files=tuple(_file(file_number, report, chosen) for file_number in range(len(report.files)))
         if report
         else (),
-        people_new=_names(report) if report else "",
+        people_new=_names(report, chosen) if report else "",
         faults=_faults(listed, report.headers if report else (), chosen),
         fault_count=report.fault_count if report else 0,
         faults_more=_more(report, listed, chosen),
@@ -456,7 +456,7 @@ def _facts(found: Import, chosen: Language) -> tuple[Row, ...]:
             )
         )
     if report.categories_new:
-        rows.append(Row(chosen.say(N_("New kinds of help")), ", ".join(report.categories_new)))
+        rows.append(Row(chosen.say(N_("New kinds of help")), chosen.listed(report.categories_new)))
     if report.first_day and report.last_day:
         rows.append(Row(chosen.say(N_("Days")), _span(report.first_day, report.last_day, chosen)))
         rows.append(Row(chosen.say(N_("The book begins")), chosen.day_month_year(report.began_on)))
@@ -507,9 +507,9 @@ def _span(first: date, last: date, chosen: Language) -> str:
     )
 
 
-def _names(report: Report) -> str:
-    names = ", ".join(report.people_new[:NAMES_SHOWN_MAX])
-    return f"{names}, …" if report.people_new_count > NAMES_SHOWN_MAX else names
+def _names(report: Report, chosen: Language) -> str:
+    names = chosen.listed(report.people_new[:NAMES_SHOWN_MAX])
+    return chosen.listed((names, "…")) if report.people_new_count > NAMES_SHOWN_MAX else names
 
 
 def _file(number: int, report: Report, chosen: Language) -> FileView:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from timebank.i18n import Language, frontend_path
 from timebank.web.files import static_url
@@ -52,17 +53,25 @@ def environment() -> Environment:
     made.policies["ext.i18n.trimmed"] = True
     # One environment serves all languages: the catalogue is that of the page being rendered.
     made.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
+    # Jinja's own would put plain numbers into sentences in Latin digits, whatever the language.
+    made.globals.update(gettext=_gettext, ngettext=_ngettext, _=_gettext)
     made.globals["static"] = static_url
     return made
 
 
 @pass_context
-def _gettext(context: Context, message: str) -> str:
+def _gettext(context: Context, message: str, /, **places: Any) -> Markup:
     language: Language = context["language"]
-    return language.translations.gettext(message)
+    # A catalogue is ours like a template; what is put into its places is escaped.
+    return Markup(language.translations.gettext(message)) % _written(places, language)  # noqa: S704
 
 
 @pass_context
-def _ngettext(context: Context, one: str, many: str, count: int) -> str:
+def _ngettext(context: Context, one: str, many: str, number: int, /, **places: Any) -> Markup:
     language: Language = context["language"]
-    return language.translations.ngettext(one, many, count)
+    said = Markup(language.translations.ngettext(one, many, number))  # noqa: S704
+    return said % _written({"num": number, **places}, language)
+
+
+def _written(places: dict[str, Any], language: Language) -> dict[str, Any]:
+    return {name: language.number(said) if type(said) is int else said for name, said in places.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -72,6 +72,7 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("preset", NOT_KNOWN): N_("Choose what everybody may see"),
     ("nickname", NOT_TEXT): N_("Write the nickname in plain letters, without line breaks or invisible signs"),
 }
+_LANGUAGES_MAX: Final = 20
 _COUNTS: Final = {"name": NAME_MAX, "slug": SLUG_MAX, "nickname": NICKNAME_MAX}
 _FIELDS: Final = (
     *("name", "slug", "time_zone", "currency", "languages", "nickname"),
@@ -345,7 +346,7 @@ def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
         slug=field_text(fields, "slug"),
         time_zone=field_text(fields, "time_zone"),
         currency=field_text(fields, "currency"),
-        languages=tuple(dict.fromkeys(field_text(fields, "languages").split())),
+        languages=tuple(dict.fromkeys(" ".join(fields.get("languages", ())[:_LANGUAGES_MAX])[:500].split())),
         nickname=field_text(fields, "nickname"),
         rounding=field_text(fields, "rounding"),
         confirm_days=field_text(fields, "confirm_days"),
@@ -358,8 +359,7 @@ def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
 def _first_answers(chosen: Language) -> FirstGroup:
     """Return what stands in the form at first: the machine's time zone, and the currency used there."""
     zone = server_time_zone()
-    others = tuple(code for code in language_codes() if code != chosen.code)
-    return FirstGroup("", "", zone, currency_of(zone), (chosen.code, *others), "")
+    return FirstGroup("", "", zone, currency_of(zone), (chosen.code,), "")
 
 
 def _language(request: Request[Any, Any, Any]) -> tuple[Language, str]:
@@ -405,7 +405,9 @@ def _form_page(
         language_choice=Answer(" ".join(written.languages), said.get("languages", "")),
         nickname=Answer(written.nickname, said.get("nickname", "")),
         rounding=Answer(written.rounding, said.get("rounding", "")),
-        confirm_days=Answer(written.confirm_days or str(CONFIRM_DAYS), said.get("confirm_days", "")),
+        confirm_days=Answer(
+            written.confirm_days or chosen.number(CONFIRM_DAYS), said.get("confirm_days", "")
+        ),
         words=Answer(written.words, said.get("words", "")),
         preset=Answer(written.preset, said.get("preset", "")),
         gifts_wait=bool(written.gifts_wait),
@@ -430,7 +432,7 @@ def _form_page(
         money_rules=rules_in_words(money.terms.as_json(), Unit(money.unit, "money", 2), chosen)
         if money
         else (),
-        categories=", ".join(category_in_words(category, chosen) for category in rules.categories),
+        categories=chosen.listed(category_in_words(category, chosen) for category in rules.categories),
         example=example,
     )
 
@@ -520,17 +522,10 @@ def _language_links(chosen: Language) -> tuple[LanguageLink, ...]:
 
 
 def _language_choices(written: tuple[str, ...], chosen: Language) -> tuple[Choice, ...]:
-    codes = language_codes()
-    lists = [(code,) for code in codes] + [(one, two) for one in codes for two in codes if one != two]
-
-    def label(codes: Sequence[str]) -> str:
-        if len(codes) == 1:
-            return language(codes[0]).name
-        return chosen.say(
-            N_("%(first)s, then %(second)s"), first=language(codes[0]).name, second=language(codes[1]).name
-        )
-
-    return tuple(Choice(" ".join(each), label(each), each == written) for each in lists)
+    """Return every language to tick: what was ticked in its order, then the one of the page, then the others."""
+    codes = [code for code in written if code in language_codes()]
+    every = dict.fromkeys((*codes, chosen.code, *language_codes()))
+    return tuple(Choice(code, language(code).name, code in codes) for code in every)
 
 
 def _time_zones(written: str, chosen: Language) -> tuple[Choices, ...]:

@@ -48,7 +48,7 @@ def sight_line(line: PublicLine, amounts: Amounts, *, case: str = "", known: boo
     def shown(amount: int) -> str:
         if not amount:
             return ""
-        return amounts.digits(amount) if known else "?"
+        return amounts.digits(amount) if known else amounts.language.unknown
 
     return SightLine(
         case=case,

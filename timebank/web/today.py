@@ -561,7 +561,7 @@ def _limit(used: CapUsed, amounts: Amounts) -> Fact:
         cap.times is not None and used.times > cap.times
     )
     verdict = chosen.say(N_("Talk first.") if over else N_("Fits."))
-    text = chosen.say(N_("%(whose)s %(when)s: %(what)s."), whose=whose, when=when, what=", ".join(parts))
+    text = chosen.say(N_("%(whose)s %(when)s: %(what)s."), whose=whose, when=when, what=chosen.listed(parts))
     return Fact("dotted" if over else "solid", verdict, text)
 
 
