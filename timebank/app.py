@@ -42,10 +42,14 @@ from timebank.web.join import JOIN_PAGES
 from timebank.web.log import LOG_PAGES
 from timebank.web.looks import LOOKS_PAGES
 from timebank.web.mail_links import MAIL_PAGES
+from timebank.web.money import MONEY_PAGES
+from timebank.web.money_in import MONEY_IN_PAGES
 from timebank.web.pay import PAY_PAGES
+from timebank.web.places import PLACE_PAGES
 from timebank.web.private import go_to
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.public_log import PUBLIC_LOG
+from timebank.web.second import SECOND_PAGES
 from timebank.web.setup import SET_UP_PAGES
 from timebank.web.sign_in import SIGN_IN_PAGES, ProofAsked, asks_for_proof
 from timebank.web.statement import STATEMENT_PAGES
@@ -110,6 +114,10 @@ def build_app(
             *ASK_BY_LINK_PAGES,
             *TODAY_PAGES,
             *PAY_PAGES,
+            *MONEY_PAGES,
+            *MONEY_IN_PAGES,
+            *PLACE_PAGES,
+            *SECOND_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
             *MAIL_PAGES,
