@@ -180,8 +180,8 @@ async def _page(
         purses=tuple(_purse(here, desk, unit, live.pots) for unit in desk.units),
         waits=tuple(waiting_row(here, desk, seen) for seen in found if not seen.mine),
         others=chosen.say_many(
-            "One more waits for somebody else, because you proposed it.",
-            "%(count)s more wait for somebody else, because you proposed them.",
+            "One waits for somebody else, because you proposed it.",
+            "%(count)s wait for somebody else, because you proposed them.",
             mine,
         )
         if mine
@@ -254,7 +254,7 @@ def _purse(here: Inside, desk: Desk, unit: str, live: Sequence[LivePot]) -> Purs
             PlaceRow(
                 id=f"place-{place.code}",
                 label=desk.label(place, chosen),
-                code=place.code,
+                code=desk.short_name(place),
                 amount=amounts.digits(place.amount),
                 closed=place.closed,
                 count_href=here.path(f"{PLACES_AT}/{place.code}")

@@ -120,7 +120,6 @@ class MoneyFormPage:
 class CountSlip(NamedTuple):
     """A sheet to count by, for paper: how much each coin and note is, as people write it."""
 
-    place: str
     unit: str
     pieces: tuple[str, ...]
 
@@ -184,6 +183,10 @@ class Desk:
         label = place_in_words(place.kind, place.number, alone=len(same) == 1, language=chosen)
         return f"{label}, {chosen.currency_name(place.unit)}" if len(self.units) > 1 else label
 
+    def short_name(self, place: ListedPlace) -> str:
+        """Return what a group itself calls a place, where that tells more than its label; else nothing."""
+        return place.code if sum(each.kind == place.kind for each in self.places) > 1 else ""
+
     def label_of(self, code: str, chosen: Language) -> str:
         """Return what a place with this code is called; empty for none."""
         place = self.place(code)
@@ -194,7 +197,7 @@ class Desk:
     ) -> tuple[Option, ...]:
         """Return the places in use as answers."""
         return tuple(
-            Option(place.code, self.label(place, chosen), place.code == pressed, place.code)
+            Option(place.code, self.label(place, chosen), place.code == pressed, self.short_name(place))
             for place in self.open_places
             if place.code != without and unit in {"", place.unit}
         )

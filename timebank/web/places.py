@@ -220,19 +220,19 @@ def _count_form(
             chosen.say(N_("Whoever signs sees your name.")),
         ),
         button=chosen.say(N_("Hold it against the book")),
-        slip=_slip(here, place, label),
+        slip=_slip(here, place),
         status=status,
     )
 
 
-def _slip(here: Inside, place: ListedPlace, label: str) -> CountSlip | None:
+def _slip(here: Inside, place: ListedPlace) -> CountSlip | None:
     if place.kind != "cash":
         return None
     chosen, amounts = here.chosen, amounts_of(place.unit, here.chosen)
     each = 10 ** get_currency_precision(place.unit)
     pieces = [round(float(piece) * each) for piece in _PIECES.get(place.unit, ())]
     shown = tuple(amounts.words(piece) for piece in pieces) or ("",) * _LINES
-    return CountSlip(label, chosen.currency_name(place.unit), shown)
+    return CountSlip(chosen.currency_name(place.unit), shown)
 
 
 def _count_check(
