@@ -25,6 +25,7 @@ from timebank.edge.problems import answer_problem, refusal_of, report_fault, sta
 from timebank.edge.sessions import SignInFirst
 from timebank.errors import StepUpNeeded
 from timebank.services.due import open_sweeper
+from timebank.services.host import Machine
 from timebank.services.house import House, open_house
 from timebank.services.post import post_of
 from timebank.services.postman import open_postman
@@ -82,13 +83,14 @@ def build_app(
             keeper = Doorkeeper(house, clock=clock)
             app.state.database = house.database
             app.state.witnesses = settings.witnesses
+            app.state.machine = Machine(settings.home, settings.witnesses)
             app.state.door = Door(house, writer, keeper, clock, origin=settings.origin)
             runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,
                 open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
                 open_postman(house, clock=clock),
-                open_sweeper(house, writer, clock=clock),
+                open_sweeper(house, writer, clock=clock) as app.state.sweeper,
             ):
                 try:
                     yield
