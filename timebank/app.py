@@ -35,6 +35,7 @@ from timebank.services.writer import Writer
 from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
+from timebank.web.carry import CARRY_PAGES
 from timebank.web.checking import CHECKING
 from timebank.web.home import HOME_PAGES
 from timebank.web.host import HOST_PAGES
@@ -48,6 +49,7 @@ from timebank.web.money_in import MONEY_IN_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.places import PLACE_PAGES
 from timebank.web.private import go_to
+from timebank.web.propose import PROPOSE_PAGES
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.public_log import PUBLIC_LOG
 from timebank.web.second import SECOND_PAGES
@@ -119,7 +121,9 @@ def build_app(
             *MONEY_PAGES,
             *MONEY_IN_PAGES,
             *PLACE_PAGES,
+            *CARRY_PAGES,
             *SECOND_PAGES,
+            *PROPOSE_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
             *MAIL_PAGES,

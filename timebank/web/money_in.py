@@ -132,6 +132,8 @@ async def money_in_page(request: Request[Any, Any, Any], slug: FromPath[str]) ->
         return waiting
     here.actor.require_role("treasurer")
     desk = await open_desk_of(here)
+    if not desk.money_pots:
+        return here.go(MONEY)
     return _form(here, desk, Writing(day=desk.today.isoformat()), {})
 
 
@@ -141,6 +143,8 @@ async def take_money_in(request: Request[Any, Any, Any], slug: FromPath[str]) ->
     here, fields = await received(request, slug, size_max=FORM_MAX)
     here.actor.require_role("treasurer")
     desk = await open_desk_of(here)
+    if not desk.money_pots:
+        return here.go(MONEY)
     writing = Writing(*(field_text(fields, name).strip() for name in Writing._fields))._replace(
         reference=field_whole(fields, "reference")
     )
@@ -336,7 +340,7 @@ def _form(
         below=IN,
         questions=questions,
         faults=faults,
-        sight=_sight(here, desk, pots[0], 1, desk.today, known=False) if pots else Sight("", (), ()),
+        sight=_sight(here, desk, pots[0], 1, desk.today, known=False),
         few=(
             chosen.say(N_("How much, where it is, on which day, and whether somebody of the group gave it.")),
             chosen.say(N_("Whoever is named finds it in their own statement.")),

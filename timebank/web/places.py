@@ -1,8 +1,7 @@
-"""Places where money is: counting one against the book, carrying money between them, opening new ones."""
+"""Places where money is: counting one against the book, and opening new ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from babel.numbers import get_currency_precision
@@ -13,13 +12,12 @@ from litestar.types import ASGIApp
 
 from timebank.errors import N_, UnknownPage
 from timebank.ledger.entries import EntryKind
-from timebank.rules.commands import CountHeld, MoveHeld, OpenPlace
+from timebank.rules.commands import CountHeld, OpenPlace
 from timebank.rules.previews import money_line
 from timebank.rules.set_up import HELD_KINDS
 from timebank.web.forms import Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
-from timebank.web.money_in import ENTRIES
 from timebank.web.money_pages import (
     FORM_MAX,
     CountSlip,
@@ -32,7 +30,6 @@ from timebank.web.money_pages import (
     money_check,
     money_form,
     open_desk_of,
-    read_past_day,
     read_sum,
     read_words,
     wait_for_proof,
@@ -46,11 +43,9 @@ from timebank.web.words import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
 
     from litestar.handlers import HTTPRouteHandler
 
-    from timebank.i18n import Language
     from timebank.rules.state import Pot
     from timebank.store.treasury import ListedPlace
     from timebank.web.private import PrivatePage
@@ -58,7 +53,6 @@ if TYPE_CHECKING:
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 PLACES_AT: Final = f"{MONEY}/places"
 NEW: Final = f"{PLACES_AT}/new"
-CARRY: Final = f"{MONEY}/carry"
 
 #: Coins and notes to count by, in units of the currency; others have empty lines.
 _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -76,25 +70,6 @@ class Counting(NamedTuple):
     pot: str = ""
     reason: str = ""
     book: str = ""
-
-
-class Carrying(NamedTuple):
-    """What stands in the form about money carried from place to place."""
-
-    amount: str = ""
-    source: str = ""
-    held: str = ""
-    day: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Money carried from place to place, as the form says it."""
-
-    source: ListedPlace
-    target: ListedPlace
-    amount: int
-    day: date
 
 
 # ---------------------------------------------------------------- counting
@@ -313,145 +288,6 @@ def _count_sight(
     return Sight(chosen.say(N_("Money")), seen_lines(lines), tuple(words))
 
 
-# ---------------------------------------------------------------- carrying
-
-
-@route("/g/{slug:str}/money/carry", http_method=_READ, include_in_schema=False)
-async def carry_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
-    """Show the form about money carried from one place to another."""
-    here = await inside(request, slug)
-    if waiting := wait_for_proof(here, CARRY):
-        return waiting
-    here.actor.require_role("treasurer")
-    desk = await open_desk_of(here)
-    return _carry_form(here, desk, Carrying(day=desk.today.isoformat()), {})
-
-
-@post("/g/{slug:str}/money/carry", include_in_schema=False)
-async def carry(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
-    """Show it once more, or write down that money was carried."""
-    here, fields = await received(request, slug)
-    here.actor.require_role("treasurer")
-    desk = await open_desk_of(here)
-    carrying = Carrying(*(field_text(fields, name).strip() for name in Carrying._fields))
-    if "change" in fields:
-        return _carry_form(here, desk, carrying, {})
-    move, faults = _read_move(desk, carrying, here.chosen)
-    if move is None:
-        return _carry_form(here, desk, carrying, faults, status=422)
-    if "checked" not in fields:
-        return _carry_check(here, desk, carrying, move, fields)
-    here.actor.require_fresh()
-    command = MoveHeld(move.source.code, move.target.code, move.amount, move.source.unit, move.day)
-    sent = await send(here, fields, command)
-    if sent.is_refused:
-        field = "source" if sent.code == "below_floor" else field_of(sent.code, Carrying._fields)
-        return _carry_form(here, desk, carrying, {field: sent.sentence}, status=sent.status)
-    return here.go(f"{ENTRIES}/{sent.body['entry']}")
-
-
-def _read_move(desk: Desk, carrying: Carrying, chosen: Language) -> tuple[Move | None, dict[str, str]]:
-    faults = dict[str, str]()
-    source, target = desk.place(carrying.source), desk.place(carrying.held)
-    if source is None:
-        faults["source"] = chosen.say(N_("Choose where the money is taken from"))
-    if target is None or target is source:
-        faults["held"] = chosen.say(N_("Choose another place, where the money is now"))
-    elif source is not None and source.unit != target.unit:
-        faults["held"] = chosen.say(N_("Choose a place that keeps the same money"))
-    amount, fault = read_sum(carrying.amount, source.unit if source else "EUR", chosen)
-    if fault:
-        faults["amount"] = fault
-    day, fault = read_past_day(carrying.day, desk, chosen)
-    if fault:
-        faults["day"] = fault
-    if faults or source is None or target is None or day is None:
-        return None, faults
-    return Move(source, target, amount, day), {}
-
-
-def _carry_form(
-    here: Inside, desk: Desk, carrying: Carrying, faults: Mapping[str, str], *, status: int = 200
-) -> PrivatePage:
-    chosen = here.chosen
-    return money_form(
-        here,
-        title=chosen.say(N_("Carry money from place to place")),
-        lede=chosen.say(N_("From the cash box to the bank, for example. No pot changes.")),
-        below=CARRY,
-        questions=(
-            Question(
-                "source",
-                "choice",
-                chosen.say(N_("Where was it taken from?")),
-                "",
-                Answer("", faults.get("source", "")),
-                desk.place_options(carrying.source, chosen),
-            ),
-            Question(
-                "held",
-                "choice",
-                chosen.say(N_("Where is it now?")),
-                "",
-                Answer("", faults.get("held", "")),
-                desk.place_options(carrying.held, chosen),
-            ),
-            Question(
-                "amount",
-                "amount",
-                chosen.say(N_("How much?")),
-                chosen.say(N_("For example 12.50.")),
-                Answer(carrying.amount, faults.get("amount", "")),
-            ),
-            Question(
-                "day",
-                "day",
-                chosen.say(N_("On which day")),
-                chosen.say(N_("Today, or the day on which it was.")),
-                Answer(carrying.day, faults.get("day", "")),
-                most=desk.today.isoformat(),
-            ),
-        ),
-        faults=faults,
-        sight=_carry_sight(here),
-        few=(chosen.say(N_("From where to where, how much, and on which day.")),),
-        button=chosen.say(N_("Look at it, then write it")),
-        status=status,
-    )
-
-
-def _carry_check(
-    here: Inside, desk: Desk, carrying: Carrying, move: Move, fields: Mapping[str, list[str]]
-) -> PrivatePage:
-    chosen, amounts = here.chosen, amounts_of(move.source.unit, here.chosen)
-    return money_check(
-        here,
-        fields,
-        title=chosen.say(N_("Is this right?")),
-        lede=chosen.say(N_("Nothing is written yet.")),
-        below=CARRY,
-        carried=carrying._asdict(),
-        rows=(
-            Row(chosen.say(N_("How much")), amounts.words(move.amount)),
-            Row(chosen.say(N_("Taken from")), desk.label(move.source, chosen)),
-            Row(chosen.say(N_("Where it is")), desk.label(move.target, chosen)),
-            Row(chosen.say(N_("When")), chosen.day(move.day)),
-        ),
-        sight=_carry_sight(here),
-        few=(chosen.say(N_("From where to where, how much, and on which day.")),),
-        button=chosen.say(N_("Write it down")),
-        needs_proof=True,
-    )
-
-
-def _carry_sight(here: Inside) -> Sight:
-    chosen = here.chosen
-    where = N_("No line: only how much is in each place, at the next close.")
-    if here.group.preset == "sheltered":
-        where = N_("Nothing: places are not told apart.")
-    return Sight("", (), (chosen.say(where),))
-
-
 # ---------------------------------------------------------------- opening
 
 
@@ -568,8 +404,6 @@ def _free_code(desk: Desk, kind: str) -> str:
 PLACE_PAGES: Final[list[HTTPRouteHandler]] = [
     count_page,
     count,
-    carry_page,
-    carry,
     new_place_page,
     open_place,
 ]
