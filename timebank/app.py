@@ -26,6 +26,7 @@ from timebank.edge.problems import answer_problem, refusal_of, report_fault, sta
 from timebank.edge.sessions import SignInFirst
 from timebank.errors import StepUpNeeded
 from timebank.services.due import open_sweeper
+from timebank.services.host import Machine
 from timebank.services.house import House, open_house
 from timebank.services.post import post_of
 from timebank.services.postman import open_postman
@@ -35,6 +36,7 @@ from timebank.services.writer import Writer
 from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
+from timebank.web.carry import CARRY_PAGES
 from timebank.web.checking import CHECKING
 from timebank.web.history import HISTORY_PAGES
 from timebank.web.home import HOME_PAGES
@@ -44,10 +46,15 @@ from timebank.web.join import JOIN_PAGES
 from timebank.web.log import LOG_PAGES
 from timebank.web.looks import LOOKS_PAGES
 from timebank.web.mail_links import MAIL_PAGES
+from timebank.web.money import MONEY_PAGES
+from timebank.web.money_in import MONEY_IN_PAGES
 from timebank.web.pay import PAY_PAGES
+from timebank.web.places import PLACE_PAGES
 from timebank.web.private import go_to
+from timebank.web.propose import PROPOSE_PAGES
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.public_log import PUBLIC_LOG
+from timebank.web.second import SECOND_PAGES
 from timebank.web.setup import SET_UP_PAGES
 from timebank.web.sign_in import SIGN_IN_PAGES, ProofAsked, asks_for_proof
 from timebank.web.statement import STATEMENT_PAGES
@@ -80,13 +87,14 @@ def build_app(
             keeper = Doorkeeper(house, clock=clock)
             app.state.database = house.database
             app.state.witnesses = settings.witnesses
+            app.state.machine = Machine(settings.home, settings.witnesses)
             app.state.door = Door(house, writer, keeper, clock, origin=settings.origin)
             runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,
                 open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
                 open_postman(house, clock=clock),
-                open_sweeper(house, writer, clock=clock),
+                open_sweeper(house, writer, clock=clock) as app.state.sweeper,
             ):
                 try:
                     yield
@@ -113,6 +121,12 @@ def build_app(
             *ASK_BY_LINK_PAGES,
             *TODAY_PAGES,
             *PAY_PAGES,
+            *MONEY_PAGES,
+            *MONEY_IN_PAGES,
+            *PLACE_PAGES,
+            *CARRY_PAGES,
+            *SECOND_PAGES,
+            *PROPOSE_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
             *MAIL_PAGES,

@@ -32,6 +32,8 @@ MADE = MadeGroup(
     date(2026, 3, 1),
     "EUR",
     "tb_" + "x" * 43,
+    recovery="ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567 ABCD EFGH IJKL MNOP QRST",
+    invitation="x" * 32,
 )
 STATES = {
     "none": ExampleState("none", 0, 730, can_start=True),

@@ -29,6 +29,7 @@ WITHOUT_TOKEN = {
     "/g/{slug}/sign-in",
     "/setup/{token}",
     "/setup/{token}/example",
+    "/setup/{token}/recovery-key",
     "/setup/{token}/example/tokens",
 }
 #: No forms: what a witness signed is taken from whoever brings it. Its signature guards it, and no cookie counts.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import forms_of, grow_old, signed_in, text_of
@@ -137,3 +139,57 @@ async def test_whoever_asked_does_not_hand_over(stage: Stage, today: str) -> Non
     )
     assert forged.status_code in {403, 409}
     assert await state_of(stage, draw, "ed") == "promised"
+
+
+async def test_a_hand_over_is_undone_on_its_receipt_and_promised_again(
+    stage: Stage, today: str, fresh_dsn: Dsn
+) -> None:
+    draw = await promised(stage, today)
+    ed, ada = await signed_in(stage, "ed"), await signed_in(stage, "ada")
+    await ed.send(await ed.get("/pay"), draw, held="cash-box", amount="12.50", day=today)
+    page = await ed.get("/pay")
+    assert "whoever asked has not said yet that it has arrived" in text_of(page)
+    entry = re.search(r'href="/g/riverside(/money/entries/[^"]+)"', page.text)
+    assert entry is not None
+    receipt = await ed.get(entry[1])
+    assert "Handed over: €12.50" in text_of(receipt)
+    assert "Ada" not in text_of(receipt)
+
+    own = forms_of(await ada.get("/log"))[0].hidden
+    assert (await ada.post(f"/g/riverside{entry[1]}/undo", own)).status_code == 403
+    undone = await ed.follow(await ed.send(receipt, "/undo", reason="A slip"))
+
+    assert "It is taken back: a second line says so" in text_of(undone)
+    assert await state_of(stage, draw) == "promised"
+    again = await ed.get("/pay")
+    assert "€12.50 to a neighbour" in text_of(again)
+    assert "Nothing was handed over yet." in text_of(again)
+    await ed.send(again, draw, held="cash-box", amount="12.50", day=today)
+    late = re.search(r'href="/g/riverside(/money/entries/[^"]+)"', (await ed.get("/pay")).text)
+    assert late is not None
+    page = await ed.get(late[1])
+    await grow_old(fresh_dsn)
+    assert "Prove that it is you" in text_of(await ed.send(page, "/undo"))
+    assert await state_of(stage, draw) == "handed_over"
+
+
+async def test_what_is_not_needed_goes_back_and_two_at_once_lose_nothing(stage: Stage, today: str) -> None:
+    draw = await promised(stage, today)
+    ed = await signed_in(stage, "ed")
+    one, two = await ed.get("/pay"), await ed.get("/pay")
+
+    for amount in ("some", "13"):
+        wrong = await ed.send(await ed.get("/pay"), "/back", back=amount)
+        assert wrong.status_code in {409, 422}
+        assert f'href="#back-{draw}"' in wrong.text
+        assert f'value="{amount}"' in wrong.text
+    part = await ed.follow(await ed.send(one, "/back", back="2.50"))
+    assert "It is written: back in the pot." in text_of(part)
+    assert "€10.00 to a neighbour" in text_of(part)
+    await ed.send(part, draw, held="cash-box", amount="10", day=today)
+    late = await ed.send(two, draw, held="cash-box", amount="12.50", day=today)
+
+    assert late.status_code == 409
+    assert "this ask does not wait any more, and nothing was written just now" in text_of(late)
+    assert 'id="lately"' in late.text
+    assert await state_of(stage, draw) == "handed_over"

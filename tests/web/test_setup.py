@@ -200,6 +200,71 @@ async def test_what_everybody_may_see_is_chosen_at_set_up(opened: Open) -> None:
     assert (told["preset"], told["people"], told["gifts_wait"]) == ("sheltered", 5, True)
 
 
+@pytest.mark.parametrize(
+    ("policy", "hours", "money"),
+    [
+        ("trust", ((0, 0),), [((0, 1),)]),
+        ("consent", ((0, 0), (120, 1)), [((0, 1),)]),
+        ("time_bank", ((0, 0), (120, 1)), []),
+    ],
+)
+def test_who_says_yes_is_chosen_at_set_up(policy: str, hours: object, money: list[object]) -> None:
+    group = group_with_defaults(dataclasses.replace(FIRST, policy=policy), now=datetime.now(UTC))
+
+    assert group.pots[0].terms.approvals == hours
+    assert [pot.terms.approvals for pot in group.pots[1:]] == money
+    assert [pot.terms.consent_hours for pot in group.pots[1:]] == (
+        [48] if policy == "consent" else [0] * len(money)
+    )
+    assert group.time_bank == (policy == "time_bank")
+    assert bool(group.held_places) == bool(money)
+
+
+def test_several_currencies_have_a_pot_and_two_places_each() -> None:
+    first, faults = check_first_group(
+        dataclasses.replace(FIRST, currency="eur, gbp"), languages_known=("en",)
+    )
+    group = group_with_defaults(first, now=datetime.now(UTC))
+    _, many = check_first_group(
+        dataclasses.replace(FIRST, currency="EUR GBP USD CHF"), languages_known=("en",)
+    )
+
+    assert not faults
+    assert [(pot.code, pot.unit) for pot in group.pots[1:]] == [("money", "EUR"), ("money-gbp", "GBP")]
+    assert [place.code for place in group.held_places] == ["cash-1", "bank-1", "cash-gbp", "bank-gbp"]
+    assert "currency" in many
+
+
+async def test_the_key_for_paper_and_an_invitation_come_with_the_group(opened: Open) -> None:
+    async with opened() as (app, http):
+        wrong = await http.post(LINK, data={**FORM, "policy": "king"})
+        assert (wrong.status_code, bool(fault(wrong, "policy"))) == (422, True)
+        made = await http.post(LINK, data={**FORM, "policy": "consent"})
+        again = await http.post(LINK, data=FORM)
+
+        key = re.search(r'dir="ltr">((?:[A-Z2-7]{4} )+[A-Z2-7]{4})<', made.text)
+        join = re.search(r"http://localhost:8000(/g/pena-nandu/join/[A-Za-z0-9_-]{32})<", made.text)
+        assert key is not None
+        assert join is not None
+        assert join[0] in again.text, "pressed twice, it is the same invitation"
+        joining = await http.get(join[1])
+        assert joining.status_code == 200
+        assert (await http.post(f"{LINK}x/recovery-key")).status_code == 404
+        foreign = await http.post(f"{LINK}/recovery-key", headers={"sec-fetch-site": "cross-site"})
+        assert foreign.status_code == 403
+        assert key[1] in (await http.post(LINK, data=FORM)).text
+
+        gone = await http.post(f"{LINK}/recovery-key")
+
+        assert gone.status_code == 200
+        assert key[1] not in gone.text
+        assert join[0] in gone.text
+        house = app.state.door.house
+        assert house.keys.recovery_key(await house.database.group_id("pena-nandu")) is None
+        rules = await http.get("/api/v1/groups/pena-nandu/policies/money")
+        assert '"consent_hours":48' in rules.text.replace(" ", "")
+
+
 def test_the_higher_amount_fits_the_coins_of_a_currency() -> None:
     assert (two_people_above("EUR"), two_people_above("KWD"), two_people_above("JPY")) == (
         3_000,
@@ -319,7 +384,7 @@ async def test_a_crash_before_the_link_was_used_up_leads_on_to_the_same_group(op
         assert 'href="/g/riverside"' in answer.text
         assert (await http.get("/g/elsewhere")).status_code == 404
         member = await find_member(house, first.group_id, now=now, member_id=first.member_id)
-        assert (member.nickname, member.roles) == ("Ada", ("steward", "treasurer"))
+        assert (member.nickname, member.roles) == ("Ada", ("host", "steward", "treasurer"))
 
 
 async def test_everything_that_is_wrong_is_said_twice_and_what_was_typed_is_kept(

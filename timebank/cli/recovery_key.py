@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 from typing import TYPE_CHECKING, Final
 
 from timebank.cli.database import Dsn, open_database
@@ -37,18 +36,14 @@ def run(args: argparse.Namespace) -> int:
         print("It is not here any more: it was put on paper before.")
         return 1
     else:
+        from timebank.services.recovery_paper import on_paper
+
         print(on_paper(key))
         print(
             "Write it down, or print it, and keep it where this machine is not. If the key of the log is ever lost or\n"
             "stolen, this one introduces another. Then run the same with --forget."
         )
     return 0
-
-
-def on_paper(key: bytes) -> str:
-    """Return a key as people copy it: base 32 in groups of four, without padding."""
-    text = base64.b32encode(key).decode("ascii").rstrip("=")
-    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
 async def _take(settings: Settings, dsn: Dsn, slug: str, *, forget: bool) -> bytes | None:

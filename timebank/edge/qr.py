@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import segno
+from markupsafe import Markup
 
 
 def qr_svg(address: str) -> bytes:
@@ -22,3 +23,12 @@ def qr_svg(address: str) -> bytes:
         lineclass=None,
     )
     return out.getvalue()
+
+
+def qr_inline(address: str) -> Markup:
+    """Return the drawing of an address for a page that holds it."""
+    drawing = segno.make(address, error="m", micro=False).svg_inline(
+        omitsize=True, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None
+    )
+    # It is made of numbers only; what was put into it is in the drawing, not in the text.
+    return Markup(drawing)  # noqa: S704

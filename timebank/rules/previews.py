@@ -71,6 +71,40 @@ def ask_line(
     return _line(setup, preset, kind, category, effective_on, transfers)
 
 
+def money_line(
+    setup: SetUp,
+    kind: EntryKind,
+    pot: Pot,
+    *,
+    preset: str,
+    amount: int,
+    effective_on: date,
+    to: Pot | None = None,
+) -> PublicLine:
+    """Return the public line of what a treasurer writes down, or two people sign.
+
+    Args:
+        pot: The pot that it touches; for a pot move the one that passes something on.
+        to: For a pot move, the one that gets it.
+    """
+    unit, account = pot.unit, pot.pot_account
+    if kind is EntryKind.MONEY_IN:
+        transfers = posting.money_in(unit, _SOMEBODY, account, _SOMEBODY, _SOMEBODY, amount)
+    elif kind is EntryKind.MONEY_OUT:
+        transfers = posting.money_out(unit, account, _SOMEBODY, _SOMEBODY, _SOMEBODY, amount)
+    elif kind is EntryKind.COUNTED_MISSING:
+        transfers = posting.counted_missing(unit, account, _SOMEBODY, _SOMEBODY, _SOMEBODY, amount)
+    elif kind is EntryKind.COUNTED_FOUND:
+        transfers = posting.counted_found(unit, _SOMEBODY, account, _SOMEBODY, _SOMEBODY, amount)
+    elif kind is EntryKind.HELD_MOVE:
+        transfers = posting.held_move(unit, _SOMEBODY, _SOMEBODY, amount)
+    else:
+        assert kind is EntryKind.POT_MOVE, kind
+        assert to is not None, "it goes somewhere"
+        transfers = posting.pot_move(unit, account, to.pot_account, amount)
+    return _line(setup, preset, kind, "", effective_on, transfers)
+
+
 def _line(
     setup: SetUp,
     preset: str,

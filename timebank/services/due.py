@@ -161,13 +161,22 @@ def _render(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     return 409, {"code": refusal.code}
 
 
+class Sweeper:
+    """Says when every group was last looked at; ``swept_at`` is None until then."""
+
+    def __init__(self) -> None:
+        self.swept_at: datetime | None = None
+
+
 @asynccontextmanager
-async def open_sweeper(house: House, writer: Writer, *, clock: Callable[[], datetime]) -> AsyncIterator[None]:
+async def open_sweeper(
+    house: House, writer: Writer, *, clock: Callable[[], datetime]
+) -> AsyncIterator[Sweeper]:
     """Sweep once a minute while the application runs."""
-    stopping = asyncio.Event()
-    task = asyncio.create_task(_keep_sweeping(house, writer, clock, stopping))
+    stopping, sweeper = asyncio.Event(), Sweeper()
+    task = asyncio.create_task(_keep_sweeping(house, writer, clock, stopping, sweeper))
     try:
-        yield
+        yield sweeper
     finally:
         # It is asked, and not cancelled: a look takes milliseconds, and ends with its connection given back.
         stopping.set()
@@ -178,7 +187,11 @@ async def open_sweeper(house: House, writer: Writer, *, clock: Callable[[], date
 
 
 async def _keep_sweeping(
-    house: House, writer: Writer, clock: Callable[[], datetime], stopping: asyncio.Event
+    house: House,
+    writer: Writer,
+    clock: Callable[[], datetime],
+    stopping: asyncio.Event,
+    sweeper: Sweeper,
 ) -> None:
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
@@ -187,6 +200,7 @@ async def _keep_sweeping(
             return
         try:
             await sweep(house, writer, now=clock())
+            sweeper.swept_at = clock()
         except (StoreAway, *STORE_ERRORS):
             # While the database is away nothing can be done; the next look is soon enough.
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hmac
+import json
 import logging
 import os
 import re
@@ -15,7 +16,7 @@ import unicodedata
 import zoneinfo
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -44,13 +45,18 @@ from timebank.rules.set_up import (
     NewPot,
 )
 from timebank.services import example, sessions
+from timebank.services.acts import Once
 from timebank.services.cards import make_card
 from timebank.services.groups import create_group
+from timebank.services.joining import invitation_secret, make_invitation
 from timebank.services.members import add_member, find_member
-from timebank.services.tokens import make_token
+from timebank.services.recovery_paper import forget_recovery_key, read_recovery_key
+from timebank.services.tokens import find_actor, make_token
+from timebank.store.keys import write_whole
 from timebank.store.published import find_group
 
 if TYPE_CHECKING:
+    from timebank.rules.people import Actor
     from timebank.rules.publication import PublicGroup
     from timebank.services.house import House
 
@@ -58,6 +64,14 @@ log = logging.getLogger(__name__)
 
 KEY_FILE: Final = "setup.key"
 FIRST_ROLES: Final = ("steward", "treasurer")
+#: How links begin that a host made on a page; whoever has another one reads what the program prints, and is the host.
+GUEST: Final = "guest-"
+#: What a group begins with: who says yes to an ask of money, and whether there is money at all.
+POLICIES: Final = ("two", "trust", "consent", "time_bank")
+CONSENT_HOURS: Final = 48
+CURRENCIES_MAX: Final = 3
+#: How many people the first invitation lets in, and for how many days.
+INVITED, INVITED_DAYS = 20, 30
 TOKEN_SCOPES: Final = ("read", "write")
 CATEGORIES: Final = ("care", "children", "company", "cooking", "errands", "lifts", "repairs", "other")
 #: How a group publishes that does not say.
@@ -99,6 +113,12 @@ class SetUpLink:
         # A secret that is not there is compared too, with something that nobody can know.
         return hmac.compare_digest(_digest(token), sha256(secret or secrets.token_bytes(32)).digest())
 
+    def make(self) -> str:
+        """Make a fresh link for somebody who sets up another group; the one before leads nowhere from now on."""
+        token = GUEST + secrets.token_urlsafe(24)
+        write_whole(self._path, token)
+        return token
+
     def take(self) -> int:
         """Wait until nobody else, in any process, sets up a group with this link; call it in a thread.
 
@@ -130,7 +150,7 @@ class FirstGroup:
 
     Attributes:
         slug: Address; empty to have it made from the name.
-        currency: ISO 4217 code; empty for a group without money.
+        currency: ISO 4217 codes with spaces between them; empty for a group without money.
         languages: Language tags, the first is the default.
         nickname: Of the first member.
         rounding: One of ``ROUNDINGS``; empty for none.
@@ -138,6 +158,7 @@ class FirstGroup:
         words: What people call the pot; empty for that.
         preset: What the public sees: open, careful or sheltered; empty for careful.
         gifts_wait: ``yes`` if single gifts of money wait for others, too; empty if not.
+        policy: One of ``POLICIES``; empty for two signatures.
     """
 
     name: str
@@ -151,6 +172,7 @@ class FirstGroup:
     words: str = ""
     preset: str = ""
     gifts_wait: str = ""
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +182,9 @@ class MadeGroup:
     Attributes:
         began_on: First day of its book, in its own time zone.
         currency: Empty for a group without money.
+        recovery: The recovery key of its public log as it is written on paper; empty once it was destroyed here.
+        invitation: Secret of an invitation for the others.
+        keeps_machine: Whether the first member is the host, too.
     """
 
     group_id: UUID
@@ -170,6 +195,9 @@ class MadeGroup:
     currency: str
     token: str
     session: str = ""
+    recovery: str = ""
+    invitation: str = ""
+    keeps_machine: bool = False
 
 
 def check_first_group(
@@ -206,6 +234,7 @@ def check_first_group(
     days = checked("confirm_days", lambda: _confirm_days(wanted.confirm_days), wanted.confirm_days)
     checked("words", lambda: _one_of(wanted.words, WORDS, "words"), "")
     checked("preset", lambda: _one_of(wanted.preset, PRESETS, "preset"), "")
+    checked("policy", lambda: _one_of(wanted.policy, POLICIES, "policy"), "")
     first = FirstGroup(
         name,
         slug,
@@ -218,6 +247,7 @@ def check_first_group(
         wanted.words,
         wanted.preset,
         wanted.gifts_wait,
+        wanted.policy,
     )
     return first, faults
 
@@ -228,15 +258,17 @@ def group_with_defaults(first: FirstGroup, *, now: datetime) -> NewGroup:
     Args:
         first: As check_first_group returned it, without a fault.
     """
-    pots = [NewPot("hours", MINUTES, terms=Terms(approvals=((0, 0), (HOURS_AT_ONCE, 1))))]
-    places: tuple[NewHeldPlace, ...] = ()
-    if first.currency:
-        terms = Terms(approvals=((0, 1), (two_people_above(first.currency), 2)))
-        pots.append(NewPot("money", first.currency, terms=terms))
-        places = (
-            NewHeldPlace("cash-1", "cash", first.currency),
-            NewHeldPlace("bank-1", "bank", first.currency),
-        )
+    policy = first.policy or POLICIES[0]
+    currencies = () if policy == "time_bank" else tuple(first.currency.split())
+    pots = [NewPot("hours", MINUTES, terms=_hours_terms(policy))]
+    places: list[NewHeldPlace] = []
+    for number, currency in enumerate(currencies):
+        ending = f"-{currency.lower()}" if number else ""
+        pots.append(NewPot(f"money{ending}", currency, terms=_money_terms(policy, currency)))
+        places += [
+            NewHeldPlace(f"{kind}-{currency.lower() if number else 1}", kind, currency)
+            for kind in ("cash", "bank")
+        ]
     rounding_minutes, rounding_up = ROUNDINGS[first.rounding or "1"]
     return NewGroup(
         slug=first.slug,
@@ -247,14 +279,30 @@ def group_with_defaults(first: FirstGroup, *, now: datetime) -> NewGroup:
         categories=CATEGORIES,
         preset=first.preset or PRESET,
         gifts_wait=bool(first.gifts_wait),
-        currencies=(first.currency,) if first.currency else (),
+        currencies=currencies,
         pots=tuple(pots),
-        held_places=places,
+        held_places=tuple(places),
+        time_bank=policy == "time_bank",
         rounding_minutes=rounding_minutes,
         rounding_up=rounding_up,
         confirm_days=int(first.confirm_days or CONFIRM_DAYS),
         words=first.words or WORDS[0],
     )
+
+
+def _hours_terms(policy: str) -> Terms:
+    """Return who says yes to an ask of somebody's time: nobody has to where people trust first."""
+    if policy == "trust":
+        return Terms(approvals=((0, 0),))
+    return Terms(approvals=((0, 0), (HOURS_AT_ONCE, 1)))
+
+
+def _money_terms(policy: str, currency: str) -> Terms:
+    if policy == "trust":
+        return Terms(approvals=((0, 1),))
+    if policy == "consent":
+        return Terms(approvals=((0, 1),), consent_hours=CONSENT_HOURS)
+    return Terms(approvals=((0, 1), (two_people_above(currency), 2)))
 
 
 def two_people_above(currency: str) -> int:
@@ -265,6 +313,8 @@ def two_people_above(currency: str) -> int:
 
 async def set_up_group(house: House, token: str, first: FirstGroup, *, host: str, now: datetime) -> MadeGroup:
     """Make a group and its first member, who is steward and treasurer; sign them in, and make a token for them.
+
+    Whoever has the link that the program printed keeps the server, and is its host, too.
 
     Both duties wait in that session until they set up a passkey or an app.
 
@@ -280,6 +330,7 @@ async def set_up_group(house: House, token: str, first: FirstGroup, *, host: str
         SlugTaken: Another group has this address.
     """
     group_id, member_id = _derived_id(token, b"group"), _derived_id(token, b"member")
+    keeps_machine = not token.startswith(GUEST)
     try:
         group = await _published(house, group_id)
     except UnknownGroup:
@@ -294,7 +345,8 @@ async def set_up_group(house: House, token: str, first: FirstGroup, *, host: str
     try:
         await find_member(house, group_id, now=now, member_id=member_id)
     except UnknownMember:
-        await add_member(house, group_id, first.nickname, now=now, roles=FIRST_ROLES, member_id=member_id)
+        roles = (*FIRST_ROLES, "host") if keeps_machine else FIRST_ROLES
+        await add_member(house, group_id, first.nickname, now=now, roles=roles, member_id=member_id)
     made = await make_token(house, group_id, member_id, TOKEN_SCOPES, now=now)
     session = await sessions.begin(house, group_id, member_id, way="set_up", strong=False, now=now)
     currency = next((unit.code for unit in group.units if unit.kind == "money"), "")
@@ -307,7 +359,24 @@ async def set_up_group(house: House, token: str, first: FirstGroup, *, host: str
         currency,
         made.token,
         session.secret,
+        recovery=await read_recovery_key(house, group_id),
+        invitation=await _invite(house, group_id, made.token, now=now),
+        keeps_machine=keeps_machine,
     )
+
+
+async def _invite(house: House, group_id: UUID, token: str, *, now: datetime) -> str:
+    """Return the secret of an invitation for the others; it is made once, however often this is interrupted."""
+    actor = await find_actor(house, group_id, token, now=now)
+    once = Once(
+        key="set-up invitation",
+        request_hash=_digest("invitation"),
+        now=now,
+        render=lambda refusal: (409, {"code": refusal.code}),
+    )
+    answer = await make_invitation(house, actor, once, roles=(), uses=INVITED, days=INVITED_DAYS)
+    made = json.loads(answer.body)
+    return invitation_secret(house, group_id, UUID(made["id"])) if "id" in made else ""
 
 
 def slug_from(name: str) -> str:
@@ -352,10 +421,13 @@ def _time_zone(name: str) -> str:
 
 
 def _currency(text: str) -> str:
-    named = text.strip().upper()
-    if named and (not re.fullmatch("[A-Z]{3}", named, re.ASCII) or named not in list_currencies()):
+    named = tuple(dict.fromkeys(re.split(r"[\s,;]+", text.strip().upper()))) if text.strip() else ()
+    known = list_currencies()
+    if len(named) > CURRENCIES_MAX or any(
+        not re.fullmatch("[A-Z]{3}", one, re.ASCII) or one not in known for one in named
+    ):
         raise FieldInvalid(field="currency", why=NOT_KNOWN)
-    return named
+    return " ".join(named)
 
 
 def _one_of(text: str, known: Iterable[str], field: str) -> str:
@@ -583,6 +655,35 @@ class SetUpDesk:
                 os.close(descriptor)
             self._made = (_digest(token), made, time.monotonic())
             return made
+
+    async def forget_recovery_key(self, token: str) -> MadeGroup:
+        """Destroy the recovery key of the group that this link made, once it is on paper; return the group without it.
+
+        Raises:
+            UnknownPage: The link made none within the last ten minutes.
+        """
+        async with self._lock:
+            made = self._made
+            if (
+                made is None
+                or not hmac.compare_digest(made[0], _digest(token))
+                or time.monotonic() - made[2] >= SHOWN_AGAIN_SECONDS
+            ):
+                raise UnknownPage
+            await forget_recovery_key(self._house, made[1].group_id)
+            self._made = (made[0], replace(made[1], recovery=""), made[2])
+            return self._made[1]
+
+    async def make_link(self, actor: Actor) -> str:
+        """Return the secret of a fresh link for another group; the one before leads nowhere from now on.
+
+        Raises:
+            NeedsRole, StepUpNeeded: They do not keep the server, or did not prove just now who they are.
+        """
+        actor.require_role("host")
+        actor.require_fresh()
+        async with self._lock:
+            return await asyncio.to_thread(self._link.make)
 
 
 def _data_option(settings: Settings) -> str:

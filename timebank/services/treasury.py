@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from timebank.errors import FieldInvalid
+from timebank.errors import FieldInvalid, UnknownEntry, UnknownProposal
+from timebank.ledger.entries import EntryKind
 from timebank.rules.commands import ExpireProposal
 from timebank.rules.proposals import DAYS_OPEN, PROPOSAL_STATES
 from timebank.rules.set_up import NOT_KNOWN
 from timebank.store import treasury as store
 from timebank.store.boxes import BoxBrokenError, open_box
+from timebank.store.checkpoints import receipt_code
+from timebank.store.engine import driver
+from timebank.store.overview import find_nicknames
+from timebank.store.setup import load_setup
 from timebank.store.statement import list_notes_of_others
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from timebank.rules.commands import Command
     from timebank.rules.people import Actor
-    from timebank.rules.state import Proposal
+    from timebank.rules.state import Proposal, SetUp
     from timebank.services.house import House
     from timebank.store.engine import Tx
-    from timebank.store.treasury import ListedPlace
+    from timebank.store.treasury import ListedPlace, MoneyRow
 
 PAGE_MAX: Final = 100
 KINDS: Final = ("count", "money_out", "opening", "pot_move")
@@ -99,18 +104,159 @@ async def list_proposals(
             tx, actor.group_id, state=state or None, kind=kind or None, before=place, limit=limit + 1
         )
         shown = rows[:limit]
-        said = await _reasons(tx, house, actor, shown)
-    seen = tuple(
-        SeenProposal(
-            proposal=row,
-            expires_at=row.proposed_at + timedelta(days=DAYS_OPEN),
-            why=said.get(row.proposal_id, ""),
-            mine=row.proposed_by == actor.member_id,
-        )
-        for row in shown
-    )
+        said = await _words(tx, house, actor, [row.proposal_id for row in shown])
+    seen = tuple(_seen(row, said, actor) for row in shown)
     last = shown[-1] if len(rows) > limit else None
     return ProposalPage(seen, None if last is None else (last.proposed_at, last.proposal_id))
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyEntry:
+    """An entry about money as those with a duty see it; nobody's name is in it.
+
+    Attributes:
+        amount: In the smallest unit of ``unit``.
+        pots: Codes of the pots that it touched: none where money only went from place to place, two
+            where one pot passed something on to another.
+        into, out_of: Codes of the places that it came to and was taken from; empty for none.
+        from_member: Whether somebody of the group gave it.
+        receipt: Code by which it can be shown to be in the book.
+        corrects, corrected_by: What it takes back, and what took it back.
+        draw_state: How far its ask is now; empty where it has none.
+        reference: What came with money; for treasurers alone, and empty for others.
+    """
+
+    entry_id: UUID
+    kind: str
+    amount: int
+    unit: str
+    pots: tuple[str, ...]
+    into: str
+    out_of: str
+    from_member: bool
+    effective_on: date
+    recorded_at: datetime
+    receipt: str
+    draw_id: UUID | None
+    draw_state: str
+    corrects: UUID | None
+    corrected_by: UUID | None
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedProposal:
+    """A proposal with the nicknames of who made and who signed it; empty for nobody, or somebody who left."""
+
+    seen: SeenProposal
+    proposed_by: str
+    signed_by: str
+
+
+async def list_money(house: House, actor: Actor, *, limit: int = 20) -> tuple[list[MoneyEntry], SetUp]:
+    """Return the last entries that moved money at any place, newest first, and the set-up that they speak of.
+
+    Raises:
+        NeedsScope, NeedsRole: See list_held.
+    """
+    actor.require_scope("read")
+    actor.require_role(*LOOKERS)
+    async with house.database.read(actor.group_id) as tx:
+        setup = await load_setup(await driver(tx), actor.group_id, 0)
+        accounts = [place.account_id for place in setup.held.values()]
+        rows = await store.list_last_entries(tx, actor.group_id, accounts, limit=limit)
+    return [entry for row in rows if (entry := _entry(row, setup)) is not None], setup
+
+
+async def read_money(house: House, actor: Actor, entry_id: UUID) -> tuple[MoneyEntry, SetUp]:
+    """Return one entry about money, and the set-up that it speaks of.
+
+    Raises:
+        NeedsScope, NeedsRole: See list_held.
+        UnknownEntry: There is none with this id, or it is not about money.
+    """
+    actor.require_scope("read")
+    actor.require_role(*LOOKERS)
+    async with house.database.read(actor.group_id) as tx:
+        setup = await load_setup(await driver(tx), actor.group_id, 0)
+        row = await store.find_entry(tx, actor.group_id, entry_id)
+        entry = None if row is None else _entry(row, setup)
+        if entry is None:
+            raise UnknownEntry
+        if "treasurer" in actor.roles:
+            said = await _words(tx, house, actor, [entry_id])
+            entry = replace(entry, reference=said.get(entry_id, ""))
+    return entry, setup
+
+
+async def read_proposal(house: House, actor: Actor, proposal_id: UUID) -> SignedProposal:
+    """Return one proposal with who made it and who signed it.
+
+    Raises:
+        NeedsScope, NeedsRole: See list_held.
+        UnknownProposal: There is none with this id.
+    """
+    actor.require_scope("read")
+    actor.require_role(*LOOKERS)
+    async with house.database.read(actor.group_id) as tx:
+        found = await store.find_proposals(await driver(tx), actor.group_id, [proposal_id])
+        if proposal_id not in found:
+            raise UnknownProposal
+        proposal = found[proposal_id]
+        said = await _words(tx, house, actor, [proposal_id])
+        people = [one for one in (proposal.proposed_by, proposal.signed_by) if one is not None]
+        names = await find_nicknames(tx, house.keys, actor.group_id, people)
+    return SignedProposal(
+        seen=_seen(proposal, said, actor),
+        proposed_by=names.get(proposal.proposed_by, ""),
+        signed_by=names.get(proposal.signed_by, "") if proposal.signed_by else "",
+    )
+
+
+def _entry(row: MoneyRow, setup: SetUp) -> MoneyEntry | None:
+    """Return what an entry says of money; None if it says nothing of it."""
+    places = {place.account_id: place for place in setup.held.values()}
+    pots = {
+        account: pot
+        for pot in setup.pots.values()
+        for account in (pot.pot_account, pot.promised_account, pot.shared_account)
+    }
+    into = next((places[debit] for debit, _, _ in row.moved if debit in places), None)
+    out_of = next((places[credit] for _, credit, _ in row.moved if credit in places), None)
+    touched = [
+        pots[account] for debit, credit, _ in row.moved for account in (debit, credit) if account in pots
+    ]
+    codes = tuple(dict.fromkeys(pot.code for pot in touched))
+    place = into or out_of
+    if place is None and len(codes) < 2:
+        return None
+    debit = row.moved[0][0]
+    return MoneyEntry(
+        entry_id=row.entry_id,
+        kind=row.kind,
+        amount=row.moved[0][2],
+        unit=place.unit if place is not None else touched[0].unit,
+        pots=codes,
+        into="" if into is None else into.code,
+        out_of="" if out_of is None else out_of.code,
+        from_member=row.kind == EntryKind.MONEY_IN and debit not in setup.common_accounts,
+        effective_on=row.effective_on,
+        recorded_at=row.recorded_at,
+        receipt=receipt_code(row.commitment),
+        draw_id=row.draw_id,
+        draw_state=row.draw_state or "",
+        corrects=row.corrects,
+        corrected_by=row.corrected_by,
+    )
+
+
+def _seen(proposal: Proposal, said: Mapping[UUID, str], actor: Actor) -> SeenProposal:
+    return SeenProposal(
+        proposal=proposal,
+        expires_at=proposal.proposed_at + timedelta(days=DAYS_OPEN),
+        why=said.get(proposal.proposal_id, ""),
+        mine=proposal.proposed_by == actor.member_id,
+    )
 
 
 async def due_proposals(house: House, group_id: UUID, *, now: datetime) -> list[Command]:
@@ -122,9 +268,9 @@ async def due_proposals(house: House, group_id: UUID, *, now: datetime) -> list[
     return [ExpireProposal(proposal_id) for proposal_id in overdue]
 
 
-async def _reasons(tx: Tx, house: House, actor: Actor, rows: Sequence[Proposal]) -> dict[UUID, str]:
+async def _words(tx: Tx, house: House, actor: Actor, about: Sequence[UUID]) -> dict[UUID, str]:
+    """Return what was written about things by whoever wrote it down; what cannot be opened any more is left out."""
     said = {}
-    about = [row.proposal_id for row in rows]
     for proposal_id, what, author, box in await list_notes_of_others(tx, actor.group_id, about):
         key = house.keys.find_member_key(actor.group_id, author)
         if key is None:

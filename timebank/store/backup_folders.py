@@ -159,6 +159,14 @@ def take_away_old(place: Path, *, now: datetime, days: int) -> list[Path]:
     return gone
 
 
+def find_newest(place: Path) -> datetime | None:
+    """Return when the newest whole copy in a directory was made; None if there is none, or no directory."""
+    try:
+        return max((_made_at(folder) for folder, finished in _folders(place) if finished), default=None)
+    except OSError:
+        return None
+
+
 def _folders(place: Path) -> Iterator[tuple[Path, bool]]:
     for path in sorted(place.iterdir()):
         if (found := _NAME.fullmatch(path.name)) and path.is_dir():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import asyncpg
 
-from timebank.errors import Refusal
+from timebank.errors import Refusal, StoreAway
 from timebank.store.engine import STORE_ERRORS
 from timebank.store.guards import refuse_unsafe
 from timebank.store.roles import APP, BACKUP, MIGRATE, PUBLIC
+
+if TYPE_CHECKING:
+    from timebank.store.engine import Database
 
 Dsn = Callable[[str], Mapping[str, Any]]
 
@@ -30,6 +34,19 @@ class Finding(NamedTuple):
     what: str
     well: bool
     says: str
+
+
+async def find_version_and_clock(database: Database) -> tuple[str, datetime]:
+    """Return the version of the database and what time it has.
+
+    Raises:
+        StoreAway: It does not answer.
+    """
+    try:
+        row = await database.hot.fetchrow("SELECT current_setting('server_version'), clock_timestamp()")
+    except STORE_ERRORS as error:
+        raise StoreAway from error
+    return str(row[0]).split()[0], row[1]
 
 
 async def look(dsn: Dsn) -> list[Finding]:

@@ -14,7 +14,7 @@ from timebank.rules.state import HeldPlace, Proposal, Reference
 from timebank.store.boxes import blind_reference
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from timebank.rules.state import Treasury
     from timebank.store.engine import Raw, Tx
@@ -252,6 +252,94 @@ async def list_overdue(tx: Tx, group_id: UUID, *, before: datetime, limit: int) 
         {"group_id": group_id, "before": before, "limit": limit},
     )
     return list(rows.scalars())
+
+
+class MoneyRow(NamedTuple):
+    """An entry with everything that it moved.
+
+    Attributes:
+        draw_state: State of its draw now; None if it has none.
+        corrects, corrected_by: The entry that it takes back, and the one that took it back.
+        moved: (debit account, credit account, amount) of each transfer, in order.
+    """
+
+    entry_id: UUID
+    kind: str
+    category: str
+    effective_on: date
+    recorded_at: datetime
+    draw_id: UUID | None
+    draw_state: str | None
+    commitment: bytes
+    corrects: UUID | None
+    corrected_by: UUID | None
+    moved: tuple[tuple[int, int, int], ...]
+
+
+_ENTRIES = """
+    SELECT e.entry_id, e.kind, e.category, e.effective_on, e.recorded_at, e.draw_id, d.state,
+           r.commitment, w.entry_id, c.entry_id,
+           (SELECT json_agg(json_build_array(t.debit_account, t.credit_account, t.amount) ORDER BY t.leg)::text
+              FROM timebank.transfers AS t
+             WHERE t.group_id = e.group_id
+               AND t.seq = e.seq)
+      FROM timebank.entries AS e
+      JOIN timebank.records AS r ON r.group_id = e.group_id AND r.seq = e.seq
+ LEFT JOIN timebank.entries AS w ON w.group_id = e.group_id AND w.seq = e.reverses_seq
+ LEFT JOIN timebank.entries AS c ON c.group_id = e.group_id AND c.reverses_seq = e.seq
+ LEFT JOIN timebank.draws AS d ON d.group_id = e.group_id AND d.draw_id = e.draw_id
+"""
+
+# By the index of each place: as many steps as rows are wanted, however long the book of hours is.
+_LAST = """
+     WHERE e.group_id = :group_id
+       AND e.seq IN (SELECT t.seq
+                       FROM unnest(CAST(:accounts AS bigint[])) AS place (account_id)
+                 CROSS JOIN LATERAL ((SELECT seq
+                                        FROM timebank.transfers
+                                       WHERE group_id = :group_id
+                                         AND debit_account = place.account_id
+                                    ORDER BY seq DESC
+                                       LIMIT :limit)
+                                       UNION ALL
+                                     (SELECT seq
+                                        FROM timebank.transfers
+                                       WHERE group_id = :group_id
+                                         AND credit_account = place.account_id
+                                    ORDER BY seq DESC
+                                       LIMIT :limit)) AS t)
+  ORDER BY e.seq DESC
+     LIMIT :limit
+"""
+
+_ONE = """
+     WHERE e.group_id = :group_id
+       AND e.entry_id = CAST(:entry_id AS uuid)
+"""
+
+
+async def find_entry(tx: Tx, group_id: UUID, entry_id: UUID) -> MoneyRow | None:
+    """Return an entry of any kind, or None."""
+    found = await tx.execute(text(_ENTRIES + _ONE), {"group_id": group_id, "entry_id": entry_id})
+    row = found.one_or_none()
+    return None if row is None else _money_row(row)
+
+
+async def list_last_entries(
+    tx: Tx, group_id: UUID, accounts: Collection[int], *, limit: int
+) -> list[MoneyRow]:
+    """Return the last entries that touch some accounts, newest first."""
+    rows = await tx.execute(
+        text(_ENTRIES + _LAST), {"group_id": group_id, "accounts": list(accounts), "limit": limit}
+    )
+    return [_money_row(row) for row in rows]
+
+
+def _money_row(row: Sequence[Any]) -> MoneyRow:
+    values = list(row)
+    values[7] = bytes(values[7])
+    values[10] = tuple((debit, credit, amount) for debit, credit, amount in json.loads(values[10]))
+    return MoneyRow(*values)
 
 
 def _proposal(row: Sequence[Any]) -> Proposal:

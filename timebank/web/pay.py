@@ -1,4 +1,7 @@
-"""What a treasurer hands over: promised money only, with how to reach and pay whoever asked, and where from."""
+"""What a treasurer hands over: promised money only, with how to reach and pay whoever asked, and where from.
+
+What is not needed any more goes back to the pot from here; what was handed over lately can be undone on its receipt.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,23 @@ from litestar.types import ASGIApp
 
 from timebank.edge.days import read_day
 from timebank.errors import N_, FieldInvalid, Refusal
+from timebank.ledger.entries import EntryKind
 from timebank.ledger.units import MINUTES
-from timebank.rules.commands import HandOver
+from timebank.rules.commands import HandOver, ReleaseDraw
 from timebank.rules.written import read_amount
 from timebank.services.draws import Papers, list_draws, read_draw, read_papers
 from timebank.services.overview import today_of
+from timebank.services.treasury import list_held, list_money
 from timebank.web.ask import policy_words
 from timebank.web.forms import Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.money_in import ENTRIES
+from timebank.web.money_pages import draw_words, proof_words, read_sum
 from timebank.web.private import go_to
 from timebank.web.rooms import PAY, Way, ways
 from timebank.web.sending import new_key, send
+from timebank.web.sight import asked_in_public
 from timebank.web.sign_in import duty_location
 from timebank.web.words import category_in_words, place_in_words
 
@@ -44,6 +52,13 @@ if TYPE_CHECKING:
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 _PAGE: Final = 200
+
+_DONE: Final = {
+    "1": N_("It is written: handed over. Whoever asked is asked whether it has arrived."),
+    "back": N_("It is written: back in the pot."),
+}
+#: Of what was handed over lately, so much stands on the page.
+_LATELY: Final = 30
 
 _FIELD_OF: Final = {
     "more_than_promised": "amount",
@@ -91,19 +106,47 @@ class Promise:
     receipts: bool
     receipt_fault: str
     form_fault: str
+    amount_words: str
+    release_action: str
+    release_key: str
+    back: Answer
+    back_open: bool
+
+
+class Handed(NamedTuple):
+    """Money that was handed over lately; ``state`` says whether it has arrived, ``mark`` is solid once it has."""
+
+    href: str
+    what: str
+    about: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
 class PayPage:
-    """What waits to be handed over; ``is_done`` after something just was."""
+    """What waits to be handed over.
+
+    Attributes:
+        said: What was just done; mostly empty.
+        seen: What the public will see of it.
+        proof: What is said about the fresh proof that it takes; empty while the last one is fresh.
+        totals: All that is promised, by currency.
+        handed: What was handed over lately, newest first.
+        printed: The day, for paper.
+    """
 
     name: str
     href: str
     ways: tuple[Way, ...]
-    is_done: bool
+    said: str
     today: str
     faults: tuple[tuple[str, str], ...]
     promises: tuple[Promise, ...]
+    seen: str
+    proof: str
+    totals: tuple[str, ...]
+    handed: tuple[Handed, ...]
+    printed: str
 
 
 class _Shown(NamedTuple):
@@ -121,7 +164,7 @@ async def pay_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
     here = await inside(request, slug)
     if "treasurer" in here.visitor.duties_wait:
         return go_to(duty_location(here, PAY))
-    return await _page(here, is_done=request.query_params.get("done") == "1")
+    return await _page(here, said=_DONE.get(request.query_params.get("done", ""), ""))
 
 
 @post("/g/{slug:str}/pay/{draw_id:uuid}/papers", include_in_schema=False)
@@ -154,7 +197,22 @@ async def hand_it_over(
     return go_to(here.path(PAY) + ("&" if here.query else "?") + "done=1")
 
 
-PAY_PAGES: Final[list[HTTPRouteHandler]] = [pay_page, show_papers, hand_it_over]
+@post("/g/{slug:str}/pay/{draw_id:uuid}/back", include_in_schema=False)
+async def give_back(request: Request[Any, Any, Any], slug: FromPath[str], draw_id: FromPath[UUID]) -> ASGIApp:
+    """Give what is promised back to the pot, in whole or in part."""
+    here, fields = await received(request, slug)
+    here.actor.require_role("treasurer")
+    view = await read_draw(here.door.house, here.actor, draw_id, now=here.door.clock())
+    amount, fault = read_sum(field_text(fields, "back"), view.pot.unit, here.chosen)
+    if fault:
+        return await _page(here, _Shown(draw_id, {"back": fault}, fields), status=422)
+    sent = await send(here, fields, ReleaseDraw(draw_id, amount, view.pot.unit))
+    if sent.is_refused:
+        return await _page(here, _Shown(draw_id, {"back": sent.sentence}, fields), status=sent.status)
+    return go_to(here.path(PAY) + ("&" if here.query else "?") + "done=back")
+
+
+PAY_PAGES: Final[list[HTTPRouteHandler]] = [pay_page, show_papers, hand_it_over, give_back]
 
 
 def _read(
@@ -192,23 +250,70 @@ def _refused(sent: Sent, view: DrawView, chosen: Language) -> dict[str, str]:
 
 
 async def _page(
-    here: Inside, shown: _Shown | None = None, *, is_done: bool = False, status: int = 200
+    here: Inside, shown: _Shown | None = None, *, said: str = "", status: int = 200
 ) -> PrivatePage:
     here.actor.require_role("treasurer")
+    chosen = here.chosen
     rules, today = await today_of(here.door.house, here.actor.group_id, now=here.door.clock())
     waiting = [view for view in await _promised(here) if view.pot.unit != MINUTES]
+    closed = {place.code for place in await list_held(here.door.house, here.actor) if place.closed}
     page = PayPage(
         name=here.group.name,
         href=here.href,
         ways=ways(here, PAY),
-        is_done=is_done,
+        said=chosen.say(said) if said else "",
         today=today.isoformat(),
-        faults=tuple((f"{field}-{shown.draw_id}", text) for field, text in shown.faults.items())
-        if shown
-        else (),
-        promises=tuple(_promise(here, view, rules, today, shown) for view in waiting),
+        faults=_faults(here, shown, waiting),
+        promises=tuple(_promise(here, view, rules, today, shown, closed) for view in waiting),
+        seen=asked_in_public(chosen, here.group),
+        proof=proof_words(here),
+        totals=_totals(waiting, chosen),
+        handed=await _handed(here),
+        printed=chosen.day_month_year(today),
     )
     return here.page("pay.html", page, status=status)
+
+
+def _faults(here: Inside, shown: _Shown | None, waiting: list[DrawView]) -> tuple[tuple[str, str], ...]:
+    """Return what is wrong, with the field; what somebody else did meanwhile leads to what was done lately."""
+    if shown is None:
+        return ()
+    if all(view.draw.draw_id != shown.draw_id for view in waiting):
+        told = here.chosen.say(
+            N_(
+                "Look at what was handed over lately: this ask does not wait any more, and nothing was written just now"
+            )
+        )
+        return (("lately", told),)
+    return tuple((f"{field}-{shown.draw_id}", text) for field, text in shown.faults.items())
+
+
+def _totals(waiting: list[DrawView], chosen: Language) -> tuple[str, ...]:
+    sums = dict[str, int]()
+    for view in waiting:
+        sums[view.pot.unit] = sums.get(view.pot.unit, 0) + view.draw.left
+    return tuple(amounts_of(unit, chosen).words(total) for unit, total in sums.items())
+
+
+async def _handed(here: Inside) -> tuple[Handed, ...]:
+    chosen = here.chosen
+    entries, _ = await list_money(here.door.house, here.actor, limit=_LATELY)
+    return tuple(
+        Handed(
+            here.path(f"{ENTRIES}/{entry.entry_id}"),
+            amounts_of(entry.unit, chosen).words(entry.amount),
+            " · ".join(
+                (
+                    chosen.say(N_("Ask %(short)s"), short=str(entry.draw_id)[:4].upper()),
+                    chosen.weekday(entry.effective_on),
+                    chosen.say(draw_words(entry.draw_state)),
+                )
+            ),
+            "solid" if entry.draw_state == "arrived" else "hatched",
+        )
+        for entry in entries
+        if entry.kind == EntryKind.HAND_OVER and entry.corrected_by is None
+    )
 
 
 async def _promised(here: Inside) -> list[DrawView]:
@@ -224,7 +329,9 @@ async def _promised(here: Inside) -> list[DrawView]:
             return found[::-1]
 
 
-def _promise(here: Inside, view: DrawView, rules: SetUp, today: date, shown: _Shown | None) -> Promise:
+def _promise(
+    here: Inside, view: DrawView, rules: SetUp, today: date, shown: _Shown | None, closed: set[str]
+) -> Promise:
     draw, chosen = view.draw, here.chosen
     mine = shown if shown and shown.draw_id == draw.draw_id else None
     fields, faults = (mine.fields, mine.faults) if mine else ({}, {})
@@ -250,15 +357,26 @@ def _promise(here: Inside, view: DrawView, rules: SetUp, today: date, shown: _Sh
         papers=mine.papers if mine else None,
         action=here.path(f"{PAY}/{draw.draw_id}"),
         key=new_key(),
-        places=_places(view, rules, field_text(fields, "held"), chosen),
+        places=_places(view, rules, field_text(fields, "held"), chosen, closed),
         held_fault=faults.get("held", ""),
         amount=Answer(
-            field_text(fields, "amount") if fields else amounts.digits(draw.left), faults.get("amount", "")
+            field_text(fields, "amount") if "amount" in fields else amounts.digits(draw.left),
+            faults.get("amount", ""),
         ),
-        day=Answer(field_text(fields, "day") if fields else today.isoformat(), faults.get("day", "")),
+        day=Answer(
+            field_text(fields, "day") if "day" in fields else today.isoformat(), faults.get("day", "")
+        ),
         receipts=terms.receipts != "never",
         receipt_fault=faults.get("receipt", ""),
         form_fault=faults.get("form", ""),
+        amount_words=amounts.words(draw.left),
+        release_action=here.path(f"{PAY}/{draw.draw_id}/back"),
+        release_key=new_key(),
+        back=Answer(
+            field_text(fields, "back") if "back" in fields else amounts.digits(draw.left),
+            faults.get("back", ""),
+        ),
+        back_open="back" in faults,
     )
 
 
@@ -273,9 +391,12 @@ def _why_not(view: DrawView, chosen: Language, *, two_people: bool) -> str:
     return ""
 
 
-def _places(view: DrawView, rules: SetUp, pressed: str, chosen: Language) -> tuple[Held, ...]:
+def _places(
+    view: DrawView, rules: SetUp, pressed: str, chosen: Language, closed: set[str]
+) -> tuple[Held, ...]:
     places = [place for place in rules.held.values() if place.unit == view.pot.unit]
     kinds = [place.kind for place in places]
+    places = [place for place in places if place.code not in closed]
     return tuple(
         Held(
             place.code,

@@ -14,6 +14,7 @@ LOG: Final = "/log"
 ASK: Final = "/ask"
 TODAY: Final = "/today"
 PAY: Final = "/pay"
+MONEY: Final = "/money"
 HOST: Final = "/host"
 
 _ROOMS: Final = (
@@ -22,6 +23,7 @@ _ROOMS: Final = (
     (ASK, N_("Ask"), ""),
     (TODAY, N_("Today"), "steward"),
     (PAY, N_("Hand over"), "treasurer"),
+    (MONEY, N_("Money"), "treasurer steward auditor"),
     (HOST, N_("The machine"), "host"),
     ("", N_("The book"), ""),
 )
@@ -44,5 +46,5 @@ def ways(here: Inside, current: str) -> tuple[Way, ...]:
     return tuple(
         Way(here.path(below), here.chosen.say(label), bool(current) and below == current)
         for below, label, role in _ROOMS
-        if not role or role in here.actor.roles
+        if not role or not here.actor.roles.isdisjoint(role.split())
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,9 @@ from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
+from markupsafe import Markup
 
+from timebank.edge.qr import qr_inline
 from timebank.edge.sessions import host_of, origin_of, refuse_other_sites, set_cookie
 from timebank.errors import (
     N_,
@@ -28,6 +30,9 @@ from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_A_CODE, NOT_TEXT, TOO_
 from timebank.rules.set_up import NAME_MAX, NOT_DAYS, NOT_KNOWN, SLUG_MAX, TOO_SHORT, WORDS
 from timebank.services.setup import (
     CONFIRM_DAYS,
+    INVITED,
+    INVITED_DAYS,
+    POLICIES,
     PRESET,
     ROUNDINGS,
     FirstGroup,
@@ -62,7 +67,9 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("slug", TOO_SHORT): N_("Write a longer address, at least two characters"),
     ("slug", TOO_LONG): N_("Write a shorter address, %(count)s characters at most"),
     ("time_zone", NOT_KNOWN): N_("Choose a time zone from the list"),
-    ("currency", NOT_KNOWN): N_("Write the three letters of a currency, such as EUR, or leave this empty"),
+    ("currency", NOT_KNOWN): N_(
+        "Write the three letters of a currency, such as EUR, or of three at most; or leave this empty"
+    ),
     ("languages", NOT_KNOWN): N_("Choose the languages of your group"),
     ("nickname", EMPTY): N_("Write a nickname for yourself"),
     ("nickname", TOO_LONG): N_("Write a shorter nickname, %(count)s characters at most"),
@@ -70,12 +77,13 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("confirm_days", NOT_DAYS): N_("Write a number of days from 1 to 90"),
     ("words", NOT_KNOWN): N_("Choose a word from the list"),
     ("preset", NOT_KNOWN): N_("Choose what everybody may see"),
+    ("policy", NOT_KNOWN): N_("Choose who says yes"),
     ("nickname", NOT_TEXT): N_("Write the nickname in plain letters, without line breaks or invisible signs"),
 }
 _LANGUAGES_MAX: Final = 20
 _COUNTS: Final = {"name": NAME_MAX, "slug": SLUG_MAX, "nickname": NICKNAME_MAX}
 _FIELDS: Final = (
-    *("name", "slug", "time_zone", "currency", "languages", "nickname"),
+    *("name", "slug", "time_zone", "currency", "policy", "languages", "nickname"),
     *("preset", "rounding", "confirm_days", "words"),
 )
 
@@ -97,6 +105,23 @@ _PRESETS: Final = {
         "Month by month: totals only, once at least five people stand behind them, after 26 weeks at the latest."
     ),
     "open": N_("Day by day: day, kind and amount of every line, also when only one person stands behind it."),
+}
+
+#: (name, what it means) of what a group begins with.
+_POLICIES: Final = {
+    "two": (
+        N_("Two signatures"),
+        N_("One steward says yes to a small amount of money, two to a larger one."),
+    ),
+    "trust": (N_("Trust first"), N_("One steward says yes to any amount; time is given at once.")),
+    "consent": (
+        N_("Consent circle"),
+        N_("One steward says yes, and for two days any steward may object."),
+    ),
+    "time_bank": (
+        N_("Time bank only"),
+        N_("No money. Hours go between two people, or to the whole group."),
+    ),
 }
 
 _OFTEN: Final[tuple[str, ...]] = (
@@ -135,11 +160,12 @@ _CURRENCIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several answers."""
+    """One of several answers; ``hint`` says what it means."""
 
     value: str
     label: str
     chosen: bool
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +205,8 @@ class SetUpPage:
     confirm_days: Answer
     words: Answer
     preset: Answer
+    policy: Answer
+    policy_choices: tuple[Choice, ...]
     gifts_wait: bool
     preset_choices: tuple[Choice, ...]
     rounding_choices: tuple[Choice, ...]
@@ -201,6 +229,11 @@ class SetUpDonePage:
 
     Attributes:
         ways_in_href: Where they set up a passkey or an app; empty if they are not signed in.
+        recovery: The recovery key to put on paper; empty once it was destroyed here.
+        forget: Where the form goes that destroys it.
+        join: Address of an invitation for the others; empty if there is none. ``qr`` is its drawing.
+        invited: How many people it lets in, and until when, in words.
+        host_href: The page about the machine; empty for whoever does not keep it.
     """
 
     name: str
@@ -213,6 +246,12 @@ class SetUpDonePage:
     curl: str
     close: str
     commands: str
+    recovery: str
+    forget: str
+    join: str
+    qr: Markup
+    invited: str
+    host_href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,11 +319,28 @@ async def set_up(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIA
         except UnknownPage:
             return _closed(chosen)
         else:
-            body = render("setup_done.html", _done_page(request, made, query), chosen)
+            body = render("setup_done.html", _done_page(request, token, made, query, chosen), chosen)
             cookies = set_cookie(request, made.slug, made.session) if made.session else ()
             return PrivatePage(body, chosen, cookies=cookies)
     page = _form_page(request, token, first, faults, chosen, query, await desk.example.state())
     return PrivatePage(render("setup.html", page, chosen), chosen, status=422)
+
+
+@post("/setup/{token:str}/recovery-key", include_in_schema=False)
+async def forget_recovery(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIApp:
+    """Destroy the recovery key here, now that it is on paper, and show the group once more."""
+    chosen, query = _language(request)
+    desk = _desk(request)
+    if not desk.knows(token):
+        return _closed(chosen)
+    refuse_other_sites(request.app.state.door, request.scope["headers"])
+    try:
+        made = await desk.forget_recovery_key(token)
+    except UnknownPage:
+        return _closed(chosen)
+    return PrivatePage(
+        render("setup_done.html", _done_page(request, token, made, query, chosen), chosen), chosen
+    )
 
 
 @route("/setup/{token:str}/example", http_method=_READ, include_in_schema=False)
@@ -326,6 +382,7 @@ async def make_example_tokens(request: Request[Any, Any, Any], token: FromPath[s
 SET_UP_PAGES: Final[list[HTTPRouteHandler]] = [
     set_up_page,
     set_up,
+    forget_recovery,
     example_page,
     load_example,
     make_example_tokens,
@@ -353,6 +410,7 @@ def _first_group(fields: Mapping[str, list[str]]) -> FirstGroup:
         words=field_text(fields, "words"),
         preset=field_text(fields, "preset"),
         gifts_wait=field_text(fields, "gifts_wait"),
+        policy=field_text(fields, "policy"),
     )
 
 
@@ -391,7 +449,7 @@ def _form_page(
     said = {field: _advice(field, refusal, chosen) for field, refusal in faults.items()}
     # An address that was made from the name and cannot be used is shown, so that it can be changed.
     slug = written.slug or (slug_from(written.name) if "slug" in said else "")
-    rules = group_with_defaults(_example_of(written.currency), now=_now(request))
+    rules = group_with_defaults(_example_of(written.currency, written.policy), now=_now(request))
     money = next((pot for pot in rules.pots if pot.unit != MINUTES), None)
     return SetUpPage(
         languages=_language_links(chosen),
@@ -410,6 +468,11 @@ def _form_page(
         ),
         words=Answer(written.words, said.get("words", "")),
         preset=Answer(written.preset, said.get("preset", "")),
+        policy=Answer(written.policy, said.get("policy", "")),
+        policy_choices=tuple(
+            Choice(each, chosen.say(name), each == (written.policy or POLICIES[0]), chosen.say(hint))
+            for each, (name, hint) in _POLICIES.items()
+        ),
         gifts_wait=bool(written.gifts_wait),
         preset_choices=tuple(
             Choice(each, chosen.say(words), each == (written.preset or PRESET))
@@ -437,11 +500,11 @@ def _form_page(
     )
 
 
-def _example_of(currency: str) -> FirstGroup:
+def _example_of(currency: str, policy: str) -> FirstGroup:
     """Return a group whose rules the form shows; euros where nothing usable was written."""
-    _, faults = check_first_group(FirstGroup("", "", "UTC", currency, (), ""), languages_known=())
-    shown = "EUR" if "currency" in faults or not currency.strip() else currency.strip().upper()
-    return FirstGroup("", "", "UTC", shown, (), "")
+    first, faults = check_first_group(FirstGroup("", "", "UTC", currency, (), ""), languages_known=())
+    shown = "EUR" if "currency" in faults or not first.currency else first.currency.split()[0]
+    return FirstGroup("", "", "UTC", shown, (), "", policy=policy if policy in POLICIES else "")
 
 
 def _advice(field: str, refusal: Refusal, chosen: Language) -> str:
@@ -455,7 +518,9 @@ def _advice(field: str, refusal: Refusal, chosen: Language) -> str:
     return chosen.refusal(refusal)
 
 
-def _done_page(request: Request[Any, Any, Any], made: MadeGroup, query: str) -> SetUpDonePage:
+def _done_page(
+    request: Request[Any, Any, Any], token: str, made: MadeGroup, query: str, chosen: Language
+) -> SetUpDonePage:
     # The day on which its book began: a good day in the group's own time zone, whatever it is here.
     today = made.began_on.isoformat()
     curl = (
@@ -466,6 +531,7 @@ def _done_page(request: Request[Any, Any, Any], made: MadeGroup, query: str) -> 
         f'  -d \'{{"minutes": 60, "effective_on": "{today}", "category": "errands"}}\''
     )
     data = _desk(request).data_option
+    join = f"{origin_of(request)}/g/{made.slug}/join/{made.invitation}" if made.invitation else ""
     people = (("Bo", " --role steward"), ("Cy", " --role treasurer"), ("Di", ""))
     commands = "\n".join(
         f"./run member add{data} --group {made.slug} --nickname {nickname}{role} --token"
@@ -482,6 +548,16 @@ def _done_page(request: Request[Any, Any, Any], made: MadeGroup, query: str) -> 
         curl=curl,
         close=f"./run close{data} --group {made.slug}",
         commands=commands,
+        recovery=made.recovery,
+        forget=f"/setup/{token}/recovery-key{query}",
+        join=join,
+        qr=qr_inline(join) if join else Markup(),
+        invited=chosen.say(
+            N_("It lets %(people)s people in, until %(day)s."),
+            people=chosen.number(INVITED),
+            day=chosen.day_month_year(made.began_on + timedelta(days=INVITED_DAYS)),
+        ),
+        host_href=f"/g/{made.slug}/host{query}" if made.keeps_machine else "",
     )
 
 

@@ -95,6 +95,26 @@ def published_from(effective_on: date, today: date, chosen: Language, group: Pub
     )
 
 
+def published_with_its_pot(effective_on: date, today: date, chosen: Language, group: PublicGroup) -> str:
+    """Return when something comes out at the earliest that waits for nobody but its pot: a count, a move of money."""
+    if group.preset != CAREFUL:
+        return published_from(effective_on, today, chosen, group)
+    first = period_end(group.preset, max(effective_on, today)) + timedelta(days=1)
+    return chosen.say(
+        N_(
+            "Without the day, among the figures of a week, on %(first)s at the earliest. No name, no time, no note."
+        ),
+        first=chosen.weekday(first),
+    )
+
+
+def published_gift(effective_on: date, today: date, chosen: Language, group: PublicGroup) -> str:
+    """Return how and when a gift of money comes out: it waits for others only where the group chose so."""
+    if group.gifts_wait:
+        return published_from(effective_on, today, chosen, group)
+    return published_with_its_pot(effective_on, today, chosen, group)
+
+
 def asked_in_public(chosen: Language, group: PublicGroup) -> str:
     """Return what the public sees of an ask, and when; an ask that is not met is never shown."""
     if group.preset == OPEN:

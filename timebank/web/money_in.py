@@ -1,0 +1,528 @@
+"""Money that came in: a form, a second look, the receipt, and the way to take an entry about money back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from litestar import Request, post, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from timebank.errors import N_, FieldInvalid, MemberNotFound
+from timebank.ledger.entries import EntryKind
+from timebank.rules.commands import CorrectEntry, GiveMoney, UndoDrawEntry
+from timebank.rules.previews import money_line
+from timebank.services.member_acts import find_by_name
+from timebank.services.treasury import read_money
+from timebank.web.forms import Answer, field_text, field_whole
+from timebank.web.home import amounts_of
+from timebank.web.inside import Inside, inside, received
+from timebank.web.money_pages import (
+    FORM_MAX,
+    Desk,
+    Option,
+    Question,
+    Row,
+    draw_words,
+    field_of,
+    money_check,
+    money_form,
+    open_desk_of,
+    proof_words,
+    read_past_day,
+    read_sum,
+    read_words,
+    wait_for_proof,
+)
+from timebank.web.rooms import MONEY, PAY, Way, ways
+from timebank.web.sending import new_key, send
+from timebank.web.sight import Sight, published_gift, seen_lines, sight_line
+from timebank.web.words import kind_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from litestar.handlers import HTTPRouteHandler
+
+    from timebank.rules.state import Pot
+    from timebank.services.treasury import MoneyEntry
+    from timebank.web.private import PrivatePage
+    from timebank.web.sending import Sent
+
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+IN: Final = f"{MONEY}/in"
+ENTRIES: Final = f"{MONEY}/entries"
+
+#: Undone through the ask that they belong to.
+_OF_DRAW: Final = frozenset({EntryKind.HAND_OVER, EntryKind.HAND_OVER_UNDONE, EntryKind.MONEY_RETURNED})
+#: What takes something back is not taken back itself.
+_NOT_UNDONE: Final = frozenset({EntryKind.CORRECTION, EntryKind.HAND_OVER_UNDONE, EntryKind.MONEY_RETURNED})
+
+
+class Writing(NamedTuple):
+    """What stands in the form, as it was written."""
+
+    amount: str = ""
+    held: str = ""
+    pot: str = ""
+    day: str = ""
+    giver: str = ""
+    reference: str = ""
+    again: str = ""
+
+
+class Gift(NamedTuple):
+    """Money that came in, as the form says it, read and looked up; ``giver`` is None for nobody of the group."""
+
+    pot: Pot
+    amount: int
+    held: str
+    day: date
+    giver: UUID | None
+    giver_name: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """An entry about money, to keep and to take back.
+
+    Attributes:
+        title: What became of it; ``sentence`` is the entry in a line.
+        rows: What it says.
+        receipt: Code by which it can be shown to be in the book.
+        links: (address, words) of the entries that belong to it.
+        undo: Where the form that takes it back goes; empty where it cannot be.
+        places: Where the money can be by now, for the undo.
+        proof: What is said about the fresh proof that it takes.
+        fault: Why it was not taken back just now; mostly empty.
+        more: (address, words): where to go on.
+    """
+
+    name: str
+    href: str
+    ways: tuple[Way, ...]
+    title: str
+    sentence: str
+    rows: tuple[Row, ...]
+    receipt: str
+    links: tuple[tuple[str, str], ...]
+    undo: str
+    undo_hint: str
+    key: str
+    places: tuple[Option, ...]
+    proof: str
+    fault: str
+    more: tuple[tuple[str, str], ...]
+
+
+# ---------------------------------------------------------------- handlers
+
+
+@route("/g/{slug:str}/money/in", http_method=_READ, include_in_schema=False)
+async def money_in_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Show the form."""
+    here = await inside(request, slug)
+    if waiting := wait_for_proof(here, IN):
+        return waiting
+    here.actor.require_role("treasurer")
+    desk = await open_desk_of(here)
+    if not desk.money_pots:
+        return here.go(MONEY)
+    return _form(here, desk, Writing(day=desk.today.isoformat()), {})
+
+
+@post("/g/{slug:str}/money/in", include_in_schema=False)
+async def take_money_in(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Show what the form says once more, or write it down and go to its receipt."""
+    here, fields = await received(request, slug, size_max=FORM_MAX)
+    here.actor.require_role("treasurer")
+    desk = await open_desk_of(here)
+    if not desk.money_pots:
+        return here.go(MONEY)
+    writing = Writing(*(field_text(fields, name).strip() for name in Writing._fields))._replace(
+        reference=field_whole(fields, "reference")
+    )
+    if "change" in fields:
+        return _form(here, desk, writing, {})
+    gift, faults = await _read(here, desk, writing, fields)
+    if gift is None:
+        return _form(here, desk, writing, faults, status=422)
+    if "checked" not in fields:
+        return _check(here, desk, writing, gift, fields)
+    command = GiveMoney(
+        pot=gift.pot.code,
+        amount=gift.amount,
+        currency=gift.pot.unit,
+        held=gift.held,
+        giver=gift.giver,
+        effective_on=gift.day,
+        reference=gift.reference,
+        again=bool(writing.again),
+    )
+    sent = await send(here, fields, command)
+    if sent.is_refused:
+        return _refused(here, desk, writing, sent)
+    return here.go(f"{ENTRIES}/{sent.body['entry']}")
+
+
+@route("/g/{slug:str}/money/entries/{entry_id:uuid}", http_method=_READ, include_in_schema=False)
+async def entry_page(
+    request: Request[Any, Any, Any], slug: FromPath[str], entry_id: FromPath[UUID]
+) -> ASGIApp:
+    """Show an entry about money, and the way to take it back."""
+    here = await inside(request, slug)
+    if waiting := wait_for_proof(here, f"{ENTRIES}/{entry_id}"):
+        return waiting
+    return await _entry_page(here, entry_id)
+
+
+@post("/g/{slug:str}/money/entries/{entry_id:uuid}/undo", include_in_schema=False)
+async def undo_entry(
+    request: Request[Any, Any, Any], slug: FromPath[str], entry_id: FromPath[UUID]
+) -> ASGIApp:
+    """Take an entry back by a second one: nothing is rubbed out."""
+    here, fields = await received(request, slug)
+    here.actor.require_role("treasurer", "steward")
+    entry, _ = await read_money(here.door.house, here.actor, entry_id)
+    reason, fault = read_words(fields, "reason", here.chosen)
+    if fault:
+        return await _entry_page(here, entry_id, fault=fault, status=422)
+    held = field_text(fields, "held")
+    command: CorrectEntry | UndoDrawEntry = CorrectEntry(entry_id, reason, held=held)
+    if entry.draw_id is not None:
+        here.actor.require_fresh()
+        command = UndoDrawEntry(entry.draw_id, entry_id, held, reason)
+    sent = await send(here, fields, command)
+    if sent.is_refused:
+        return await _entry_page(here, entry_id, fault=sent.sentence, status=sent.status)
+    return here.go(f"{ENTRIES}/{sent.body['entry']}")
+
+
+MONEY_IN_PAGES: Final[list[HTTPRouteHandler]] = [money_in_page, take_money_in, entry_page, undo_entry]
+
+
+# ---------------------------------------------------------------- reading
+
+
+async def _read(
+    here: Inside, desk: Desk, writing: Writing, fields: Mapping[str, list[str]]
+) -> tuple[Gift | None, dict[str, str]]:
+    """Return the money that the form says, or everything that is wrong with it by field."""
+    chosen, faults = here.chosen, dict[str, str]()
+    pot = next((pot for pot in desk.money_pots if pot.code == writing.pot), None)
+    if pot is None and len(desk.money_pots) == 1 and not writing.pot:
+        pot = desk.money_pots[0]
+    if pot is None:
+        faults["pot"] = chosen.say(N_("Choose which pot it is for"))
+    unit = pot.unit if pot is not None else desk.units[0] if desk.units else "EUR"
+    amount, fault = read_sum(writing.amount, unit, chosen)
+    if fault:
+        faults["amount"] = fault
+    place = desk.place(writing.held)
+    if place is None or (pot is not None and place.unit != pot.unit):
+        faults["held"] = chosen.say(N_("Choose where the money is now"))
+    day, fault = read_past_day(writing.day, desk, chosen)
+    if fault:
+        faults["day"] = fault
+    giver, name = None, ""
+    if writing.giver:
+        try:
+            giver, name = await _find(here, writing.giver)
+        except (MemberNotFound, FieldInvalid):
+            faults["giver"] = chosen.say(N_("Look at it again: nobody here has exactly this name or code"))
+    reference, fault = read_words(fields, "reference", chosen)
+    if fault:
+        faults["reference"] = fault
+    if faults or pot is None or day is None:
+        return None, faults
+    return Gift(pot, amount, writing.held, day, giver, name, reference), {}
+
+
+async def _find(here: Inside, who: str) -> tuple[UUID, str]:
+    try:
+        return await find_by_name(here.door.house, here.actor, name=who, now=here.door.clock())
+    except MemberNotFound:
+        return await find_by_name(here.door.house, here.actor, code=who, now=here.door.clock())
+
+
+# ---------------------------------------------------------------- the form, and the second look
+
+
+def _form(
+    here: Inside,
+    desk: Desk,
+    writing: Writing,
+    faults: Mapping[str, str],
+    *,
+    more: tuple[str, str] = ("", ""),
+    status: int = 200,
+) -> PrivatePage:
+    chosen, pots = here.chosen, desk.money_pots
+    questions = [
+        Question(
+            "amount",
+            "amount",
+            chosen.say(N_("How much came in?")),
+            chosen.say(N_("For example 12.50.")),
+            Answer(writing.amount, faults.get("amount", "")),
+        ),
+        Question(
+            "held",
+            "choice",
+            chosen.say(N_("Where is it now?")),
+            "",
+            Answer("", faults.get("held", "")),
+            desk.place_options(writing.held, chosen),
+        ),
+        Question(
+            "day",
+            "day",
+            chosen.say(N_("When?")),
+            chosen.say(N_("The day on which it came.")),
+            Answer(writing.day, faults.get("day", "")),
+            most=desk.today.isoformat(),
+        ),
+        Question(
+            "giver",
+            "text",
+            chosen.say(N_("Who gave it?")),
+            chosen.say(
+                N_("The exact nickname, or the code. Leave it empty for somebody outside, or without a name.")
+            ),
+            Answer(writing.giver, faults.get("giver", "")),
+            optional=True,
+        ),
+        Question(
+            "reference",
+            "text",
+            chosen.say(N_("What does the bank or the platform call it?")),
+            chosen.say(
+                N_(
+                    "Its number or words there. Sealed, for treasurers alone: with it the same money is not written twice."
+                )
+            ),
+            Answer(writing.reference[: 2 * 500], faults.get("reference", "")),
+            optional=True,
+        ),
+    ]
+    if len(pots) != 1:
+        questions.insert(
+            2,
+            Question(
+                "pot",
+                "choice",
+                chosen.say(N_("For which pot?")),
+                "",
+                Answer("", faults.get("pot", "")),
+                desk.pot_options(pots, writing.pot, chosen),
+            ),
+        )
+    if more[0]:
+        questions.append(
+            Question(
+                "again",
+                "tick",
+                chosen.say(N_("It is really another one, though it looks the same.")),
+                chosen.say(N_("The same once more?")),
+                Answer(writing.again, ""),
+            )
+        )
+    return money_form(
+        here,
+        title=chosen.say(N_("Money came in")),
+        lede=chosen.say(N_("Write down what somebody gave. You look at it once more before it is written.")),
+        below=IN,
+        questions=questions,
+        faults=faults,
+        sight=_sight(here, desk, pots[0], 1, desk.today, known=False),
+        few=(
+            chosen.say(N_("How much, where it is, on which day, and whether somebody of the group gave it.")),
+            chosen.say(N_("Whoever is named finds it in their own statement.")),
+        ),
+        button=chosen.say(N_("Look at it, then write it")),
+        more=more,
+        status=status,
+    )
+
+
+def _check(
+    here: Inside, desk: Desk, writing: Writing, gift: Gift, fields: Mapping[str, list[str]]
+) -> PrivatePage:
+    chosen = here.chosen
+    amounts = amounts_of(gift.pot.unit, chosen)
+    rows = [
+        Row(
+            chosen.say(N_("How much")),
+            amounts.words(gift.amount),
+            chosen.say(N_("You wrote “%(written)s”."), written=writing.amount),
+        ),
+        Row(chosen.say(N_("Where it is")), desk.label_of(gift.held, chosen)),
+        Row(chosen.say(N_("When")), chosen.day(gift.day)),
+        Row(
+            chosen.say(N_("Who gave it")),
+            gift.giver_name or chosen.say(N_("somebody outside, or without a name")),
+        ),
+    ]
+    if len(desk.money_pots) > 1:
+        rows.insert(1, Row(chosen.say(N_("Which pot")), desk.pot_name(gift.pot, chosen)))
+    if gift.reference:
+        rows.append(Row(chosen.say(N_("What they call it")), gift.reference))
+    few = [
+        chosen.say(N_("How much, where it is, on which day, and whether somebody of the group gave it.")),
+    ]
+    if gift.giver_name:
+        few.append(chosen.say(N_("%(name)s finds it in their own statement."), name=gift.giver_name))
+    return money_check(
+        here,
+        fields,
+        title=chosen.say(N_("Is this right?")),
+        lede=chosen.say(N_("Nothing is written yet.")),
+        below=IN,
+        carried=writing._asdict(),
+        rows=rows,
+        sight=_sight(here, desk, gift.pot, gift.amount, gift.day),
+        few=few,
+        button=chosen.say(N_("Write it down")),
+    )
+
+
+def _sight(here: Inside, desk: Desk, pot: Pot, amount: int, day: date, *, known: bool = True) -> Sight:
+    chosen = here.chosen
+    line = money_line(
+        desk.rules, EntryKind.MONEY_IN, pot, preset=here.group.preset, amount=amount, effective_on=day
+    )
+    return Sight(
+        chosen.say(N_("Money")),
+        seen_lines([(line, sight_line(line, amounts_of(pot.unit, chosen), known=known))]),
+        (published_gift(day, desk.today, chosen, here.group),),
+    )
+
+
+def _refused(here: Inside, desk: Desk, writing: Writing, sent: Sent) -> PrivatePage:
+    chosen = here.chosen
+    if sent.code != "reference_known":
+        field = field_of(sent.code, Writing._fields)
+        return _form(here, desk, writing, {field: sent.sentence}, status=sent.status)
+    told = chosen.say(
+        N_(
+            "Look at the first one: as much came in there already, and the bank or the platform called it the same"
+        )
+    )
+    first = here.path(f"{ENTRIES}/{sent.body['entry']}")
+    return _form(
+        here,
+        desk,
+        writing,
+        {"reference": told},
+        more=(first, chosen.say(N_("The one that is in the book already"))),
+        status=sent.status,
+    )
+
+
+# ---------------------------------------------------------------- an entry
+
+
+async def _entry_page(here: Inside, entry_id: UUID, *, fault: str = "", status: int = 200) -> PrivatePage:
+    chosen = here.chosen
+    desk = await open_desk_of(here)
+    entry, _ = await read_money(here.door.house, here.actor, entry_id)
+    amounts = amounts_of(entry.unit, chosen)
+    is_gone = entry.corrected_by is not None
+    title = chosen.say(N_("It is in the book"))
+    if is_gone:
+        title = chosen.say(N_("It is taken back"))
+    elif entry.corrects is not None:
+        title = chosen.say(N_("It is taken back: a second line says so"))
+    can_undo = not is_gone and entry.kind not in _NOT_UNDONE and "auditor" not in _only(here)
+    kind = kind_in_words(entry.kind, amounts.unit, chosen)
+    page = EntryPage(
+        name=here.group.name,
+        href=here.href,
+        ways=ways(here, MONEY),
+        title=title,
+        sentence=f"{kind}: {amounts.words(entry.amount)}",
+        rows=_rows(here, desk, entry),
+        receipt=entry.receipt,
+        links=_links(here, entry),
+        undo=here.path(f"{ENTRIES}/{entry_id}/undo") if can_undo else "",
+        undo_hint=_undo_hint(here, entry),
+        key=new_key(),
+        places=_places_for_undo(here, desk, entry),
+        proof=proof_words(here) if entry.kind in _OF_DRAW else "",
+        fault=fault,
+        more=_more(here, entry),
+    )
+    return here.page("money_entry.html", page, status=status)
+
+
+def _only(here: Inside) -> frozenset[str]:
+    """Return the duties of somebody who looks and does not write; none for others."""
+    return frozenset() if here.actor.roles & {"treasurer", "steward"} else here.actor.roles
+
+
+def _rows(here: Inside, desk: Desk, entry: MoneyEntry) -> tuple[Row, ...]:
+    chosen = here.chosen
+    zone = ZoneInfo(desk.rules.time_zone)
+    rows = [Row(chosen.say(N_("When")), chosen.day(entry.effective_on))]
+    if entry.out_of:
+        rows.append(Row(chosen.say(N_("Taken from")), desk.label_of(entry.out_of, chosen)))
+    if entry.into:
+        rows.append(Row(chosen.say(N_("Where it is")), desk.label_of(entry.into, chosen)))
+    if entry.pots and (len(entry.pots) > 1 or len(desk.money_pots) > 1):
+        pots = [desk.pot_name(desk.rules.pots[code], chosen) for code in entry.pots]
+        rows.append(Row(chosen.say(N_("Which pot")), " · ".join(pots)))
+    if entry.kind == EntryKind.MONEY_IN:
+        from_whom = (
+            N_("somebody of the group") if entry.from_member else N_("somebody outside, or without a name")
+        )
+        rows.append(Row(chosen.say(N_("Who gave it")), chosen.say(from_whom)))
+    if entry.reference:
+        rows.append(Row(chosen.say(N_("What they call it")), entry.reference))
+    if entry.draw_id is not None:
+        short = chosen.say(N_("Ask %(short)s"), short=str(entry.draw_id)[:4].upper())
+        rows.append(Row(short, chosen.say(draw_words(entry.draw_state))))
+    rows.append(Row(chosen.say(N_("Written")), chosen.day(entry.recorded_at.astimezone(zone).date())))
+    return tuple(rows)
+
+
+def _links(here: Inside, entry: MoneyEntry) -> tuple[tuple[str, str], ...]:
+    links = []
+    if entry.corrects is not None:
+        links.append((here.path(f"{ENTRIES}/{entry.corrects}"), here.chosen.say(N_("What it takes back"))))
+    if entry.corrected_by is not None:
+        links.append((here.path(f"{ENTRIES}/{entry.corrected_by}"), here.chosen.say(N_("What took it back"))))
+    return tuple(links)
+
+
+def _undo_hint(here: Inside, entry: MoneyEntry) -> str:
+    if entry.kind == EntryKind.HAND_OVER:
+        return here.chosen.say(
+            N_(
+                "Undo it if it was not handed over, or came back whole. Then it is promised again, and nothing is rubbed out."
+            )
+        )
+    return here.chosen.say(N_("Undo writes a second line that takes this one back. Nothing is rubbed out."))
+
+
+def _places_for_undo(here: Inside, desk: Desk, entry: MoneyEntry) -> tuple[Option, ...]:
+    """Return where the money can be by now; nothing where there is no choice."""
+    if bool(entry.into) == bool(entry.out_of):
+        return ()
+    found = desk.place_options(entry.into or entry.out_of, here.chosen, unit=entry.unit)
+    return found if len(found) > 1 else ()
+
+
+def _more(here: Inside, entry: MoneyEntry) -> tuple[tuple[str, str], ...]:
+    say = here.chosen.say
+    more = [(here.path(MONEY), say(N_("Back to the money")))]
+    if "treasurer" not in here.actor.roles:
+        return tuple(more)
+    if entry.kind in _OF_DRAW:
+        return ((here.path(PAY), say(N_("Hand over more"))), *more)
+    return ((here.path(IN), say(N_("Write down more money"))), *more)
