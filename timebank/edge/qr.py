@@ -22,3 +22,12 @@ def qr_svg(address: str) -> bytes:
         lineclass=None,
     )
     return out.getvalue()
+
+
+def qr_inline(address: str) -> str:
+    """Return the same for inside a page: without a size, which the style sheet gives."""
+    return str(
+        segno.make(address, error="m", micro=False).svg_inline(
+            border=4, omitsize=True, dark="#000", light="#fff", svgclass="qr", lineclass=None
+        )
+    )

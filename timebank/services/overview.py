@@ -20,7 +20,7 @@ from timebank.store.members import list_ties
 from timebank.store.setup import load_members, load_setup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date, datetime
     from uuid import UUID
 
@@ -214,6 +214,19 @@ async def read_logged(house: House, actor: Actor, hours_id: UUID) -> LoggedHours
         receipt=receipt_code(row.commitment) if row.commitment else "",
         rules=rules,
     )
+
+
+async def read_nicknames(house: House, actor: Actor, people: Collection[UUID]) -> dict[UUID, str]:
+    """Return what members are called, to a steward; who was erased is left out.
+
+    Raises:
+        NeedsRole: It is for stewards.
+    """
+    actor.require_role("steward")
+    if not people:
+        return {}
+    async with house.database.read(actor.group_id) as tx:
+        return await store.find_nicknames(tx, house.keys, actor.group_id, list(people))
 
 
 async def read_own_nickname(house: House, actor: Actor) -> str:

@@ -219,8 +219,8 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPa
     rest = [pot for pot in group.pots if units[pot.unit].kind != "time"]
     spreads = [
         Spread(
-            recto=_leaf(book, left, units[left.unit], "recto", language) if left else None,
-            verso=_leaf(book, right, units[right.unit], "verso", language) if right else None,
+            recto=_leaf(book, left, units[left.unit], "recto", language, query) if left else None,
+            verso=_leaf(book, right, units[right.unit], "verso", language, query) if right else None,
         )
         for left, right in zip_longest(time, rest)
     ]
@@ -288,7 +288,12 @@ def language_links(group: PublicGroup, language: Language) -> tuple[LanguageLink
 
 
 def _leaf(
-    book: PublicBook, pot: PublicPot, unit: Unit, side: Literal["recto", "verso"], language: Language
+    book: PublicBook,
+    pot: PublicPot,
+    unit: Unit,
+    side: Literal["recto", "verso"],
+    language: Language,
+    query: str,
 ) -> Leaf:
     amounts = Amounts(unit, language)
     ink: Ink = "hours" if amounts.is_time else "money"
@@ -312,7 +317,7 @@ def _leaf(
         pot=_pot_view(book, pot, amounts) if has_figures else None,
         flow=_flow_view(book, pot, amounts, weeks, titles[1]) if has_figures and weeks else None,
         lines=_lines_view(book, pot, amounts) if has_figures and not _only_totals(book) else None,
-        rules=_rules_view(book.group, policy, unit, language) if policy else None,
+        rules=_rules_view(book.group, policy, unit, language, query) if policy else None,
     )
 
 
@@ -352,6 +357,11 @@ def _titles(group: PublicGroup, pot: PublicPot, unit: Unit, language: Language) 
         say(N_("Money of pot %(number)s, line by line"), number=number),
         say(N_("Rules of money pot %(number)s"), number=number),
     )
+
+
+def rules_title(group: PublicGroup, pot: PublicPot, unit: Unit, language: Language) -> str:
+    """Return the heading of a pot's rules."""
+    return _titles(group, pot, unit, language)[3]
 
 
 def _level(spread: Spread) -> Spread:
@@ -707,11 +717,13 @@ def _blank_zero(amounts: Amounts) -> Callable[[int], str]:
 # ---------------------------------------------------------------- the rules
 
 
-def _rules_view(group: PublicGroup, policy: PublicPolicy, unit: Unit, language: Language) -> RulesView:
+def _rules_view(
+    group: PublicGroup, policy: PublicPolicy, unit: Unit, language: Language, query: str
+) -> RulesView:
     terms: Mapping[str, object] = policy.terms
     return RulesView(
         version=language.number(policy.version),
         agreed_on=language.day_month_year(policy.agreed_on),
         rules=rules_in_words(terms, unit, language),
-        href=f"/api/v1/groups/{group.slug}/policies/{policy.pot}",
+        href=f"/g/{group.slug}/rules{query}#{policy.pot}",
     )

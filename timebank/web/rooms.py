@@ -14,6 +14,8 @@ LOG: Final = "/log"
 ASK: Final = "/ask"
 TODAY: Final = "/today"
 PAY: Final = "/pay"
+PEOPLE: Final = "/people"
+GROUP: Final = "/group"
 HOST: Final = "/host"
 
 _ROOMS: Final = (
@@ -21,6 +23,8 @@ _ROOMS: Final = (
     (LOG, N_("Log help"), ""),
     (ASK, N_("Ask"), ""),
     (TODAY, N_("Today"), "steward"),
+    (PEOPLE, N_("People"), "steward"),
+    (GROUP, N_("The group"), "steward"),
     (PAY, N_("Hand over"), "treasurer"),
     (HOST, N_("The machine"), "host"),
     ("", N_("The book"), ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +65,21 @@ CATEGORIES: Final = {
     "transport": N_("transport"),
     "utilities": N_("heating and light"),
 }
+
+
+#: What people can carry for a group, each as a word beside a name.
+DUTIES: Final = {
+    "steward": N_("steward"),
+    "treasurer": N_("treasurer"),
+    "auditor": N_("auditor"),
+    "stand_in": N_("stand-in"),
+    "host": N_("host"),
+}
+
+
+def duties_in_words(roles: Iterable[str], language: Language) -> str:
+    """Return the duties of somebody, divided by commas; empty for none."""
+    return ", ".join(language.say(message) for role, message in DUTIES.items() if role in set(roles))
 
 
 def kind_in_words(kind: str, unit: Unit, language: Language) -> str:
