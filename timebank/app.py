@@ -36,6 +36,7 @@ from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.checking import CHECKING
 from timebank.web.close_page import CLOSE_PAGES
+from timebank.web.group import GROUP_PAGES
 from timebank.web.home import HOME_PAGES
 from timebank.web.host import HOST_PAGES
 from timebank.web.imports import IMPORT_PAGES
@@ -127,6 +128,7 @@ def build_app(
             *INVITATION_PAGES,
             *RULES_PAGES,
             *POLICY_EDITOR_PAGES,
+            *GROUP_PAGES,
             *CLOSE_PAGES,
         ],
         lifespan=[lifespan],

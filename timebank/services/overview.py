@@ -229,6 +229,22 @@ async def read_nicknames(house: House, actor: Actor, people: Collection[UUID]) -
         return await store.find_nicknames(tx, house.keys, actor.group_id, list(people))
 
 
+async def read_names_of_accounts(house: House, actor: Actor, accounts: Collection[int]) -> dict[int, str]:
+    """Return whose account of hours each number is, by nickname, to a steward; who was erased is left out.
+
+    Raises:
+        NeedsRole: It is for stewards.
+    """
+    actor.require_role("steward")
+    wanted = {account for account in accounts if account}
+    if not wanted:
+        return {}
+    async with house.database.read(actor.group_id) as tx:
+        ties = await list_ties(tx, house.keys, actor.group_id, wanted=wanted)
+        names = await store.find_nicknames(tx, house.keys, actor.group_id, list(ties.values()))
+    return {account: names[member] for account, member in ties.items() if member in names}
+
+
 async def read_own_nickname(house: House, actor: Actor) -> str:
     """Return what the actor is called; empty for somebody who was erased meanwhile."""
     async with house.database.read(actor.group_id) as tx:

@@ -239,11 +239,11 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool) -> BookPa
         spreads=tuple(_level(spread) for spread in spreads),
         api=f"/api/v1/groups/{group.slug}",
         preset=group.preset,
-        rhythm=_rhythm(group, language),
+        rhythm=publishing_in_words(group, language),
     )
 
 
-def _rhythm(group: PublicGroup, language: Language) -> tuple[str, ...]:
+def publishing_in_words(group: PublicGroup, language: Language) -> tuple[str, ...]:
     """Return when this page changes, and what keeps single people out of it; the same whatever waits."""
     say = language.say
     if group.preset == OPEN:

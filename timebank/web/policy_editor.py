@@ -25,6 +25,7 @@ from timebank.web.policy_words import MONDAY, rules_in_words
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import GROUP, Way, ways
 from timebank.web.sending import KEY_FIELD, act, key_of, new_key
+from timebank.web.sign_in import PROOF
 from timebank.web.stewards import READ, Option, done, steward_reads, steward_sends
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _SIZE_MAX: Final = 64 * 1024
 _FIELDS_MAX: Final = 160
 #: What is no part of the terms.
 _NOT_TERMS: Final = frozenset({"csrf", KEY_FIELD, "say", "base"})
-_PROOF: Final = frozenset({"code", "card", "passkey", "then"})
 
 _PRESET_NAMES: Final[Mapping[str, str]] = {
     "trust": N_("Trust first"),
@@ -280,7 +280,7 @@ def _preview(
         carried=tuple(
             (name, value)
             for name, values in fields.items()
-            if name not in _NOT_TERMS and name not in _PROOF
+            if name not in _NOT_TERMS and not name.startswith(PROOF)
             for value in values
         ),
         version=chosen.number(pot.newest.version + 1),
