@@ -45,6 +45,7 @@ from timebank.web.join import JOIN_PAGES
 from timebank.web.join_requests import JOIN_REQUEST_PAGES
 from timebank.web.log import LOG_PAGES
 from timebank.web.looks import LOOKS_PAGES
+from timebank.web.lost_link import LOST_LINK_PAGES
 from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.people import PEOPLE_PAGES
@@ -117,6 +118,7 @@ def build_app(
             *ASK_STATUS_PAGES,
             *ASK_BY_LINK_PAGES,
             *TODAY_PAGES,
+            *LOST_LINK_PAGES,
             *PAY_PAGES,
             *STATEMENT_PAGES,
             *IMPORT_PAGES,
