@@ -27,7 +27,7 @@ from timebank.rules.publication import (
 )
 from timebank.web.drawings import Chart, Column, Part, PotBar, chart, held_strip, pot_bar
 from timebank.web.policy_words import rules_in_words
-from timebank.web.words import Amounts, category_in_words, kind_in_words, place_in_words
+from timebank.web.words import Amounts, category_in_words, heading_of_pot, kind_in_words, place_in_words
 
 WEEKS_SHOWN: Final = 8
 LINES_SHOWN: Final = 40
@@ -332,16 +332,16 @@ def _titles(group: PublicGroup, pot: PublicPot, unit: Unit, language: Language) 
     if len(same_kind) == 1:
         if unit.kind == "time":
             return (
-                say(N_("Hours in the pot")),
+                heading_of_pot(N_("Hours in the pot"), pot.word, language),
                 say(N_("Hours, week by week")),
                 say(N_("Hours, line by line")),
-                say(N_("Rules of the hours pot")),
+                heading_of_pot(N_("Rules of the hours pot"), pot.word, language),
             )
         return (
-            say(N_("Money in the pot")),
+            heading_of_pot(N_("Money in the pot"), pot.word, language),
             say(N_("Money, week by week")),
             say(N_("Money, line by line")),
-            say(N_("Rules of the money pot")),
+            heading_of_pot(N_("Rules of the money pot"), pot.word, language),
         )
     number = same_kind.index(pot) + 1
     if unit.kind == "time":
