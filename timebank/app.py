@@ -38,22 +38,31 @@ from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.carry import CARRY_PAGES
 from timebank.web.checking import CHECKING
+from timebank.web.close_page import CLOSE_PAGES
+from timebank.web.group import GROUP_PAGES
 from timebank.web.history import HISTORY_PAGES
 from timebank.web.home import HOME_PAGES
 from timebank.web.host import HOST_PAGES
 from timebank.web.imports import IMPORT_PAGES
+from timebank.web.invitations import INVITATION_PAGES
 from timebank.web.join import JOIN_PAGES
+from timebank.web.join_requests import JOIN_REQUEST_PAGES
 from timebank.web.log import LOG_PAGES
 from timebank.web.looks import LOOKS_PAGES
+from timebank.web.lost_link import LOST_LINK_PAGES
 from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.money import MONEY_PAGES
 from timebank.web.money_in import MONEY_IN_PAGES
 from timebank.web.pay import PAY_PAGES
+from timebank.web.people import PEOPLE_PAGES
+from timebank.web.person import PERSON_PAGES
 from timebank.web.places import PLACE_PAGES
+from timebank.web.policy_editor import POLICY_EDITOR_PAGES
 from timebank.web.private import go_to
 from timebank.web.propose import PROPOSE_PAGES
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.public_log import PUBLIC_LOG
+from timebank.web.rules_page import RULES_PAGES
 from timebank.web.second import SECOND_PAGES
 from timebank.web.setup import SET_UP_PAGES
 from timebank.web.sign_in import SIGN_IN_PAGES, ProofAsked, asks_for_proof
@@ -120,6 +129,7 @@ def build_app(
             *ASK_STATUS_PAGES,
             *ASK_BY_LINK_PAGES,
             *TODAY_PAGES,
+            *LOST_LINK_PAGES,
             *PAY_PAGES,
             *MONEY_PAGES,
             *MONEY_IN_PAGES,
@@ -131,6 +141,14 @@ def build_app(
             *IMPORT_PAGES,
             *MAIL_PAGES,
             *JOIN_PAGES,
+            *JOIN_REQUEST_PAGES,
+            *PEOPLE_PAGES,
+            *PERSON_PAGES,
+            *INVITATION_PAGES,
+            *RULES_PAGES,
+            *POLICY_EDITOR_PAGES,
+            *GROUP_PAGES,
+            *CLOSE_PAGES,
         ],
         lifespan=[lifespan],
         state=State({"over_tls": settings.origin.startswith("https://")}),

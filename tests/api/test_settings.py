@@ -190,6 +190,9 @@ async def test_nothing_public_changes_before_the_next_close(stage: Stage) -> Non
     await close_period(house, group_id, now=datetime.now(UTC) + timedelta(days=1))
     shown = (await stage.http.get("/api/v1/groups/riverside")).json()
     assert (shown["name"], shown["languages"]) == ("Rio", ["es"])
+    page = (await stage.http.get("/g/riverside?lang=en")).text
+    assert "Hours in the hat" in page
+    assert "Rules of the money hat" in page
 
 
 async def test_the_history_is_read_page_by_page(stage: Stage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -67,11 +68,11 @@ class Member:
         )
         return self.last
 
-    async def post(self, path: str, fields: dict[str, str]) -> httpx.Response:
+    async def post(self, path: str, fields: Mapping[str, str | list[str]]) -> httpx.Response:
         """Send fields to an address as they are; nothing is followed."""
         self.last = await self.stage.http.post(
             path,
-            content=urlencode(fields),
+            content=urlencode(fields, doseq=True),
             headers={**self._headers(), "content-type": "application/x-www-form-urlencoded"},
         )
         return self.last

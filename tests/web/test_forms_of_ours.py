@@ -22,6 +22,8 @@ PLACES = {"slug": "riverside", "act": "post", "link": "A" * 52, "token": "x", "d
 #: What guards them is tested below: no other site.
 WITHOUT_TOKEN = {
     "/g/{slug}/a/{secret}",
+    "/g/{slug}/ask-to-join",
+    "/g/{slug}/ask-to-join/{secret}",
     "/g/{slug}/join/{secret}",
     "/g/{slug}/mail/{secret}",
     "/g/{slug}/sign-in/mail",
@@ -39,6 +41,9 @@ WATCHED = (
     "people.cards",
     "people.passkeys",
     "people.totps",
+    "people.duty_proposals",
+    "people.invitations",
+    "people.join_requests",
     "people.member_roles",
     "people.members",
     "timebank.book_heads",

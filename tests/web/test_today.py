@@ -10,6 +10,7 @@ import httpx
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
+from tests.web.test_ask import SAMPLE
 from timebank.services.members import revoke_role
 
 __all__ = ["cast", "house", "stage", "today"]
@@ -224,3 +225,52 @@ async def test_hours_that_two_do_not_agree_on_are_settled_by_a_third(stage: Stag
 
     assert "No hours wait for a yes." in text_of(await bo.get("/today"))
     assert "hours received 45 min" in text_of(await (await signed_in(stage, "ada")).get("/me"))
+
+
+async def test_what_is_answered_elsewhere_stands_below_with_its_age(stage: Stage) -> None:
+    cast = stage.cast
+    bo, di = await signed_in(stage, "bo"), await signed_in(stage, "di")
+    assert "Also waiting" not in text_of(await di.get("/today"))
+    await stage.post("bo", f"/members/{cast.ids['ada']}/roles", {"give": ["treasurer"]})
+    await stage.post("bo", "/settings", {"joining": "request"})
+    key = (await stage.get(None, "/joining")).json()["key"]
+    await stage.post(None, "/join-requests", {"nickname": "Ines"}, key=key)
+
+    theirs, own = text_of(await di.get("/today")), text_of(await bo.get("/today"))
+
+    assert "2 other things" in theirs
+    assert "A duty for Ada waits for a second yes: treasurer waiting since today" in theirs
+    assert "1 person asks to join waiting since today" in theirs
+    assert "A duty for Ada" not in own, "it waits for somebody else"
+
+
+async def test_a_lost_link_is_made_anew_and_the_one_before_leads_nowhere(
+    stage: Stage, today: str, fresh_dsn: Dsn
+) -> None:
+    await filled(stage, today)
+    terms = {"approvals": [{"above": 0, "count": 1}], "who": "anyone"}
+    await stage.post("bo", "/policies/money", {"terms": terms})
+    first = (await stage.http.get("/g/riverside/a")).headers["location"]
+    form = forms_of(await stage.http.get(first))[0]
+    sent = await stage.http.post(form.action, data={**form.hidden, **SAMPLE})
+    assert sent.status_code == 303
+    bo = await signed_in(stage, "bo")
+    page = await bo.get("/today")
+
+    slip = await bo.send(page, "/link")
+    again = await bo.send(page, "/link")
+
+    link = re.search(r'<bdi dir="ltr">http://localhost(/g/riverside/a/[^<]+)</bdi>', slip.text)
+    assert link is not None
+    assert link[1] in again.text, "sent twice, it is the same one"
+    assert "Your code, to ask by telephone:" in text_of(slip)
+    assert 'class="qr"' in slip.text
+    assert (await stage.http.get(link[1])).status_code == 200
+    assert (await stage.http.get(first)).status_code == 404
+    draw = next(form.action for form in forms_of(page) if form.action.endswith("/link")).split("/")[-2]
+    await answer(bo, draw, say="yes", **{"not-own": "yes"})
+    page = await bo.get("/today")
+    assert "Lost links" in text_of(page)
+    await grow_old(fresh_dsn)
+    assert (await bo.send(page, "/link")).status_code == 403
+    assert (await stage.http.get(link[1])).status_code == 200, "nothing happened without the proof"

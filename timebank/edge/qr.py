@@ -26,7 +26,7 @@ def qr_svg(address: str) -> bytes:
 
 
 def qr_inline(address: str) -> Markup:
-    """Return the drawing of an address for a page that holds it."""
+    """Return the same for inside a page: without a size, which the style sheet gives."""
     drawing = segno.make(address, error="m", micro=False).svg_inline(
         omitsize=True, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None
     )

@@ -168,11 +168,12 @@ def changes_of(transfer: Transfer, accounts: PublicAccounts) -> list[Change]:
 
 @dataclass(frozen=True, slots=True)
 class PublicPot:
-    """A pot as the public knows it."""
+    """A pot as the public knows it; ``word`` is what the group calls it, as of the last close."""
 
     pot: str
     unit: str
     number: int
+    word: str = "pot"
 
 
 @dataclass(frozen=True, slots=True)

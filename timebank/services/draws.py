@@ -32,7 +32,7 @@ from timebank.store.setup import load_members, load_setup
 if TYPE_CHECKING:
     from timebank.rules.people import Actor
     from timebank.rules.policies import Terms
-    from timebank.rules.state import SetUp
+    from timebank.rules.state import MemberAccounts, SetUp
     from timebank.services.house import House
     from timebank.services.writer import Answer
     from timebank.store.engine import Tx
@@ -152,9 +152,24 @@ async def read_draw(house: House, actor: Actor, draw_id: UUID, *, now: datetime)
         view = _view(draw, hands, actor, setup)
         if not view.mine and "steward" not in actor.roles:
             return view
-        said = await _open(house, tx, group_id, draw_id, _SAID)
-        limits = await _limits(house, tx, setup, draw, hands, now)
-    return replace(view, limits=limits, said=said)
+        (whole,) = await _whole(house, tx, setup, [(view, hands)], now)
+    return whole
+
+
+async def read_draws(
+    house: House, actor: Actor, views: Sequence[DrawView], *, now: datetime
+) -> list[DrawView]:
+    """Return draws of a list with what was said about them and how much of the limits is used, at once for all.
+
+    Raises:
+        NeedsScope, NeedsRole: It is for stewards.
+    """
+    actor.require_scope("read")
+    actor.require_role("steward")
+    async with house.database.read(actor.group_id) as tx:
+        setup = await _setup(tx, actor.group_id)
+        hands = await store.list_hands(tx, actor.group_id, [view.draw.draw_id for view in views])
+        return await _whole(house, tx, setup, [(view, hands[view.draw.draw_id]) for view in views], now)
 
 
 async def note_look(house: House, actor: Actor, draw_id: UUID, *, once: Once) -> Answer:
@@ -288,24 +303,53 @@ def _view(draw: Draw, hands: Mapping[UUID, Hand], actor: Actor, setup: SetUp) ->
     )
 
 
-async def _limits(
-    house: House, tx: Tx, setup: SetUp, draw: Draw, hands: Mapping[UUID, Hand], now: datetime
-) -> tuple[CapUsed, ...]:
-    theirs = next((member_id for member_id, hand in hands.items() if hand.theirs), None)
-    terms = setup.terms_of(draw)
-    if theirs is None or not terms.caps:
-        return ()
+async def _whole(
+    house: House,
+    tx: Tx,
+    setup: SetUp,
+    views: Sequence[tuple[DrawView, Mapping[UUID, Hand]]],
+    now: datetime,
+) -> list[DrawView]:
+    """Return draws with what was said about them and how much of the pots' limits is used."""
+    said = await _open_all(house, tx, setup.group_id, [view.draw.draw_id for view, _ in views], _SAID)
+    theirs = {
+        view.draw.draw_id: member_id
+        for view, hands in views
+        for member_id, hand in hands.items()
+        if hand.theirs and setup.terms_of(view.draw).caps
+    }
     connection = await driver(tx)
-    member = (await load_members(connection, house.keys, setup.group_id, [theirs])).get(theirs)
+    people = sorted(set(theirs.values()))
+    members = await load_members(connection, house.keys, setup.group_id, people) if people else {}
+    past = await find_past(connection, setup.group_id, people, now=now)
+    whole = []
+    for view, _ in views:
+        draw_id = view.draw.draw_id
+        limits: tuple[CapUsed, ...] = ()
+        if draw_id in theirs:
+            limits = _limits(setup, view.draw, theirs[draw_id], members, past, now)
+        whole.append(replace(view, limits=limits, said=said[draw_id]))
+    return whole
+
+
+def _limits(
+    setup: SetUp,
+    draw: Draw,
+    theirs: UUID,
+    members: Mapping[UUID, MemberAccounts],
+    past: Sequence[tuple[UUID, bool, Past]],
+    now: datetime,
+) -> tuple[CapUsed, ...]:
+    member = members.get(theirs)
     household = None if member is None else member.household
-    past: dict[UUID, list[Past]] = {}
-    for _, own, each in await find_past(connection, setup.group_id, [theirs], now=now):
-        if each.pot_id == draw.pot_id:
+    counted: dict[UUID, list[Past]] = {}
+    for asker, own, each in past:
+        if asker == theirs and each.pot_id == draw.pot_id:
             if own:
-                past.setdefault(theirs, []).append(each)
+                counted.setdefault(theirs, []).append(each)
             if household is not None:
-                past.setdefault(household, []).append(each)
-    return tuple(cap_use(terms, past, theirs, household, today=_today(setup, now)))
+                counted.setdefault(household, []).append(each)
+    return tuple(cap_use(setup.terms_of(draw), counted, theirs, household, today=_today(setup, now)))
 
 
 def _today(setup: SetUp, now: datetime) -> date:
@@ -334,15 +378,22 @@ async def _nickname(house: House, tx: Tx, group_id: UUID, member_id: UUID) -> st
 
 async def _open(house: House, tx: Tx, group_id: UUID, draw_id: UUID, what: Sequence[str]) -> dict[str, str]:
     """Return the words of these kinds about a draw; what cannot be opened any more is left out."""
-    opened = {}
-    for row in await store.list_words(tx, group_id, draw_id, what):
-        key = house.keys.find_member_key(group_id, row.member_id or draw_id)
-        table = "people.ask_notes" if row.member_id is None else "people.notes"
-        if key is None:
-            continue
-        try:
-            words = open_box(key, row.box, group_id=group_id, table=table, row=draw_id, column=row.what)
-        except BoxBrokenError:
-            continue
-        opened[row.what] = words.decode()
+    return (await _open_all(house, tx, group_id, [draw_id], what))[draw_id]
+
+
+async def _open_all(
+    house: House, tx: Tx, group_id: UUID, draw_ids: Sequence[UUID], what: Sequence[str]
+) -> dict[UUID, dict[str, str]]:
+    opened: dict[UUID, dict[str, str]] = {draw_id: {} for draw_id in draw_ids}
+    for draw_id, rows in (await store.list_words(tx, group_id, draw_ids, what)).items():
+        for row in rows:
+            key = house.keys.find_member_key(group_id, row.member_id or draw_id)
+            table = "people.ask_notes" if row.member_id is None else "people.notes"
+            if key is None:
+                continue
+            try:
+                words = open_box(key, row.box, group_id=group_id, table=table, row=draw_id, column=row.what)
+            except BoxBrokenError:
+                continue
+            opened[draw_id][row.what] = words.decode()
     return opened

@@ -214,6 +214,18 @@ async def find_word(house: House, signed_in: SignedIn) -> str:
         return await _word(house, tx, group_id, member_id)
 
 
+async def list_unvouched(house: House, actor: Actor, *, now: datetime) -> list[UUID]:
+    """Return whose duties wait until a steward met them, to stewards.
+
+    Raises:
+        NeedsScope, NeedsRole
+    """
+    actor.require_scope("read")
+    actor.require_role("steward")
+    async with house.database.read(actor.group_id) as tx:
+        return await store.list_unvouched(tx, actor.group_id, now=now)
+
+
 async def vouch(house: House, actor: Actor, once: Once, member_id: UUID, *, code: str) -> Answer:
     """Say that a member is who they are: a steward who printed no card for them saw the code on their page.
 

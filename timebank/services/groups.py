@@ -223,7 +223,7 @@ def _published(group: NewGroup, pots: list[Pot], places: list[HeldPlace], now: d
     return PublishedGroup(
         first_close_on=period_end(group.preset, today) + timedelta(days=1),
         units=_units(group),
-        pots=[{"number": pot.number, "pot": pot.code, "unit": pot.unit} for pot in pots],
+        pots=[{"number": pot.number, "pot": pot.code, "unit": pot.unit, "word": group.words} for pot in pots],
         # Places by kind and number: what a group calls them may name somebody.
         held=[{"kind": place.kind, "number": place.number, "unit": place.unit} for place in places],
         people=_way(group).people,

@@ -20,7 +20,7 @@ from timebank.store.members import list_ties
 from timebank.store.setup import load_members, load_setup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date, datetime
     from uuid import UUID
 
@@ -214,6 +214,35 @@ async def read_logged(house: House, actor: Actor, hours_id: UUID) -> LoggedHours
         receipt=receipt_code(row.commitment) if row.commitment else "",
         rules=rules,
     )
+
+
+async def read_nicknames(house: House, actor: Actor, people: Collection[UUID]) -> dict[UUID, str]:
+    """Return what members are called, to a steward; who was erased is left out.
+
+    Raises:
+        NeedsRole: It is for stewards.
+    """
+    actor.require_role("steward")
+    if not people:
+        return {}
+    async with house.database.read(actor.group_id) as tx:
+        return await store.find_nicknames(tx, house.keys, actor.group_id, list(people))
+
+
+async def read_names_of_accounts(house: House, actor: Actor, accounts: Collection[int]) -> dict[int, str]:
+    """Return whose account of hours each number is, by nickname, to a steward; who was erased is left out.
+
+    Raises:
+        NeedsRole: It is for stewards.
+    """
+    actor.require_role("steward")
+    wanted = {account for account in accounts if account}
+    if not wanted:
+        return {}
+    async with house.database.read(actor.group_id) as tx:
+        ties = await list_ties(tx, house.keys, actor.group_id, wanted=wanted)
+        names = await store.find_nicknames(tx, house.keys, actor.group_id, list(ties.values()))
+    return {account: names[member] for account, member in ties.items() if member in names}
 
 
 async def read_own_nickname(house: House, actor: Actor) -> str:

@@ -311,6 +311,22 @@ async def read_public_lines(
     return PublicLines(group, period, page.rows, page.next)
 
 
+async def read_public_rules(
+    database: Database, slug: str
+) -> tuple[PublicGroup, dict[str, tuple[PublicPolicy, ...]]]:
+    """Return every version of every pot's rules by pot, newest first, at one moment.
+
+    Raises:
+        UnknownGroup: No group has this address.
+    """
+    group_id = await database.group_id(slug)
+    async with database.public_read(group_id) as tx:
+        group = await store.find_group(tx, group_id)
+        return group, {
+            pot.pot: tuple(await store.list_policies(tx, group_id, pot=pot.pot)) for pot in group.pots
+        }
+
+
 async def read_public_policies(
     database: Database, slug: str, pot: str
 ) -> tuple[PublicGroup, tuple[PublicPolicy, ...]]:

@@ -121,26 +121,31 @@ async def list_hands(tx: Tx, group_id: UUID, draw_ids: Collection[UUID]) -> dict
     return hands
 
 
-async def list_words(tx: Tx, group_id: UUID, draw_id: UUID, what: Sequence[str]) -> list[WordRow]:
-    """Return words of these kinds that are kept about a draw itself, still sealed."""
+async def list_words(
+    tx: Tx, group_id: UUID, draw_ids: Collection[UUID], what: Sequence[str]
+) -> dict[UUID, list[WordRow]]:
+    """Return words of these kinds that are kept about draws themselves, still sealed, by draw."""
     rows = await tx.execute(
         text("""
-            SELECT what, member_id, box
+            SELECT about_id, what, member_id, box
               FROM people.notes
              WHERE group_id = :group_id
-               AND about_id = :draw_id
+               AND about_id = ANY(CAST(:draw_ids AS uuid[]))
                AND what = ANY(CAST(:what AS text[]))
              UNION ALL
-            SELECT what, NULL, box
+            SELECT draw_id, what, NULL, box
               FROM people.ask_notes
              WHERE group_id = :group_id
-               AND draw_id = :draw_id
-               AND about_id = :draw_id
+               AND draw_id = ANY(CAST(:draw_ids AS uuid[]))
+               AND about_id = draw_id
                AND what = ANY(CAST(:what AS text[]))
         """),
-        {"group_id": group_id, "draw_id": draw_id, "what": list(what)},
+        {"group_id": group_id, "draw_ids": list(draw_ids), "what": list(what)},
     )
-    return [WordRow(*row) for row in rows]
+    words: dict[UUID, list[WordRow]] = {draw_id: [] for draw_id in draw_ids}
+    for draw_id, *word in rows:
+        words[draw_id].append(WordRow(*word))
+    return words
 
 
 async def insert_look(

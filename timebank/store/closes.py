@@ -279,6 +279,29 @@ async def list_records_after(
     return _closable(records, transfers.all(), units)
 
 
+async def list_late(
+    tx: Tx, group_id: UUID, *, after_seq: int, last_day: date, limit: int
+) -> tuple[int, list[int]]:
+    """Return how many entries no close has seen yet, and the seqs of those of days that are closed, newest first."""
+    names = {"group_id": group_id, "after_seq": after_seq, "last_day": last_day, "limit": limit}
+    count = await tx.scalar(
+        text("SELECT count(*) FROM timebank.entries WHERE group_id = :group_id AND seq > :after_seq"), names
+    )
+    late = await tx.execute(
+        text("""
+            SELECT seq
+              FROM timebank.entries
+             WHERE group_id = :group_id
+               AND seq > :after_seq
+               AND effective_on <= CAST(:last_day AS date)
+          ORDER BY seq DESC
+             LIMIT :limit
+        """),
+        names,
+    )
+    return int(count or 0), list(late.scalars())
+
+
 async def list_records(
     tx: Tx, group_id: UUID, seqs: Sequence[int], *, units: Mapping[int, str]
 ) -> list[ClosableRecord]:

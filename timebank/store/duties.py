@@ -161,6 +161,26 @@ async def list_card_makers(tx: Tx, group_id: UUID, member_id: UUID) -> list[UUID
     return list(rows.scalars())
 
 
+async def list_unvouched(tx: Tx, group_id: UUID, *, now: datetime) -> list[UUID]:
+    """Return active members who carry a duty that waits, because others printed cards for them."""
+    rows = await tx.execute(
+        text("""
+            SELECT DISTINCT k.member_id
+              FROM people.card_makers AS k
+              JOIN people.members AS m ON m.group_id = k.group_id AND m.member_id = k.member_id
+              JOIN people.member_roles AS r ON r.group_id = k.group_id AND r.member_id = k.member_id
+             WHERE k.group_id = :group_id
+               AND m.state = 'active'
+               AND r.role <> 'stand_in'
+               AND r.since <= :now
+               AND (r.until IS NULL OR r.until > :now)
+          ORDER BY k.member_id
+        """),
+        {"group_id": group_id, "now": now},
+    )
+    return list(rows.scalars())
+
+
 async def forget_card_makers(tx: Tx, group_id: UUID, member_id: UUID) -> None:
     """Forget who printed cards for a member, and with that every such card that was not used."""
     names = {"group_id": group_id, "member_id": member_id}

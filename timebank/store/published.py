@@ -54,7 +54,9 @@ async def find_group(tx: Tx, group_id: UUID) -> PublicGroup:
         began_on=row.began_on,
         first_close_on=row.first_close_on,
         units=tuple(Unit(unit["code"], unit["kind"], unit["digits"]) for unit in row.units),
-        pots=tuple(PublicPot(pot["pot"], pot["unit"], pot["number"]) for pot in row.pots),
+        pots=tuple(
+            PublicPot(pot["pot"], pot["unit"], pot["number"], pot.get("word", "pot")) for pot in row.pots
+        ),
         people=row.people,
         gifts_wait=row.gifts_wait,
     )

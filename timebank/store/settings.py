@@ -132,15 +132,22 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 async def publish_frame(tx: Tx, group_id: UUID) -> None:
-    """Let the public know what the group is called by now, and its languages; only a close does that."""
+    """Let the public know what the group is called by now, its languages and its word for a pot; only a close does that."""
     await tx.execute(
         text("""
+            WITH said AS (
+                SELECT g.group_id, g.name, g.languages,
+                       (SELECT jsonb_agg(each.pot || jsonb_build_object('word', g.words) ORDER BY each.place)
+                          FROM jsonb_array_elements(p.pots) WITH ORDINALITY AS each (pot, place)) AS pots
+                  FROM timebank.groups AS g
+                  JOIN timebank.published_groups AS p ON p.group_id = g.group_id
+                 WHERE g.group_id = :group_id
+            )
             UPDATE timebank.published_groups AS p
-               SET name = g.name, languages = g.languages
-              FROM timebank.groups AS g
-             WHERE g.group_id = :group_id
-               AND p.group_id = g.group_id
-               AND (p.name, p.languages) IS DISTINCT FROM (g.name, g.languages)
+               SET name = s.name, languages = s.languages, pots = s.pots
+              FROM said AS s
+             WHERE p.group_id = :group_id
+               AND (p.name, p.languages, p.pots) IS DISTINCT FROM (s.name, s.languages, s.pots)
         """),
         {"group_id": group_id},
     )

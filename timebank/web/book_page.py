@@ -10,9 +10,9 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Final, Literal
 
-import segno
 from markupsafe import Markup
 
+from timebank.edge.qr import qr_inline
 from timebank.errors import N_
 from timebank.i18n import Language, offered
 from timebank.ledger.units import Unit
@@ -36,6 +36,7 @@ from timebank.web.policy_words import rules_in_words
 from timebank.web.words import (
     Amounts,
     category_in_words,
+    heading_of_pot,
     kind_in_words,
     place_in_words,
     told_in_words,
@@ -257,8 +258,8 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool, origin: s
     rest = [pot for pot in group.pots if units[pot.unit].kind != "time"]
     spreads = [
         Spread(
-            recto=_leaf(book, left, units[left.unit], "recto", language) if left else None,
-            verso=_leaf(book, right, units[right.unit], "verso", language) if right else None,
+            recto=_leaf(book, left, units[left.unit], "recto", language, query) if left else None,
+            verso=_leaf(book, right, units[right.unit], "verso", language, query) if right else None,
         )
         for left, right in zip_longest(time, rest)
     ]
@@ -277,23 +278,17 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool, origin: s
         spreads=tuple(_level(spread) for spread in spreads),
         api=f"/api/v1/groups/{group.slug}",
         preset=group.preset,
-        rhythm=_rhythm(group, language),
+        rhythm=publishing_in_words(group, language),
         restores=tuple(told_in_words(one, language) for one in book.restores),
         number=language.number(book.period.period) if book.period else "",
         seal=seal_of(book.note),
         address=f"{origin.partition('://')[2]}/g/{group.slug}" if origin else "",
-        qr=qr_drawing(f"{origin}/g/{group.slug}") if origin else EMPTY_MARKUP,
+        qr=_drawing_of(f"{origin}/g/{group.slug}") if origin else EMPTY_MARKUP,
     )
 
 
-@lru_cache(maxsize=64)
-def qr_drawing(address: str) -> Markup:
-    """Return an address as a drawing for paper."""
-    drawing = segno.make(address, error="m", micro=False).svg_inline(
-        omitsize=True, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None
-    )
-    # It is made of numbers only; what was put into it is in the drawing, not in the text.
-    return Markup(drawing)  # noqa: S704
+#: The public page is asked for again and again, and always with the same address.
+_drawing_of: Final = lru_cache(maxsize=64)(qr_inline)
 
 
 def seal_of(note: str) -> str:
@@ -308,7 +303,7 @@ def seal_of(note: str) -> str:
     return " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 
-def _rhythm(group: PublicGroup, language: Language) -> tuple[str, ...]:
+def publishing_in_words(group: PublicGroup, language: Language) -> tuple[str, ...]:
     """Return when this page changes, and what keeps single people out of it; the same whatever waits."""
     say = language.say
     if group.preset == OPEN:
@@ -353,7 +348,12 @@ def language_links(group: PublicGroup, language: Language) -> tuple[LanguageLink
 
 
 def _leaf(
-    book: PublicBook, pot: PublicPot, unit: Unit, side: Literal["recto", "verso"], language: Language
+    book: PublicBook,
+    pot: PublicPot,
+    unit: Unit,
+    side: Literal["recto", "verso"],
+    language: Language,
+    query: str,
 ) -> Leaf:
     amounts = Amounts(unit, language)
     ink: Ink = "hours" if amounts.is_time else "money"
@@ -377,7 +377,7 @@ def _leaf(
         pot=_pot_view(book, pot, amounts) if has_figures else None,
         flow=_flow_view(book, pot, amounts, weeks, titles[1]) if has_figures and weeks else None,
         lines=_lines_view(book, pot, amounts) if has_figures and not _only_totals(book) else None,
-        rules=_rules_view(book.group, policy, unit, language) if policy else None,
+        rules=_rules_view(book.group, policy, unit, language, query) if policy else None,
     )
 
 
@@ -394,16 +394,16 @@ def pot_titles(
     if len(same_kind) == 1:
         if unit.kind == "time":
             return (
-                say(N_("Hours in the pot")),
+                heading_of_pot(N_("Hours in the pot"), pot.word, language),
                 say(N_("Hours, week by week")),
                 say(N_("Hours, line by line")),
-                say(N_("Rules of the hours pot")),
+                heading_of_pot(N_("Rules of the hours pot"), pot.word, language),
             )
         return (
-            say(N_("Money in the pot")),
+            heading_of_pot(N_("Money in the pot"), pot.word, language),
             say(N_("Money, week by week")),
             say(N_("Money, line by line")),
-            say(N_("Rules of the money pot")),
+            heading_of_pot(N_("Rules of the money pot"), pot.word, language),
         )
     number = same_kind.index(pot) + 1
     if unit.kind == "time":
@@ -419,6 +419,11 @@ def pot_titles(
         say(N_("Money of pot %(number)s, line by line"), number=number),
         say(N_("Rules of money pot %(number)s"), number=number),
     )
+
+
+def rules_title(group: PublicGroup, pot: PublicPot, unit: Unit, language: Language) -> str:
+    """Return the heading of a pot's rules."""
+    return pot_titles(group, pot, unit, language)[3]
 
 
 def _level(spread: Spread) -> Spread:
@@ -781,11 +786,13 @@ def _blank_zero(amounts: Amounts) -> Callable[[int], str]:
 # ---------------------------------------------------------------- the rules
 
 
-def _rules_view(group: PublicGroup, policy: PublicPolicy, unit: Unit, language: Language) -> RulesView:
+def _rules_view(
+    group: PublicGroup, policy: PublicPolicy, unit: Unit, language: Language, query: str
+) -> RulesView:
     terms: Mapping[str, object] = policy.terms
     return RulesView(
         version=language.number(policy.version),
         agreed_on=language.day_month_year(policy.agreed_on),
         rules=rules_in_words(terms, unit, language),
-        href=f"/api/v1/groups/{group.slug}/policies/{policy.pot}",
+        href=f"/g/{group.slug}/rules{query}#{policy.pot}",
     )

@@ -55,11 +55,12 @@ class JoinPage:
 
 @dataclass(frozen=True, slots=True)
 class JoinedPage:
-    """Somebody who is a member now, with what signs them in once."""
+    """Somebody who is a member now, with what signs them in once; ``name`` is empty where it was not just written."""
 
     name: str
     href: str
     card: str
+    sign_in_href: str
 
 
 @route(
@@ -91,7 +92,7 @@ async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: Fro
         )
     except (FieldInvalid, NicknameTaken) as refusal:
         found = await look_at_invitation(door.house, group_id, secret, now=door.clock())
-        said = _advice(refusal, chosen)
+        said = nickname_fault(refusal, chosen)
         page = JoinPage(
             found.name,
             f"/g/{slug}",
@@ -101,7 +102,7 @@ async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: Fro
             (("nickname", said),),
         )
         return PrivatePage(render("join.html", page, chosen), chosen, status=422)
-    done = JoinedPage(nickname, f"/g/{slug}", joined.card)
+    done = JoinedPage(nickname, f"/g/{slug}", joined.card, f"/g/{slug}/sign-in")
     return PrivatePage(render("joined.html", done, chosen), chosen)
 
 
@@ -118,7 +119,8 @@ async def _arrive(request: Request[Any, Any, Any], slug: str) -> tuple[Door, UUI
     return door, group_id, chosen
 
 
-def _advice(refusal: FieldInvalid | NicknameTaken, chosen: Language) -> str:
+def nickname_fault(refusal: FieldInvalid | NicknameTaken, chosen: Language) -> str:
+    """Return what to do about a nickname that cannot be one."""
     advice = _ADVICE.get(str(refusal.params.get("why", "")))
     if advice is None:
         return chosen.refusal(refusal)

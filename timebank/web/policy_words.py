@@ -40,7 +40,7 @@ _LIMITS: Final = {
     ),
 }
 #: A Monday, to name the days of the week by.
-_MONDAY: Final = date(2026, 3, 2)
+MONDAY: Final = date(2026, 3, 2)
 
 
 def rules_in_words(terms: Mapping[str, Any], unit: Unit, language: Language) -> tuple[str, ...]:
@@ -184,7 +184,7 @@ def _rhythm(rhythm: Mapping[str, Any], language: Language) -> str:
         return language.say(
             N_("Money is handed over once a month, from day %(day)s on."), day=language.number(rhythm["day"])
         )
-    weekday = language.weekday_name(_MONDAY + timedelta(days=rhythm["weekday"] - 1))
+    weekday = language.weekday_name(MONDAY + timedelta(days=rhythm["weekday"] - 1))
     return language.say(_EVERY[rhythm["every"]], weekday=weekday)
 
 

@@ -15,6 +15,8 @@ ASK: Final = "/ask"
 TODAY: Final = "/today"
 PAY: Final = "/pay"
 MONEY: Final = "/money"
+PEOPLE: Final = "/people"
+GROUP: Final = "/group"
 HOST: Final = "/host"
 
 _ROOMS: Final = (
@@ -22,6 +24,8 @@ _ROOMS: Final = (
     (LOG, N_("Log help"), ""),
     (ASK, N_("Ask"), ""),
     (TODAY, N_("Today"), "steward"),
+    (PEOPLE, N_("People"), "steward"),
+    (GROUP, N_("The group"), "steward"),
     (PAY, N_("Hand over"), "treasurer"),
     (MONEY, N_("Money"), "treasurer steward auditor"),
     (HOST, N_("The machine"), "host"),

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from timebank.edge.problems import renderer, status_of
-from timebank.errors import N_, KeyInvalid, KeyReused
+from timebank.errors import N_, FieldInvalid, KeyInvalid, KeyReused
+from timebank.services.acts import Once
 from timebank.web.forms import field_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from timebank.rules.commands import Command
+    from timebank.services.writer import Answer
     from timebank.web.inside import Inside
 
 #: Hidden in every form that writes to a book.
@@ -83,7 +85,44 @@ async def send(here: Inside, fields: Mapping[str, list[str]], command: Command) 
             render=renderer(here.chosen),
         )
     except KeyReused as refusal:
-        return Sent(status_of(refusal), refusal.code, here.chosen.say(SENT_BEFORE), {})
+        return _sent_before(here, refusal)
+    return _sent(answer)
+
+
+async def act(
+    here: Inside, fields: Mapping[str, list[str]], said: object, do: Callable[[Once], Awaitable[Answer]]
+) -> Sent:
+    """Have a service do what a form says; the same form sent again gets the same answer, and does nothing.
+
+    Args:
+        said: What the form asks for, as far as it decides: the same key with something else is refused.
+        do: Calls the service.
+
+    Raises:
+        KeyInvalid: The form has no key of ours.
+        StepUpNeeded, Busy, ServerFault: See Once.run.
+    """
+    once = Once(
+        key=f"page-{key_of(fields)}",
+        request_hash=sha256(msgspec.json.encode(said)).digest(),
+        now=here.door.clock(),
+        render=renderer(here.chosen),
+    )
+    try:
+        answer = await do(once)
+    except KeyReused as refusal:
+        return _sent_before(here, refusal)
+    except FieldInvalid as refusal:
+        # What services check before they begin; the same form may come again, mended.
+        return Sent(status_of(refusal), refusal.code, here.chosen.refusal(refusal), refusal.params)
+    return _sent(answer)
+
+
+def _sent_before(here: Inside, refusal: KeyReused) -> Sent:
+    return Sent(status_of(refusal), refusal.code, here.chosen.say(SENT_BEFORE), {})
+
+
+def _sent(answer: Answer) -> Sent:
     body = msgspec.json.decode(answer.body)
     if answer.status < 400:
         return Sent(answer.status, "", "", body)

@@ -87,7 +87,7 @@ _FIELDS: Final = (
     *("preset", "rounding", "confirm_days", "words"),
 )
 
-_ROUNDINGS: Final = {
+ROUNDING_WORDS: Final = {
     "1": N_("Not at all: minutes count as they are"),
     "5": N_("To the nearest 5 minutes"),
     "15": N_("To the nearest quarter of an hour"),
@@ -96,7 +96,7 @@ _ROUNDINGS: Final = {
     "30-up": N_("Up to the next half hour"),
 }
 
-_PRESETS: Final = {
+PRESET_WORDS: Final = {
     "careful": N_(
         "Week by week: kinds and amounts without days, once at least three people stand behind them. What waits for "
         "others comes out as one total after 13 weeks."
@@ -476,16 +476,16 @@ def _form_page(
         gifts_wait=bool(written.gifts_wait),
         preset_choices=tuple(
             Choice(each, chosen.say(words), each == (written.preset or PRESET))
-            for each, words in _PRESETS.items()
+            for each, words in PRESET_WORDS.items()
         ),
         rounding_choices=tuple(
-            Choice(each, chosen.say(_ROUNDINGS[each]), each == (written.rounding or "1"))
+            Choice(each, chosen.say(ROUNDING_WORDS[each]), each == (written.rounding or "1"))
             for each in ROUNDINGS
         ),
         words_choices=tuple(
             Choice(each, pot_in_words(each, chosen), each == (written.words or WORDS[0])) for each in WORDS
         ),
-        time_zones=_time_zones(written.time_zone, chosen),
+        time_zones=time_zone_choices(written.time_zone, chosen),
         language_choices=_language_choices(written.languages, chosen),
         currencies=_CURRENCIES,
         group_address=f"{host_of(request)}/g/",
@@ -604,7 +604,7 @@ def _language_choices(written: tuple[str, ...], chosen: Language) -> tuple[Choic
     return tuple(Choice(code, language(code).name, code in codes) for code in every)
 
 
-def _time_zones(written: str, chosen: Language) -> tuple[Choices, ...]:
+def time_zone_choices(written: str, chosen: Language) -> tuple[Choices, ...]:
     """Return every time zone under its region, those used often first; what was written is one of them."""
     groups = [(chosen.say(N_("Often chosen")), _OFTEN)]
     groups += [(chosen.say(label), _zones_of(region)) for region, label in _REGIONS.items()]

@@ -46,12 +46,13 @@ if TYPE_CHECKING:
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
 #: What the form that proves it adds to what it carries along; no form of ours has fields like these.
-CODE: Final = "prove-code"
-CARD: Final = "prove-card"
-PASSKEY: Final = "prove-passkey"
-THEN: Final = "prove-then"
-WAITING: Final = "prove-waiting"
-KEY: Final = "prove-key"
+PROOF: Final = "prove-"
+CODE: Final = f"{PROOF}code"
+CARD: Final = f"{PROOF}card"
+PASSKEY: Final = f"{PROOF}passkey"
+THEN: Final = f"{PROOF}then"
+WAITING: Final = f"{PROOF}waiting"
+KEY: Final = f"{PROOF}key"
 _OF_PROOF: Final = frozenset({CODE, CARD, PASSKEY, THEN, WAITING, KEY, CSRF_FIELD})
 #: Whatever another form may have, and the fields above.
 _CARRIED_MAX: Final = 128 * 1024

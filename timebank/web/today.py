@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
@@ -28,7 +29,7 @@ from timebank.rules.commands import (
 from timebank.rules.names import free_text
 from timebank.rules.written import read_amount, read_minutes
 from timebank.services.acts import Once
-from timebank.services.draws import list_draws, note_look, read_draw, read_who
+from timebank.services.draws import list_draws, note_look, read_draw, read_draws, read_who
 from timebank.services.live import read_live
 from timebank.services.overview import read_rules, read_waiting_hours
 from timebank.web.ask import WORDS_MAX, policy_words
@@ -40,10 +41,11 @@ from timebank.web.private import go_to
 from timebank.web.rooms import TODAY, Way, ways
 from timebank.web.sending import key_of, new_key, send
 from timebank.web.sign_in import duty_location
+from timebank.web.today_more import MoreLine, read_more
 from timebank.web.words import category_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from litestar.handlers import HTTPRouteHandler
@@ -116,6 +118,7 @@ class AskToDecide:
         asks_not_own: Whether a yes needs the statement that it is not the reader's own.
         amount, words: The fields that go with some answers.
         who: Whose it is, once the reader asked and it was written down.
+        link_action: Where a new link is made for somebody without an account; else empty.
     """
 
     id: str
@@ -138,6 +141,8 @@ class AskToDecide:
     who_action: str
     who_key: str
     who: str
+    link_action: str
+    link_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +160,17 @@ class HoursToSettle:
     is_open: bool
 
 
+class LostLink(NamedTuple):
+    """An ask without an account that was said yes to, and where its new link is made."""
+
+    what: str
+    action: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True)
 class TodayPage:
-    """What waits for the stewards."""
+    """What waits for the stewards; ``further`` is answered on other pages."""
 
     name: str
     href: str
@@ -168,6 +181,8 @@ class TodayPage:
     more: str
     hours: tuple[HoursToSettle, ...]
     hours_aside: str
+    further: tuple[MoreLine, ...]
+    lost: tuple[LostLink, ...]
     import_href: str
     words_max: int
 
@@ -323,29 +338,20 @@ async def _page(
     rules = await read_rules(house, here.actor.group_id)
     today = now.astimezone(ZoneInfo(rules.time_zone)).date()
     live = {pot.pot: pot for pot in (await read_live(house.database, here.actor, now=now)).pots}
-    asks = [
-        _ask(
-            here,
-            await read_draw(house, here.actor, view.draw.draw_id, now=now),
-            rules,
-            today,
-            live,
-            fault,
-            who,
-        )
-        for view in waiting[:ASKS_SHOWN]
-    ]
+    shown = await read_draws(house, here.actor, waiting[:ASKS_SHOWN], now=now)
+    asks = [_ask(here, view, rules, today, live, fault, who) for view in shown]
     hours, names = await read_waiting_hours(house, here.actor, now=here.door.clock())
     more = len(waiting) - len(asks)
+    further = await read_more(here, rules)
     page = TodayPage(
         name=here.group.name,
         href=here.href,
         ways=ways(here, TODAY),
-        lede=_lede(today, len(waiting), len(hours), chosen),
+        lede=_lede(today, len(waiting), len(hours), len(further), chosen),
         faults=((f"{fault.field}-{fault.about}", fault.text),) if fault else (),
         asks=tuple(asks),
         more=chosen.say_many("%(count)s more waits.", "%(count)s more wait.", more) if more > 0 else "",
-        hours=tuple(_hours(here, each, names, fault) for each in hours),
+        hours=tuple(_hours(here, each, names, fault, rules) for each in hours),
         hours_aside=chosen.say_many(
             "No answer counts as a yes after %(count)s day. A call is kinder.",
             "No answer counts as a yes after %(count)s days. A call is kinder.",
@@ -353,6 +359,8 @@ async def _page(
         )
         if rules.time_bank
         else "",
+        further=further,
+        lost=_lost(here, await _on_its_way(here)),
         import_href=here.path("/import"),
         words_max=WORDS_MAX,
     )
@@ -372,13 +380,15 @@ async def _waiting(here: Inside) -> list[DrawView]:
             return found[::-1]
 
 
-def _lede(today: date, asks: int, hours: int, chosen: Language) -> str:
+def _lede(today: date, asks: int, hours: int, further: int, chosen: Language) -> str:
     said = [chosen.weekday(today)]
     if asks:
         said.append(chosen.say_many("%(count)s ask waits", "%(count)s asks wait", asks))
     if hours:
         said.append(chosen.say_many("%(count)s log of hours waits", "%(count)s logs of hours wait", hours))
-    if not asks and not hours:
+    if further:
+        said.append(chosen.say_many("%(count)s other thing", "%(count)s other things", further))
+    if not asks and not hours and not further:
         said.append(chosen.say(N_("nothing waits")))
     return " · ".join(said)
 
@@ -434,6 +444,8 @@ def _ask(
         who_action=here.path(f"{TODAY}/{draw.draw_id}/who") if not view.mine else "",
         who_key=new_key(),
         who=who[1] if who and who[0] == draw.draw_id else "",
+        link_action=here.path(f"{TODAY}/{draw.draw_id}/link") if draw.without_account else "",
+        link_key=new_key(),
     )
 
 
@@ -592,7 +604,30 @@ def _approvals(view: DrawView, amounts: Amounts) -> Fact:
     )
 
 
-def _hours(here: Inside, hours: Hours, names: Mapping[UUID, str], fault: _Fault | None) -> HoursToSettle:
+async def _on_its_way(here: Inside) -> list[DrawView]:
+    """Return asks without an account that wait for nobody here, but whose link may be lost."""
+    page, _ = await list_draws(here.door.house, here.actor, states=("promised",), after=None, limit=_PAGE)
+    return [view for view in page if view.draw.without_account]
+
+
+def _lost(here: Inside, views: Sequence[DrawView]) -> tuple[LostLink, ...]:
+    return tuple(
+        LostLink(
+            here.chosen.say(
+                N_("Ask %(short)s, %(amount)s"),
+                short=str(view.draw.draw_id)[:4].upper(),
+                amount=amounts_of(view.pot.unit, here.chosen).words(view.draw.agreed or view.draw.asked),
+            ),
+            here.path(f"{TODAY}/{view.draw.draw_id}/link"),
+            new_key(),
+        )
+        for view in views
+    )
+
+
+def _hours(
+    here: Inside, hours: Hours, names: Mapping[UUID, str], fault: _Fault | None, rules: SetUp
+) -> HoursToSettle:
     chosen = here.chosen
     mine = fault if fault and fault.about == hours.id else None
     nobody = chosen.say(N_("A neighbour"))
@@ -603,11 +638,17 @@ def _hours(here: Inside, hours: Hours, names: Mapping[UUID, str], fault: _Fault 
     else:
         receiver = names.get(hours.receiver, nobody)
         what = chosen.say(N_("%(name)s helped %(other)s, %(time)s"), name=giver, other=receiver, time=time)
+    age = [chosen.weekday(hours.effective_on), category_in_words(hours.category, chosen)]
+    if rules.time_bank and hours.state == "logged":
+        until = hours.logged_at.astimezone(ZoneInfo(rules.time_zone)).date() + timedelta(
+            days=rules.confirm_days
+        )
+        age.append(chosen.say(N_("counts as a yes on %(day)s"), day=chosen.weekday(until)))
     took_part = here.actor.member_id in (hours.giver, hours.receiver)
     return HoursToSettle(
         id=str(hours.id),
         what=what,
-        age=f"{chosen.weekday(hours.effective_on)} · {category_in_words(hours.category, chosen)}",
+        age=" · ".join(age),
         question=chosen.say(N_("One of them says it was %(time)s."), time=chosen.hours(hours.proposed))
         if hours.proposed
         else "",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import segno
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -16,6 +15,7 @@ from litestar.types import ASGIApp
 from markupsafe import Markup
 
 from timebank.edge.problems import status_of
+from timebank.edge.qr import qr_inline
 from timebank.edge.sessions import place_of, secret_of, set_cookie
 from timebank.errors import (
     N_,
@@ -381,16 +381,13 @@ def _advice(refusal: Refusal | NoAnswer, here: Inside) -> str:
 
 
 def _app_page(here: Inside, offered: NewTotp, *, fault: str = "", status: int = 200) -> PrivatePage:
-    drawing = segno.make(offered.address, error="m").svg_inline(
-        omitsize=True, dark="#000", light="#fff", svgclass="qr", lineclass=None
-    )
     page = AppPage(
         name=here.group.name,
         href=here.href,
         action=here.path(f"{HERE}/app"),
         back=here.path(HERE),
         # It is made of numbers only; what was put into it is in the drawing, not in the text.
-        qr=Markup(drawing),  # noqa: S704
+        qr=qr_inline(offered.address),
         address=offered.address,
         secret=" ".join(offered.secret[at : at + 4] for at in range(0, len(offered.secret), 4)),
         nonce=offered.nonce,

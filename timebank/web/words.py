@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +50,21 @@ KEY_BY_PAPER: Final = N_(
 )
 # What a group calls what it shares; the code always says pot.
 POT_WORDS: Final = {"pot": N_("pot"), "pool": N_("pool"), "hat": N_("hat"), "kitty": N_("kitty")}
+#: Headings in which a group's own word stands; there is one sentence for each word, since grammar goes with it.
+_HEADINGS: Final = {
+    ("Hours in the pot", "pool"): N_("Hours in the pool"),
+    ("Hours in the pot", "hat"): N_("Hours in the hat"),
+    ("Hours in the pot", "kitty"): N_("Hours in the kitty"),
+    ("Money in the pot", "pool"): N_("Money in the pool"),
+    ("Money in the pot", "hat"): N_("Money in the hat"),
+    ("Money in the pot", "kitty"): N_("Money in the kitty"),
+    ("Rules of the hours pot", "pool"): N_("Rules of the hours pool"),
+    ("Rules of the hours pot", "hat"): N_("Rules of the hours hat"),
+    ("Rules of the hours pot", "kitty"): N_("Rules of the hours kitty"),
+    ("Rules of the money pot", "pool"): N_("Rules of the money pool"),
+    ("Rules of the money pot", "hat"): N_("Rules of the money hat"),
+    ("Rules of the money pot", "kitty"): N_("Rules of the money kitty"),
+}
 # Categories that presets bring along; what a group wrote itself stands as it was written.
 CATEGORIES: Final = {
     "care": N_("care"),
@@ -74,6 +90,21 @@ CATEGORIES: Final = {
 }
 
 
+#: What people can carry for a group, each as a word beside a name.
+DUTIES: Final = {
+    "steward": N_("steward"),
+    "treasurer": N_("treasurer"),
+    "auditor": N_("auditor"),
+    "stand_in": N_("stand-in"),
+    "host": N_("host"),
+}
+
+
+def duties_in_words(roles: Iterable[str], language: Language) -> str:
+    """Return the duties of somebody, divided by commas; empty for none."""
+    return ", ".join(language.say(message) for role, message in DUTIES.items() if role in set(roles))
+
+
 def kind_in_words(kind: str, unit: Unit, language: Language) -> str:
     """Return what a kind of entry is called on the leaf of a unit; a kind without words stands as its code."""
     message = (TIME_KINDS if unit.kind == "time" else MONEY_KINDS).get(kind)
@@ -83,6 +114,11 @@ def kind_in_words(kind: str, unit: Unit, language: Language) -> str:
 def pot_in_words(words: str, language: Language) -> str:
     """Return what a group calls its pot."""
     return language.say(POT_WORDS[words])
+
+
+def heading_of_pot(message: str, word: str, language: Language) -> str:
+    """Return a heading that says pot, with what the group calls it instead."""
+    return language.say(_HEADINGS.get((message, word), message))
 
 
 def category_in_words(category: str, language: Language) -> str:
