@@ -22,7 +22,7 @@ async def test_an_empty_page_says_so_and_shows_the_doors(stage: Stage) -> None:
     assert "Nothing waits for you." in said
     assert "hours given 0 h hours received 0 h" in said
     assert "Nobody has to prove need" in said
-    for href in ("/log", "/ask", "/statement", "/me/ways-in"):
+    for href in ("/log", "/ask", "/statement", "/me/settings"):
         assert f'href="/g/riverside{href}"' in page.text
     assert "<script" not in page.text
     assert (await stage.http.get("/g/riverside/me")).status_code == 303
