@@ -53,6 +53,7 @@ class Home:
     Attributes:
         given, received: Minutes over the whole book; there is no difference of the two.
         waiting: Hours about which it is their turn to say something, newest first.
+        asked: Hours about which they said "not quite", and the other one has not answered.
         last: The last hours that they gave or got, newest first.
         asks: Their last asks, newest first.
         nicknames: Of everybody whom ``waiting`` and ``last`` name.
@@ -63,6 +64,7 @@ class Home:
     given: int
     received: int
     waiting: tuple[Hours, ...]
+    asked: tuple[Hours, ...]
     last: tuple[Hours, ...]
     asks: tuple[AskedRow, ...]
     nicknames: dict[UUID, str]
@@ -170,12 +172,16 @@ async def read_home(house: House, actor: Actor) -> Home:
         NeedsScope: The token was not made for reading.
     """
     waiting: list[Hours] = []
+    asked: list[Hours] = []
     for state in ("logged", "questioned"):
         page = await list_hours(house, actor, Wanted(state=state, limit=100))
         waiting += [hours for hours in page.hours if hours.waits_for_me]
+        asked += [hours for hours in page.hours if hours.proposed is not None and not hours.waits_for_me]
     last = (await list_hours(house, actor, Wanted(limit=LAST_SHOWN))).hours
     people = {
-        member for hours in (*waiting, *last) for member in (hours.giver, hours.receiver, hours.logged_by)
+        member
+        for hours in (*waiting, *asked, *last)
+        for member in (hours.giver, hours.receiver, hours.logged_by)
     }
     async with house.database.read(actor.group_id) as tx:
         totals = await list_own_totals(tx, actor)
@@ -193,6 +199,7 @@ async def read_home(house: House, actor: Actor) -> Home:
         given=next((total.given for total in totals if total.unit == MINUTES), 0),
         received=received,
         waiting=tuple(waiting),
+        asked=tuple(asked),
         last=last,
         asks=tuple(asks),
         nicknames=names,

@@ -221,7 +221,7 @@ def read_asking(place: Place, rules: AskRules, asking: Asking) -> tuple[AskDraw 
     pot = setup.pots.get(asking.pot)
     if pot is None:
         faults["pot"] = say(N_("Choose what would help"))
-    amount, fault = _amount(asking.amount, pot, place.chosen)
+    amount, fault = read_asked(asking.amount, pot, place.chosen)
     if fault:
         faults["amount"] = fault
     if asking.kind not in setup.categories:
@@ -247,7 +247,8 @@ def read_asking(place: Place, rules: AskRules, asking: Asking) -> tuple[AskDraw 
     return AskDraw(pot.code, amount, pot.unit, asking.kind, day, said["contact"], said["payout"]), {}
 
 
-def _amount(written: str, pot: Pot | None, chosen: Language) -> tuple[int, str]:
+def read_asked(written: str, pot: Pot | None, chosen: Language) -> tuple[int, str]:
+    """Return an amount in the unit of its pot, and what is wrong with what was written."""
     if pot is None:
         return 0, "" if written else chosen.say(N_("Write how much"))
     if pot.unit == MINUTES:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from timebank.errors import N_, FieldInvalid, MalformedBody, Refusal
 from timebank.ledger.units import HOURS, MINUTES, Unit
-from timebank.rules.commands import ConfirmHours, QuestionHours, SettleHours
+from timebank.rules.commands import ConfirmHours, QuestionHours, SettleHours, WithdrawHours
 from timebank.rules.names import free_text
 from timebank.rules.written import read_minutes
 from timebank.services.live import Live, LivePot, read_live
@@ -79,6 +79,8 @@ class WaitingHours:
         what: What somebody says happened.
         age: When, what about, and what silence does.
         proposal: What the other one says it was instead; empty where the reader may say it.
+        said: What the reader said it was; empty where they have not said it yet.
+        can_withdraw: Whether the reader can take it back altogether.
         is_open: Whether the part with "not quite" stands open, because something in it is wrong.
     """
 
@@ -89,6 +91,8 @@ class WaitingHours:
     what: Markup | str
     age: str
     proposal: str
+    said: str
+    can_withdraw: bool
     reason: str
     is_open: bool
     time: Answer
@@ -134,6 +138,7 @@ class HomePage:
         faults: (field, what to do about it).
         waiting: The newest of what waits for the reader's yes; ``further`` is folded behind it.
         further_open: Whether something of it was answered just now, and the answer not taken.
+        said: Hours to which the reader said "not quite", and nobody has answered yet.
         waiting_aside: What silence does, in one sentence; empty in groups where it does nothing.
         duties: Pages of duties that the reader carries.
         last: The reader's last hours, newest first.
@@ -154,6 +159,7 @@ class HomePage:
     waiting: tuple[WaitingHours, ...]
     further: tuple[WaitingHours, ...]
     further_open: bool
+    said: tuple[WaitingHours, ...]
     waiting_aside: str
     given: Figure
     received: Figure
@@ -196,6 +202,8 @@ async def answer_hours(
             command = ConfirmHours(hours_id)
         case "agree":
             command = SettleHours(hours_id)
+        case "withdraw":
+            command = WithdrawHours(hours_id)
         case "not-quite":
             try:
                 command = QuestionHours(
@@ -243,6 +251,7 @@ async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 
         waiting=waiting[:_AT_ONCE],
         further=waiting[_AT_ONCE:],
         further_open=any(hours.is_open for hours in waiting[_AT_ONCE:]),
+        said=tuple(_waiting(here, home, each, refused) for each in home.asked),
         waiting_aside=_aside(home, chosen),
         given=Figure(hours.figure(home.given), hours.machine(home.given)),
         received=Figure(hours.figure(home.received), hours.machine(home.received)),
@@ -276,7 +285,9 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
         on = hours.logged_at.astimezone(ZoneInfo(home.rules.time_zone)).date()
         until = on + timedelta(days=home.rules.confirm_days)
         age.append(chosen.say(N_("counts as a yes on %(day)s"), day=chosen.weekday(until)))
-    asked_me = hours.proposed is not None
+    instead = chosen.hours(hours.proposed or 0)
+    asked_me = hours.proposed is not None and hours.waits_for_me
+    i_asked = hours.proposed is not None and not hours.waits_for_me
     return WaitingHours(
         id=str(hours.id),
         action=here.path(f"{HOME}/hours/{hours.id}"),
@@ -284,11 +295,11 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
         other_key=new_key(),
         what=_what(hours, home.nicknames, me, chosen),
         age=" · ".join(age),
-        proposal=chosen.say(
-            N_("The other one says it was %(time)s instead."), time=chosen.hours(hours.proposed or 0)
-        )
+        proposal=chosen.say(N_("The other one says it was %(time)s instead."), time=instead)
         if asked_me
         else "",
+        said=chosen.say(N_("You said it was %(time)s."), time=instead) if i_asked else "",
+        can_withdraw=hours.draw is None and (me in {hours.giver, hours.logged_by}),
         reason=hours.why,
         is_open=bool(mine and mine.field),
         time=Answer(mine.time if mine else "", mine.fault if mine and mine.field == "time" else ""),
@@ -360,7 +371,7 @@ def _pot(pot: LivePot, pots: tuple[LivePot, ...], chosen: Language) -> PotLine:
             unit_step=amounts.step,
             rtl=chosen.direction == "rtl",
             bar_height=2.0,
-        ),
+        )._replace(ticks=(), height="2.125em"),
         sentence=bar_sentence(pot.available, pot.promised, amounts),
     )
 
