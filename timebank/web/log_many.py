@@ -242,10 +242,18 @@ def _written(fields: Mapping[str, list[str]]) -> list[Written]:
 def _whole(written: Sequence[Written], number: int) -> Written:
     """Return a row with the day and the kind that it has from the rows above."""
     row = written[number]
-    above = written[: number + 1]
-    day = next((each.day for each in reversed(above) if each.day), "")
-    kind = next((each.kind for each in reversed(above) if each.kind), "")
-    return row._replace(day=day, kind=kind)
+    day = written[_origin(written, number, "day")].day
+    return row._replace(day=day, kind=written[_origin(written, number, "kind")].kind)
+
+
+def _origin(written: Sequence[Written], number: int, column: str) -> int:
+    """Return the row that an answer is from: this one, one above, or the first one that should have said it."""
+    if column not in {"day", "kind"}:
+        return number
+    said = [at for at in range(number + 1) if getattr(written[at], column)]
+    return (
+        said[-1] if said else next(at for at in range(number + 1) if at == number or not written[at].is_empty)
+    )
 
 
 async def _read(
@@ -281,8 +289,9 @@ async def _read(
         )
         if row.kind not in rules.categories:
             wrong["kind"] = say(N_("Choose a kind of help"))
-        wrong = {f"{column}-{number}": wrong[column] for column in _COLUMNS if wrong.get(column)}
-        faults |= wrong
+        wrong = {column: wrong[column] for column in _COLUMNS if wrong.get(column)}
+        # What a row has from above is wrong there, once.
+        faults |= {f"{column}-{_origin(written, number, column)}": fault for column, fault in wrong.items()}
         if not wrong and giver and day and minutes:
             read[number] = _understood(here, rules, today, giver, receiver, day, minutes, row.kind)
     if not is_possible(rules):
