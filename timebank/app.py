@@ -39,6 +39,7 @@ from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.carry import CARRY_PAGES
 from timebank.web.checking import CHECKING
 from timebank.web.close_page import CLOSE_PAGES
+from timebank.web.going import GOING_PAGES
 from timebank.web.group import GROUP_PAGES
 from timebank.web.history import HISTORY_PAGES
 from timebank.web.home import HOME_PAGES
@@ -48,6 +49,8 @@ from timebank.web.invitations import INVITATION_PAGES
 from timebank.web.join import JOIN_PAGES
 from timebank.web.join_requests import JOIN_REQUEST_PAGES
 from timebank.web.log import LOG_PAGES
+from timebank.web.log_many import LOG_MANY_PAGES
+from timebank.web.log_written import LOG_WRITTEN_PAGES
 from timebank.web.looks import LOOKS_PAGES
 from timebank.web.lost_link import LOST_LINK_PAGES
 from timebank.web.mail_links import MAIL_PAGES
@@ -62,8 +65,11 @@ from timebank.web.private import go_to
 from timebank.web.propose import PROPOSE_PAGES
 from timebank.web.public import PUBLIC_PAGES, error_page
 from timebank.web.public_log import PUBLIC_LOG
+from timebank.web.receipt import RECEIPT_PAGES
+from timebank.web.receipts import RECEIPTS_PAGES
 from timebank.web.rules_page import RULES_PAGES
 from timebank.web.second import SECOND_PAGES
+from timebank.web.settings import SETTINGS_PAGES
 from timebank.web.setup import SET_UP_PAGES
 from timebank.web.sign_in import SIGN_IN_PAGES, ProofAsked, asks_for_proof
 from timebank.web.statement import STATEMENT_PAGES
@@ -125,6 +131,12 @@ def build_app(
             *LOOKS_PAGES,
             *HOST_PAGES,
             *LOG_PAGES,
+            *LOG_MANY_PAGES,
+            *LOG_WRITTEN_PAGES,
+            *RECEIPT_PAGES,
+            *RECEIPTS_PAGES,
+            *SETTINGS_PAGES,
+            *GOING_PAGES,
             *ASK_PAGES,
             *ASK_STATUS_PAGES,
             *ASK_BY_LINK_PAGES,

@@ -244,6 +244,10 @@ class Language:
         """Return the day of the month: ``27``."""
         return self._date(day, "d")
 
+    def day_short(self, day: date) -> str:
+        """Return ``27 Sep``, for a column of days."""
+        return self._date(day, self._days.short)
+
     def month_short(self, day: date) -> str:
         """Return ``Sep``, with no full stop where a drawing has no room for one."""
         return self._date(day, "LLL").rstrip(".")

@@ -56,7 +56,11 @@ def sign_in(patch: pytest.MonkeyPatch, actor: Any) -> SimpleNamespace:
     async def demand_visitor(_request: object) -> Any:
         return visitor
 
+    async def read_language(_house: object, _actor: object) -> str:
+        return ""
+
     patch.setattr("timebank.web.inside.demand_visitor", demand_visitor)
+    patch.setattr("timebank.web.inside.read_language", read_language)
     return visitor
 
 

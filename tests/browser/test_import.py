@@ -177,7 +177,7 @@ class Desk:
         self.looks = 0
         self.did: list[str] = []
 
-    async def group(self, request: Any, _slug: str) -> tuple[Any, Any, str]:
+    async def group(self, request: Any, _slug: str, _person: str = "") -> tuple[Any, Any, str]:
         from timebank.i18n import choose_language
 
         said = request.query_params.get("lang")

@@ -20,6 +20,8 @@ from timebank.store.migrate import SUPERUSER
 def text_of(answer: httpx.Response) -> str:
     """Return what a page says, without marks and with plain spaces."""
     body = re.sub(r"<(style|title)\b.*?</\1>", " ", answer.text, flags=re.DOTALL)
+    # Names are kept apart from the sentence around them, and are words of it all the same.
+    body = re.sub(r"</?bdi\b[^>]*>", "", body)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u00a0", " ").split())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from tests.cast import Stage, cast, house, stage, today
 from tests.web.member import Member, forms_of, signed_in, text_of
@@ -150,3 +151,46 @@ async def test_whoever_is_not_signed_in_reads_how_to_ask(stage: Stage) -> None:
     assert re.search(r"<title>\s*Riverside</title>", answer.text)
     forged = await stage.http.post("/g/riverside/ask", data=SAMPLE)
     assert forged.status_code == 303, "to the way in, and nothing is asked"
+
+
+async def test_another_amount_is_asked_for_on_the_page_of_the_ask(stage: Stage) -> None:
+    ada = await ask(await signed_in(stage, "ada"))
+    form = next(form for form in forms_of(ada.last) if "amount" in form.names)
+
+    wrong = await ada.post(form.action, {**form.hidden, "act": "change", "amount": "a lot"})
+    assert wrong.status_code == 422
+    assert text_of(wrong).count("Write an amount, for example 12.50") == 2
+    assert 'value="a lot"' in wrong.text
+    changed = await ada.follow(await ada.post(form.action, {**form.hidden, "act": "change", "amount": "8"}))
+
+    assert "€8.00" in text_of(changed)
+    assert [draw["asked"] for draw in (await stage.get("ada", "/draws")).json()["draws"]] == [800]
+
+
+async def test_a_steward_asks_for_somebody_else_and_a_stand_in_for_theirs(stage: Stage) -> None:
+    bo, ed = [await signed_in(stage, name) for name in ("bo", "ed")]
+    page = await bo.get("/ask", **{"for": "other"})
+    assert "You ask for" in text_of(page)
+    assert "You ask for" not in text_of(await ed.get("/ask"))
+    wrong = await bo.send(page, "/ask", **SAMPLE, whom="Nobody")
+    assert wrong.status_code == 422
+    assert 'id="whom-fault"' in wrong.text
+    await bo.follow(await bo.send(page, "/ask", **SAMPLE, whom="Flo"))
+    assert await asks_of(stage, "flo") == 1
+
+    tie = {"stand_in": str(stage.cast.ids["flo"]), "for": str(stage.cast.ids["ada"]), "consent": "said"}
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    assert (
+        await stage.post("ada", "/stand-ins", {**tie, "scopes": ["ask"], "until": until})
+    ).status_code == 201
+    flo = await signed_in(stage, "flo")
+    await flo.follow(await flo.send(await flo.get("/ask", **{"for": tie["for"]}), "/ask", **SAMPLE))
+    assert await asks_of(stage, "ada") == 1
+    form = forms_of(await ed.get("/ask"))[0]
+    refused = await ed.post(form.action, {**form.hidden, **SAMPLE, "voice": tie["for"]})
+    assert refused.status_code == 422
+    also = await ed.post(
+        form.action, {**form.hidden, **SAMPLE, "voice": "other", "whom": "Ada", "key": "E" * 22}
+    )
+    assert also.status_code >= 400
+    assert await asks_of(stage, "ada") == 1

@@ -22,7 +22,7 @@ async def test_an_empty_page_says_so_and_shows_the_doors(stage: Stage) -> None:
     assert "Nothing waits for you." in said
     assert "hours given 0 h hours received 0 h" in said
     assert "Nobody has to prove need" in said
-    for href in ("/log", "/ask", "/statement", "/me/ways-in"):
+    for href in ("/log", "/ask", "/statement", "/me/settings"):
         assert f'href="/g/riverside{href}"' in page.text
     assert "<script" not in page.text
     assert (await stage.http.get("/g/riverside/me")).status_code == 303
@@ -129,3 +129,46 @@ async def test_of_much_that_waits_a_little_is_shown_and_all_of_it_can_be_answere
     again = await ada.post(oldest.action, {**oldest.hidden, "say": "not-quite", "time": "soon"})
     assert again.status_code == 422
     assert re.search(r"open>\s*<summary>2 more", again.text)
+
+
+async def test_the_pot_and_the_last_entries_stand_on_the_own_page(stage: Stage, today: str) -> None:
+    body = {"minutes": 90, "effective_on": today, "category": "repairs"}
+    flo = str(stage.cast.ids["flo"])
+    made = (await stage.post("ada", "/hours", {**body, "receiver": flo})).json()["id"]
+    await stage.post("ada", "/hours", {**body, "minutes": 30})
+    await stage.post("flo", f"/hours/{made}/confirm", None)
+
+    page = await (await signed_in(stage, "ada")).get("/me")
+
+    said = text_of(page)
+    assert "30 min given, not yet drawn" in said
+    assert "As it is now" in said
+    assert "You helped Flo · repairs · Flo said yes. Thank you. 1:30" in said
+    assert "You helped the whole group · repairs 0:30" in said
+    assert f'href="/g/riverside/log/{made}"' in page.text
+    assert "<bdi>Flo</bdi>" in page.text
+
+
+async def test_a_proposal_can_be_changed_and_ended_by_either_side(stage: Stage, today: str) -> None:
+    ada, flo = await signed_in(stage, "ada"), await signed_in(stage, "flo")
+    body = {"minutes": 60, "effective_on": today, "category": "repairs"}
+    for _ in range(2):
+        await stage.post("flo", "/hours", {**body, "receiver": str(stage.cast.ids["ada"])})
+
+    async def answer(say: str, **fields: str) -> str:
+        page = await ada.get("/me")
+        form = next(form for form in forms_of(page) if ("time" in form.names) == bool(fields))
+        return text_of(await ada.follow(await ada.post(form.action, {**form.hidden, "say": say, **fields})))
+
+    assert "You said it was 45 min." in await answer("not-quite", time="45m")
+    assert "Waiting for your yes Flo helped you, 1 h" in (page := text_of(await ada.get("/me"))), page
+    await answer("yes")
+    assert "You said it was 30 min." in await answer("not-quite", time="30m")
+    assert "You said “not quite”" not in await answer("yes"), "it was right after all"
+
+    await stage.post("flo", "/hours", {**body, "receiver": str(stage.cast.ids["ada"])})
+    await answer("not-quite", time="15m")
+    gone = await flo.follow(await flo.send(await flo.get("/me"), say="withdraw"))
+    assert "Nothing waits for you." in text_of(gone)
+    assert "taken back" in text_of(gone)
+    assert "You said" not in text_of(await ada.get("/me"))

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from timebank.services.house import House
     from timebank.services.writer import Answer
     from timebank.store.engine import Tx
-    from timebank.store.members import ListedRow
+    from timebank.store.members import ListedRow, MemberRow
 
 PAGE_MAX: Final = 200
 #: Of a row in a list of members: when they joined, and their id.
@@ -177,23 +177,56 @@ async def find_by_name(
     actor.require_scope("read")
     if bool(name.strip()) == bool(code.strip()):
         raise FieldInvalid(field="name", why=NAME_OR_CODE)
-    group_id = actor.group_id
-    async with house.database.tx(group_id) as tx:
+    async with house.database.tx(actor.group_id) as tx:
         if name.strip():
-            index = blind_index(house.keys.index_key(group_id), name)
-            row = await store.find_member_by_index(tx, group_id, index)
+            found = await _by_name(house, tx, actor.group_id, name)
         else:
-            read = read_member_code(code)
-            found = None if read is None else await store.find_member_by_code(tx, house.keys, group_id, read)
-            row = None if found is None else await store.find_member(tx, group_id, found)
-            if row is not None and row.state == "active":
-                await note_seen(tx, group_id, actor, what="found", now=now, whose=row.member_id)
+            found = await _by_code(house, tx, actor, code, now=now)
+    if found is None:
+        raise MemberNotFound
+    return found
+
+
+async def find_each_by_name(
+    house: House, actor: Actor, written: Sequence[str], *, now: datetime
+) -> list[tuple[UUID, str] | None]:
+    """Return, in order, id and nickname of who has exactly this name, or else this code; None for nobody.
+
+    Raises:
+        NeedsScope: The token was not made for reading.
+    """
+    actor.require_scope("read")
+    known: dict[str, tuple[UUID, str] | None] = {}
+    async with house.database.tx(actor.group_id) as tx:
+        for said in written:
+            if said not in known:
+                known[said] = await _by_name(house, tx, actor.group_id, said) or await _by_code(
+                    house, tx, actor, said, now=now
+                )
+    return [known[said] for said in written]
+
+
+async def _by_name(house: House, tx: Tx, group_id: UUID, name: str) -> tuple[UUID, str] | None:
+    index = blind_index(house.keys.index_key(group_id), name)
+    return _named(house, group_id, await store.find_member_by_index(tx, group_id, index))
+
+
+async def _by_code(
+    house: House, tx: Tx, actor: Actor, code: str, *, now: datetime
+) -> tuple[UUID, str] | None:
+    group_id, read = actor.group_id, read_member_code(code)
+    found = None if read is None else await store.find_member_by_code(tx, house.keys, group_id, read)
+    row = None if found is None else await store.find_member(tx, group_id, found)
+    if row is not None and row.state == "active":
+        await note_seen(tx, group_id, actor, what="found", now=now, whose=row.member_id)
+    return _named(house, group_id, row)
+
+
+def _named(house: House, group_id: UUID, row: MemberRow | None) -> tuple[UUID, str] | None:
     if row is None or row.state != "active":
-        raise MemberNotFound
+        return None
     nickname = store.open_nickname(house.keys, group_id, row.member_id, row.nickname_box)
-    if nickname is None:
-        raise MemberNotFound
-    return row.member_id, nickname
+    return None if nickname is None else (row.member_id, nickname)
 
 
 async def read_self(house: House, actor: Actor, *, now: datetime) -> Listed:

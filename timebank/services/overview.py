@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from timebank.errors import UnknownHours
 from timebank.ledger.units import MINUTES
 from timebank.rules.asks import cap_use
+from timebank.rules.hours import HOURS_STATES
 from timebank.services.hours import Wanted, list_hours
 from timebank.services.statement import list_own_totals
+from timebank.services.writer import answer_id
 from timebank.store import overview as store
 from timebank.store import statement as statement_store
+from timebank.store.answers import find_answer
 from timebank.store.checkpoints import receipt_code
 from timebank.store.draws import find_past
 from timebank.store.engine import driver
@@ -20,9 +26,8 @@ from timebank.store.members import list_ties
 from timebank.store.setup import load_members, load_setup
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date, datetime
-    from uuid import UUID
 
     from timebank.rules.asks import CapUsed
     from timebank.rules.people import Actor
@@ -30,10 +35,15 @@ if TYPE_CHECKING:
     from timebank.services.hours import Hours
     from timebank.services.house import House
     from timebank.store.engine import Tx
+    from timebank.store.overview import HoursSeen
     from timebank.store.statement import AskedRow
 
 #: So many of one's last asks stand on the own page; the statement has all of them.
 ASKS_SHOWN = 10
+#: So many of one's last hours do, too.
+LAST_SHOWN = 6
+#: From so many of one's last hours it is known whom one helps.
+FAMILIAR_FROM = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,10 @@ class Home:
     Attributes:
         given, received: Minutes over the whole book; there is no difference of the two.
         waiting: Hours about which it is their turn to say something, newest first.
+        asked: Hours about which they said "not quite", and the other one has not answered.
+        last: The last hours that they gave or got, newest first.
         asks: Their last asks, newest first.
-        nicknames: Of everybody whom ``waiting`` names.
+        nicknames: Of everybody whom ``waiting`` and ``last`` name.
         rules: The group's set-up.
     """
 
@@ -52,6 +64,8 @@ class Home:
     given: int
     received: int
     waiting: tuple[Hours, ...]
+    asked: tuple[Hours, ...]
+    last: tuple[Hours, ...]
     asks: tuple[AskedRow, ...]
     nicknames: dict[UUID, str]
     rules: SetUp
@@ -64,8 +78,10 @@ class LoggedHours:
     Attributes:
         giver, receiver: Nicknames; empty for somebody who was erased, None for the pot.
         i_gave, i_received: Whether one of the two is the reader.
-        receipt: Code by which the entry can be shown to be in the book; empty while it waits for a yes.
-        silence_on: Day on which silence becomes a yes, for hours that wait.
+        receipt: Code by which it can be shown that the book has it; empty for hours that wait and were
+            looked up without the key of the form that logged them.
+        is_posted: Whether they are in the book; hours between two people wait for a yes.
+        may_withdraw: Whether the reader can take them back.
     """
 
     id: UUID
@@ -79,6 +95,8 @@ class LoggedHours:
     category: str
     logged_at: datetime
     receipt: str
+    is_posted: bool
+    may_withdraw: bool
     rules: SetUp
 
 
@@ -154,10 +172,17 @@ async def read_home(house: House, actor: Actor) -> Home:
         NeedsScope: The token was not made for reading.
     """
     waiting: list[Hours] = []
+    asked: list[Hours] = []
     for state in ("logged", "questioned"):
         page = await list_hours(house, actor, Wanted(state=state, limit=100))
         waiting += [hours for hours in page.hours if hours.waits_for_me]
-    people = {member for hours in waiting for member in (hours.giver, hours.receiver, hours.logged_by)}
+        asked += [hours for hours in page.hours if hours.proposed is not None and not hours.waits_for_me]
+    last = (await list_hours(house, actor, Wanted(limit=LAST_SHOWN))).hours
+    people = {
+        member
+        for hours in (*waiting, *asked, *last)
+        for member in (hours.giver, hours.receiver, hours.logged_by)
+    }
     async with house.database.read(actor.group_id) as tx:
         totals = await list_own_totals(tx, actor)
         received = await store.sum_received(tx, actor.group_id, actor.account)
@@ -174,25 +199,45 @@ async def read_home(house: House, actor: Actor) -> Home:
         given=next((total.given for total in totals if total.unit == MINUTES), 0),
         received=received,
         waiting=tuple(waiting),
+        asked=tuple(asked),
+        last=last,
         asks=tuple(asks),
         nicknames=names,
         rules=rules,
     )
 
 
-async def read_logged(house: House, actor: Actor, hours_id: UUID) -> LoggedHours:
+async def read_logged(house: House, actor: Actor, hours_id: UUID, *, key: str = "") -> LoggedHours:
     """Return hours that the actor gave, received or logged.
+
+    Args:
+        key: Idempotency-Key under which the actor logged them; its answer has the code of hours that wait.
 
     Raises:
         UnknownHours: There are none with this id, or none that are theirs.
     """
+    found = await list_logged(house, actor, [hours_id])
+    if not found:
+        raise UnknownHours
+    (logged,) = found
+    if logged.receipt or not key:
+        return logged
+    said = await read_answer(house, actor, key)
+    return replace(logged, receipt=said.get("receipt", "") if said.get("id") == str(hours_id) else "")
+
+
+async def list_logged(house: House, actor: Actor, hours_ids: Sequence[UUID]) -> list[LoggedHours]:
+    """Return those of some hours that the actor gave, received or logged, in this order.
+
+    Raises:
+        NeedsScope: The token was not made for reading.
+    """
     actor.require_scope("read")
     async with house.database.read(actor.group_id) as tx:
-        row = await store.find_hours_of(tx, actor.group_id, hours_id, actor.account)
-        if row is None:
-            raise UnknownHours
-        ties = await list_ties(tx, house.keys, actor.group_id)
-        people = [ties[account] for account in (row.giver_account, row.receiver_account) if account in ties]
+        rows = await store.list_hours_of(tx, actor.group_id, hours_ids, actor.account)
+        accounts = {account for row in rows for account in (row.giver_account, row.receiver_account)} - {None}
+        ties = await list_ties(tx, house.keys, actor.group_id, wanted=[each for each in accounts if each])
+        people = [ties[account] for account in accounts if account in ties]
         names = await store.find_nicknames(tx, house.keys, actor.group_id, people)
         rules = await _rules(tx, actor.group_id)
 
@@ -200,20 +245,69 @@ async def read_logged(house: House, actor: Actor, hours_id: UUID) -> LoggedHours
         member = ties.get(account)
         return names.get(member, "") if member else ""
 
-    return LoggedHours(
-        id=row.hours_id,
-        state=row.state,
-        giver=name_of(row.giver_account),
-        receiver=None if row.receiver_account is None else name_of(row.receiver_account),
-        i_gave=row.giver_account == actor.account,
-        i_received=row.receiver_account == actor.account,
-        minutes=row.minutes,
-        effective_on=row.effective_on,
-        category=row.category,
-        logged_at=row.logged_at,
-        receipt=receipt_code(row.commitment) if row.commitment else "",
-        rules=rules,
-    )
+    def seen(row: HoursSeen) -> LoggedHours:
+        giver = ties.get(row.giver_account)
+        return LoggedHours(
+            id=row.hours_id,
+            state=row.state,
+            giver=name_of(row.giver_account),
+            receiver=None if row.receiver_account is None else name_of(row.receiver_account),
+            i_gave=row.giver_account == actor.account,
+            i_received=row.receiver_account == actor.account,
+            minutes=row.minutes,
+            effective_on=row.effective_on,
+            category=row.category,
+            logged_at=row.logged_at,
+            receipt=receipt_code(row.commitment) if row.commitment else "",
+            is_posted=row.commitment is not None,
+            may_withdraw=_may_withdraw(row, giver, actor),
+            rules=rules,
+        )
+
+    by_id = {row.hours_id: row for row in rows}
+    return [seen(by_id[hours_id]) for hours_id in hours_ids if hours_id in by_id]
+
+
+async def list_receipts(house: House, actor: Actor, before: str = "") -> tuple[list[LoggedHours], str]:
+    """Return a page of the actor's own hours that are in the book, newest first, and where the next one begins.
+
+    Args:
+        before: Id of the last one of the page before; anything else begins anew.
+    """
+    try:
+        place = await list_logged(house, actor, [UUID(before)]) if before else []
+    except ValueError:
+        place = []
+    after = (place[0].logged_at, place[0].id) if place else None
+    page = await list_hours(house, actor, Wanted(after=after, limit=100))
+    logged = await list_logged(house, actor, [hours.id for hours in page.hours])
+    return [each for each in logged if each.is_posted], str(page.next[1]) if page.next else ""
+
+
+def _may_withdraw(row: HoursSeen, giver: UUID | None, actor: Actor) -> bool:
+    """Say what the rules would (``rules.hours_life.withdraw``), so that no button is shown in vain."""
+    if row.draw_id is not None or "withdraw" not in HOURS_STATES[row.state]:
+        return False
+    speaks = row.giver_account == actor.account or (giver is not None and actor.may_act_for(giver, "log"))
+    return speaks or "steward" in actor.roles or (row.logged_by == actor.account and row.state != "confirmed")
+
+
+async def read_answer(house: House, actor: Actor, key: str) -> dict[str, Any]:
+    """Return what the actor was answered under a key; nothing if they never used it, or long ago."""
+    async with house.database.read(actor.group_id) as tx:
+        known = await find_answer(tx, actor.group_id, answer_id(actor.account, key))
+    return {} if known is None else msgspec.json.decode(known.body)
+
+
+async def read_familiar(house: House, actor: Actor) -> tuple[tuple[str, ...], str]:
+    """Return the nicknames of whom somebody's last help was with, by name, and of which kind it was last."""
+    page = await list_hours(house, actor, Wanted(limit=FAMILIAR_FROM))
+    people = {member for hours in page.hours for member in (hours.giver, hours.receiver)}
+    async with house.database.read(actor.group_id) as tx:
+        names = await store.find_nicknames(
+            tx, house.keys, actor.group_id, [each for each in people if each and each != actor.member_id]
+        )
+    return tuple(sorted(names.values())), page.hours[0].category if page.hours else ""
 
 
 async def read_nicknames(house: House, actor: Actor, people: Collection[UUID]) -> dict[UUID, str]:

@@ -15,6 +15,7 @@ from timebank.services.members import load_member
 from timebank.store import groups as groups_store
 from timebank.store import members as members_store
 from timebank.store import stand_ins as store
+from timebank.store.overview import find_nicknames
 from timebank.store.stand_ins import StandInRow
 
 if TYPE_CHECKING:
@@ -158,6 +159,14 @@ async def list_stand_ins(house: House, actor: Actor, *, now: datetime, own: bool
         )
         for row in rows
     ]
+
+
+async def list_stood_in_for(house: House, actor: Actor, scope: str) -> list[tuple[UUID, str]]:
+    """Return ids and nicknames of those for whom the actor may do this now (``log``, ``ask``, ``see``), by name."""
+    wanted = [member_id for member_id, scopes in actor.stands_in.items() if scope in scopes]
+    async with house.database.read(actor.group_id) as tx:
+        names = await find_nicknames(tx, house.keys, actor.group_id, wanted)
+    return sorted(names.items(), key=lambda pair: pair[1])
 
 
 async def end_ties_of(

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from timebank.store.members import open_nickname
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from timebank.store.engine import Tx
     from timebank.store.keys import KeyStore
@@ -33,23 +33,21 @@ class HoursSeen(NamedTuple):
     commitment: bytes | None
 
 
-async def find_hours_of(tx: Tx, group_id: UUID, hours_id: UUID, account: int) -> HoursSeen | None:
-    """Return hours that a member gave, received or logged, or None."""
-    row = (
-        await tx.execute(
-            text("""
-                SELECT h.hours_id, h.state, h.giver_account, h.receiver_account, h.logged_by, h.draw_id,
-                       h.minutes, h.effective_on, h.category, h.logged_at, r.commitment
-                  FROM timebank.hours AS h
-             LEFT JOIN timebank.records AS r ON r.group_id = h.group_id AND r.seq = h.seq
-                 WHERE h.group_id = :group_id
-                   AND h.hours_id = :hours_id
-                   AND :account IN (h.giver_account, h.receiver_account, h.logged_by)
-            """),
-            {"group_id": group_id, "hours_id": hours_id, "account": account},
-        )
-    ).one_or_none()
-    return None if row is None else HoursSeen(*row)
+async def list_hours_of(tx: Tx, group_id: UUID, hours_ids: Sequence[UUID], account: int) -> list[HoursSeen]:
+    """Return those of some hours that a member gave, received or logged, in no order."""
+    rows = await tx.execute(
+        text("""
+            SELECT h.hours_id, h.state, h.giver_account, h.receiver_account, h.logged_by, h.draw_id,
+                   h.minutes, h.effective_on, h.category, h.logged_at, r.commitment
+              FROM timebank.hours AS h
+         LEFT JOIN timebank.records AS r ON r.group_id = h.group_id AND r.seq = h.seq
+             WHERE h.group_id = :group_id
+               AND h.hours_id = ANY(CAST(:hours_ids AS uuid[]))
+               AND :account IN (h.giver_account, h.receiver_account, h.logged_by)
+        """),
+        {"group_id": group_id, "hours_ids": list(hours_ids), "account": account},
+    )
+    return [HoursSeen(*row) for row in rows]
 
 
 async def sum_received(tx: Tx, group_id: UUID, account: int) -> int:

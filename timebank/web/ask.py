@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ from timebank.rules.previews import ask_line
 from timebank.rules.publication import OPEN
 from timebank.rules.written import read_amount, read_minutes
 from timebank.services.overview import AskRules, read_ask_rules
+from timebank.web.ask_voices import OTHER, for_whom, list_voices
 from timebank.web.forms import Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import group_and_language, inside, received
@@ -48,13 +49,19 @@ if TYPE_CHECKING:
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
 WORDS_MAX: Final = 300
-_FIELDS: Final = ("form", "pot", "amount", "kind", "needed-by", "contact", "payout")
+_FIELDS: Final = ("form", "whom", "pot", "amount", "kind", "needed-by", "contact", "payout")
 _FIELD_OF: Final = {
     "policy_refuses": "amount",
     "amount_out_of_range": "amount",
     "unknown_pot": "pot",
     "unknown_category": "kind",
+    "unknown_member": "whom",
+    "needs_account": "whom",
+    "needs_role": "whom",
 }
+
+
+NO_ANSWER: Final = Answer("", "")
 
 
 class Place(Protocol):
@@ -70,7 +77,13 @@ class Place(Protocol):
 
 
 class Asking(NamedTuple):
-    """What stands in the form, as it was written."""
+    """What stands in the form, as it was written.
+
+    Attributes:
+        voice: For whom: id of somebody whom the reader stands in for, ``other`` for whoever ``whom`` says,
+            or empty for the reader.
+        whom: Nickname or code; empty for somebody without an account.
+    """
 
     pot: str = ""
     amount: str = ""
@@ -78,6 +91,8 @@ class Asking(NamedTuple):
     needed_by: str = ""
     contact: str = ""
     payout: str = ""
+    voice: str = ""
+    whom: str = ""
 
 
 class AskPot(NamedTuple):
@@ -119,6 +134,8 @@ class AskPage:
         today: First day that can be chosen.
         few: What stewards will see; ``hands`` what whoever hands over will see.
         learn: What a member who watches could learn, in one sentence.
+        voices: Ways to the form for each for whom the reader may ask; empty where that is nobody else.
+        asks_whom: Whether it is asked for whom it is; ``whom_hint`` says who can be written.
         keep_link: Whether the reader has to keep the address of the next page.
     """
 
@@ -143,6 +160,11 @@ class AskPage:
     hands: str
     learn: str
     keep_link: bool
+    voices: tuple[Way, ...] = ()
+    voice: str = ""
+    asks_whom: bool = False
+    whom: Answer = NO_ANSWER
+    whom_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,29 +183,36 @@ async def ask_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
     if await find_visitor(request) is None:
         return await _door(request, slug)
     here = await inside(request, slug)
-    return _form(here, await _rules(here), Asking(), {})
+    asking = Asking(voice=request.query_params.get("for", "")[:36])
+    return await _form(here, await _rules(here, asking), asking, {})
 
 
 @post("/g/{slug:str}/ask", include_in_schema=False)
 async def ask_the_pot(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Send an ask and go to the page that says how far it is, or say what is wrong."""
     here, fields = await received(request, slug)
-    rules = await _rules(here)
     asking = asking_of(fields)
+    rules = await _rules(here, asking)
     command, faults = read_asking(here, rules, asking)
-    if command is None:
-        return _form(here, rules, asking, faults, status=422)
-    sent = await send(here, fields, command)
+    whose, fault = await for_whom(here, asking.voice, asking.whom)
+    if fault:
+        faults["whom"] = fault
+    if command is None or fault:
+        return await _form(here, rules, asking, faults, status=422)
+    sent = await send(here, fields, command._replace(**whose))
     if sent.is_refused:
-        return _form(here, rules, asking, refused(here, rules, asking, sent), status=sent.status)
+        faults = refused(here, rules, asking, sent)
+        return await _form(here, rules, asking, faults, status=sent.status)
     return here.go(f"/asks/{sent.body['id']}")
 
 
 ASK_PAGES: Final[list[HTTPRouteHandler]] = [ask_page, ask_the_pot]
 
 
-async def _rules(here: Inside) -> AskRules:
-    return await read_ask_rules(here.door.house, here.actor, here.actor.group_id, now=here.door.clock())
+async def _rules(here: Inside, asking: Asking) -> AskRules:
+    # What is left for somebody else is theirs to know.
+    who = None if asking.voice else here.actor
+    return await read_ask_rules(here.door.house, who, here.actor.group_id, now=here.door.clock())
 
 
 async def _door(request: Request[Any, Any, Any], slug: str) -> PrivatePage:
@@ -212,6 +241,8 @@ def asking_of(fields: Mapping[str, list[str]]) -> Asking:
         needed_by=field_text(fields, "needed_by").strip(),
         contact=field_text(fields, "contact"),
         payout=field_text(fields, "payout"),
+        voice=field_text(fields, "voice"),
+        whom=field_text(fields, "whom").strip(),
     )
 
 
@@ -221,7 +252,7 @@ def read_asking(place: Place, rules: AskRules, asking: Asking) -> tuple[AskDraw 
     pot = setup.pots.get(asking.pot)
     if pot is None:
         faults["pot"] = say(N_("Choose what would help"))
-    amount, fault = _amount(asking.amount, pot, place.chosen)
+    amount, fault = read_asked(asking.amount, pot, place.chosen)
     if fault:
         faults["amount"] = fault
     if asking.kind not in setup.categories:
@@ -247,7 +278,8 @@ def read_asking(place: Place, rules: AskRules, asking: Asking) -> tuple[AskDraw 
     return AskDraw(pot.code, amount, pot.unit, asking.kind, day, said["contact"], said["payout"]), {}
 
 
-def _amount(written: str, pot: Pot | None, chosen: Language) -> tuple[int, str]:
+def read_asked(written: str, pot: Pot | None, chosen: Language) -> tuple[int, str]:
+    """Return an amount in the unit of its pot, and what is wrong with what was written."""
     if pot is None:
         return 0, "" if written else chosen.say(N_("Write how much"))
     if pot.unit == MINUTES:
@@ -316,7 +348,7 @@ def policy_words(params: Mapping[str, Any], amounts: Amounts) -> str:
 # ---------------------------------------------------------------- the page
 
 
-def _form(
+async def _form(
     here: Inside, rules: AskRules, asking: Asking, faults: Mapping[str, str], *, status: int = 200
 ) -> PrivatePage:
     page = form_page(
@@ -329,6 +361,16 @@ def _form(
         action=here.path(ASK),
         key=new_key(),
         by_link=False,
+    )
+    page = replace(
+        page,
+        voices=await list_voices(here, asking.voice),
+        voice=asking.voice,
+        asks_whom=asking.voice == OTHER,
+        whom=Answer(asking.whom, faults.get("whom", "")),
+        whom_hint=here.chosen.say(
+            N_("The exact nickname, or the code. Leave it empty for somebody without an account.")
+        ),
     )
     return here.page("ask.html", page, status=status)
 

@@ -16,11 +16,12 @@ from litestar.types import ASGIApp
 from timebank.edge.limits import slow_down
 from timebank.edge.problems import renderer, status_of
 from timebank.edge.sessions import refuse_other_sites
-from timebank.errors import N_, FieldInvalid, KeyReused, UnknownDraw
+from timebank.errors import KeyReused, UnknownDraw
+from timebank.rules.commands import ChangeDraw
 from timebank.services import asks
 from timebank.services.overview import read_ask_rules
 from timebank.web.ask import Asking, asking_of, form_page, read_asking, refused
-from timebank.web.ask_status import status_page, step_of
+from timebank.web.ask_status import StepFault, status_page, step_of, step_words
 from timebank.web.forms import field_text, read_form
 from timebank.web.inside import group_and_language
 from timebank.web.pages import render
@@ -144,15 +145,17 @@ async def _ask(
 async def _step(place: Outside, fields: Mapping[str, list[str]]) -> PrivatePage:
     if not place.holder.asked:
         raise UnknownDraw
+    pot = (await asks.read_status(place.door.house, place.holder)).pot
     try:
-        command = step_of(fields, place.holder.ask_id)
-    except FieldInvalid:
-        return await _status(place, ("text", place.chosen.say(N_("Write an answer"))), fields, status=422)
+        command = step_of(fields, place.holder.ask_id, pot, place.chosen)
+    except StepFault as fault:
+        return await _status(place, (fault.field, fault.advice), fields, status=422)
     key = field_text(fields, "key")
     asks.check_key(place.door.house.keys, place.group_id, place.holder.link_hash, key)
     sent = await _send(place, key, command)
     if sent.is_refused:
-        return await _status(place, ("you", sent.sentence), fields, status=sent.status)
+        wrong = ("amount" if isinstance(command, ChangeDraw) else "you", step_words(sent, pot, place.chosen))
+        return await _status(place, wrong, fields, status=sent.status)
     return go_to(place.here)
 
 
@@ -213,9 +216,9 @@ async def _status(
         href=place.href,
         rooms=(),
         action=place.here,
-        keys=(found.key, found.key, found.key),
+        keys=(found.key, found.key, found.key, found.key),
         fault=fault,
-        written=field_text(fields or {}, "text"),
+        written=(field_text(fields or {}, "text"), field_text(fields or {}, "amount")),
         by_link=True,
     )
     return place.page("ask_status.html", page, status=status)

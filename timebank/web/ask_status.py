@@ -14,18 +14,18 @@ from litestar.types import ASGIApp
 
 from timebank.errors import N_, FieldInvalid, MalformedBody, UnknownDraw
 from timebank.ledger.units import MINUTES
-from timebank.rules.commands import AnswerDraw, CancelDraw, DrawArrived
+from timebank.rules.commands import AnswerDraw, CancelDraw, ChangeDraw, DrawArrived
 from timebank.rules.draw_steps import STEPS
 from timebank.rules.names import free_text
 from timebank.services.draws import Look, list_looks, read_draw
 from timebank.services.overview import read_rules
-from timebank.web.ask import WORDS_MAX
+from timebank.web.ask import WORDS_MAX, policy_words, read_asked
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.rooms import Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.words import category_in_words
+from timebank.web.words import category_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from timebank.rules.state import Draw, Pot
     from timebank.services.draws import DrawView
     from timebank.web.private import PrivatePage
+    from timebank.web.sending import Sent
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
@@ -83,7 +84,7 @@ class AskStatusPage:
         amount: What was asked, in words.
         about: Kind and day.
         reason, question, answer: What a steward said, asked, and what was said to it.
-        can_answer, can_arrive, can_cancel: What the reader can do now.
+        can_answer, can_change, can_arrive, can_cancel: What the reader can do now.
         looks: Who looked at what is personal.
         keep: Whether the address is the only key.
     """
@@ -100,12 +101,14 @@ class AskStatusPage:
     question: str
     answer: str
     action: str
-    keys: tuple[str, str, str]
+    keys: tuple[str, str, str, str]
     can_answer: bool
+    can_change: bool
     can_arrive: bool
     can_cancel: bool
     faults: tuple[tuple[str, str], ...]
     text: Answer
+    other: Answer
     words_max: int
     looks: tuple[str, ...]
     keep: bool
@@ -124,26 +127,37 @@ async def ask_step(request: Request[Any, Any, Any], slug: FromPath[str], draw_id
     """Say that it arrived, that it is not needed any more, or answer a question."""
     here, fields = await received(request, slug)
     try:
-        command = step_of(fields, draw_id)
-    except FieldInvalid:
-        return await _page(
-            here, draw_id, ("text", here.chosen.say(N_("Write an answer"))), fields, status=422
-        )
-    await _own(here, draw_id)
+        view = await _own(here, draw_id)
+        command = step_of(fields, draw_id, view.pot, here.chosen)
+    except StepFault as wrong:
+        return await _page(here, draw_id, (wrong.field, wrong.advice), fields, status=422)
     sent = await send(here, fields, command)
     if sent.is_refused:
-        return await _page(here, draw_id, ("you", sent.sentence), fields, status=sent.status)
+        fault = (
+            "amount" if isinstance(command, ChangeDraw) else "you",
+            step_words(sent, view.pot, here.chosen),
+        )
+        return await _page(here, draw_id, fault, fields, status=sent.status)
     return here.go(f"/asks/{draw_id}")
 
 
 ASK_STATUS_PAGES: Final[list[HTTPRouteHandler]] = [ask_status, ask_step]
 
 
-def step_of(fields: Mapping[str, list[str]], draw_id: UUID) -> Command:
+class StepFault(Exception):
+    """Something in a step is to be written again: which field, and what to do about it."""
+
+    def __init__(self, field: str, advice: str) -> None:
+        super().__init__(field)
+        self.field = field
+        self.advice = advice
+
+
+def step_of(fields: Mapping[str, list[str]], draw_id: UUID, pot: Pot, chosen: Language) -> Command:
     """Return what a form wants done with an ask.
 
     Raises:
-        FieldInvalid: An answer says nothing, or what cannot be shown.
+        StepFault: An answer says nothing, or what cannot be shown; an amount is none.
         MalformedBody: No button of ours was pressed.
     """
     match field_text(fields, "act"):
@@ -151,12 +165,27 @@ def step_of(fields: Mapping[str, list[str]], draw_id: UUID) -> Command:
             return DrawArrived(draw_id)
         case "cancel":
             return CancelDraw(draw_id)
+        case "change":
+            amount, fault = read_asked(field_text(fields, "amount").strip(), pot, chosen)
+            if fault:
+                raise StepFault("amount", fault)
+            return ChangeDraw(draw_id, amount, pot.unit)
         case "answer":
-            text = free_text(field_text(fields, "text"), field="text", length_max=WORDS_MAX)
+            try:
+                text = free_text(field_text(fields, "text"), field="text", length_max=WORDS_MAX)
+            except FieldInvalid:
+                text = ""
             if not text:
-                raise FieldInvalid(field="text", why="")
+                raise StepFault("text", chosen.say(N_("Write an answer")))
             return AnswerDraw(draw_id, text)
     raise MalformedBody(why=NOT_A_FORM)
+
+
+def step_words(sent: Sent, pot: Pot, chosen: Language) -> str:
+    """Return why a step was not taken."""
+    if sent.code == "policy_refuses":
+        return policy_words(sent.body, amounts_of(pot.unit, chosen))
+    return sent.sentence
 
 
 async def _own(here: Inside, draw_id: UUID) -> DrawView:
@@ -194,9 +223,9 @@ async def _page(
         href=here.href,
         rooms=ways(here, ""),
         action=here.path(f"/asks/{draw_id}"),
-        keys=(new_key(), new_key(), new_key()),
+        keys=(new_key(), new_key(), new_key(), new_key()),
         fault=fault,
-        written=field_text(fields or {}, "text"),
+        written=(field_text(fields or {}, "text"), field_text(fields or {}, "amount")),
         by_link=False,
     )
     return here.page("ask_status.html", page, status=status)
@@ -215,9 +244,9 @@ def status_page(
     href: str,
     rooms: tuple[Way, ...],
     action: str,
-    keys: tuple[str, str, str],
+    keys: tuple[str, str, str, str],
     fault: tuple[str, str] | None,
-    written: str,
+    written: tuple[str, str],
     by_link: bool,
 ) -> AskStatusPage:
     """Return the page of an ask as whoever asked sees it."""
@@ -234,7 +263,7 @@ def status_page(
         title=chosen.say(_TITLES[draw.state]),
         amount=amounts.words(draw.asked),
         about=" · ".join(about),
-        waits=chosen.say(_WAITS[waits_for]) if waits_for else "",
+        waits=_waits(draw, waits_for, zone, chosen),
         steps=_steps(draw, pot, chosen.weekday(asked_on), chosen),
         reason=said.get("reason", ""),
         question=said.get("question", ""),
@@ -242,20 +271,36 @@ def status_page(
         action=action,
         keys=keys,
         can_answer="answer" in can and bool(said.get("question")),
+        can_change="change" in can,
         can_arrive="arrive" in can,
         can_cancel="cancel" in can,
         faults=(fault,) if fault else (),
-        text=Answer(written, fault[1] if fault and fault[0] == "text" else ""),
+        text=Answer(written[0], fault[1] if fault and fault[0] == "text" else ""),
+        other=Answer(written[1], fault[1] if fault and fault[0] == "amount" else ""),
         words_max=WORDS_MAX,
         looks=tuple(_look(look, zone, chosen) for look in looks),
         keep=by_link,
     )
 
 
+def _waits(draw: Draw, waits_for: str, zone: ZoneInfo, chosen: Language) -> str:
+    if not waits_for:
+        return ""
+    said = chosen.say(_WAITS[waits_for])
+    if waits_for != "window" or draw.due_at is None:
+        return said
+    until = chosen.say(
+        N_("If nobody does, it is promised on %(day)s."),
+        day=chosen.weekday(draw.due_at.astimezone(zone).date()),
+    )
+    return f"{said} {until}"
+
+
 def _look(look: Look, zone: ZoneInfo, chosen: Language) -> str:
-    return chosen.say(
+    return told(
+        chosen,
         _LOOKS.get(look.what, _LOOKS["who"]),
-        name=look.nickname or chosen.say(N_("Somebody who has left")),
+        {"name": look.nickname or chosen.say(N_("Somebody who has left"))},
         day=chosen.weekday(look.looked_at.astimezone(zone).date()),
     )
 

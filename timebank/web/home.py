@@ -1,4 +1,4 @@
-"""The own page: what waits for its reader, the two doors, and hours given and received side by side."""
+"""The own page: what waits for its reader, the two doors, hours given and received side by side, and the pot."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
+from markupsafe import Markup
 
 from timebank.errors import N_, FieldInvalid, MalformedBody, Refusal
 from timebank.ledger.units import HOURS, MINUTES, Unit
-from timebank.rules.commands import ConfirmHours, QuestionHours, SettleHours
+from timebank.rules.commands import ConfirmHours, QuestionHours, SettleHours, WithdrawHours
 from timebank.rules.names import free_text
 from timebank.rules.written import read_minutes
+from timebank.services.live import Live, LivePot, read_live
 from timebank.services.overview import read_home
+from timebank.web.book_page import bar_sentence, pot_figures
+from timebank.web.drawings import PotBar, pot_bar
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.inside import Inside, inside, received
-from timebank.web.rooms import ASK, HOME, LOG, PAY, TODAY, Way, ways
+from timebank.web.log_sight import sentence_to_you
+from timebank.web.rooms import ASK, HOME, LOG, PAY, SETTINGS, TODAY, Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.words import Amounts, category_in_words
+from timebank.web.words import Amounts, category_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +79,8 @@ class WaitingHours:
         what: What somebody says happened.
         age: When, what about, and what silence does.
         proposal: What the other one says it was instead; empty where the reader may say it.
+        said: What the reader said it was; empty where they have not said it yet.
+        can_withdraw: Whether the reader can take it back altogether.
         is_open: Whether the part with "not quite" stands open, because something in it is wrong.
     """
 
@@ -81,13 +88,37 @@ class WaitingHours:
     action: str
     key: str
     other_key: str
-    what: str
+    what: Markup | str
     age: str
     proposal: str
+    said: str
+    can_withdraw: bool
     reason: str
     is_open: bool
     time: Answer
     why: Answer
+
+
+class EntryLine(NamedTuple):
+    """One of the reader's last hours; ``age`` says what is to be known besides, often nothing."""
+
+    day: str
+    href: str
+    what: Markup | str
+    age: Markup | str
+    given: str
+    received: str
+
+
+class PotLine(NamedTuple):
+    """A pot as its members see it: two figures in words, and the bar."""
+
+    key: str
+    ink: str
+    title: str
+    figures: tuple[tuple[str, str, str], ...]
+    bar: PotBar
+    sentence: str
 
 
 class AskLine(NamedTuple):
@@ -107,8 +138,11 @@ class HomePage:
         faults: (field, what to do about it).
         waiting: The newest of what waits for the reader's yes; ``further`` is folded behind it.
         further_open: Whether something of it was answered just now, and the answer not taken.
+        said: Hours to which the reader said "not quite", and nobody has answered yet.
         waiting_aside: What silence does, in one sentence; empty in groups where it does nothing.
         duties: Pages of duties that the reader carries.
+        last: The reader's last hours, newest first.
+        pots_as_of: Of which moment the pots are.
     """
 
     name: str
@@ -118,17 +152,21 @@ class HomePage:
     log_href: str
     ask_href: str
     statement_href: str
-    ways_in_href: str
+    settings_href: str
     looks_href: str
     duties: tuple[Way, ...]
     faults: tuple[tuple[str, str], ...]
     waiting: tuple[WaitingHours, ...]
     further: tuple[WaitingHours, ...]
     further_open: bool
+    said: tuple[WaitingHours, ...]
     waiting_aside: str
     given: Figure
     received: Figure
     asks: tuple[AskLine, ...]
+    last: tuple[EntryLine, ...]
+    pots: tuple[PotLine, ...]
+    pots_as_of: str
 
 
 class _Refused(NamedTuple):
@@ -164,6 +202,8 @@ async def answer_hours(
             command = ConfirmHours(hours_id)
         case "agree":
             command = SettleHours(hours_id)
+        case "withdraw":
+            command = WithdrawHours(hours_id)
         case "not-quite":
             try:
                 command = QuestionHours(
@@ -190,6 +230,7 @@ HOME_PAGES: Final[list[HTTPRouteHandler]] = [home_page, answer_hours]
 
 async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 200) -> PrivatePage:
     home = await read_home(here.door.house, here.actor)
+    live = await read_live(here.door.house.database, here.actor, now=here.door.clock())
     chosen = here.chosen
     hours = Amounts(HOURS, chosen)
     rooms = ways(here, HOME)
@@ -203,17 +244,21 @@ async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 
         log_href=here.path(LOG),
         ask_href=here.path(ASK),
         statement_href=here.path("/statement"),
-        ways_in_href=here.path("/me/ways-in"),
+        settings_href=here.path(SETTINGS),
         looks_href=here.path(f"{HOME}/looks"),
         duties=tuple(way for way in rooms if way.href in duties),
         faults=((_anchor(refused), refused.fault),) if refused else (),
         waiting=waiting[:_AT_ONCE],
         further=waiting[_AT_ONCE:],
         further_open=any(hours.is_open for hours in waiting[_AT_ONCE:]),
+        said=tuple(_waiting(here, home, each, refused) for each in home.asked),
         waiting_aside=_aside(home, chosen),
         given=Figure(hours.figure(home.given), hours.machine(home.given)),
         received=Figure(hours.figure(home.received), hours.machine(home.received)),
         asks=tuple(_ask(here, home, each) for each in home.asks),
+        last=tuple(_entry(here, home, each) for each in home.last),
+        pots=tuple(_pot(pot, live.pots, chosen) for pot in live.pots),
+        pots_as_of=_as_of(live, home, chosen),
     )
     return here.page("home.html", page, status=status)
 
@@ -240,7 +285,9 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
         on = hours.logged_at.astimezone(ZoneInfo(home.rules.time_zone)).date()
         until = on + timedelta(days=home.rules.confirm_days)
         age.append(chosen.say(N_("counts as a yes on %(day)s"), day=chosen.weekday(until)))
-    asked_me = hours.proposed is not None
+    instead = chosen.hours(hours.proposed or 0)
+    asked_me = hours.proposed is not None and hours.waits_for_me
+    i_asked = hours.proposed is not None and not hours.waits_for_me
     return WaitingHours(
         id=str(hours.id),
         action=here.path(f"{HOME}/hours/{hours.id}"),
@@ -248,11 +295,11 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
         other_key=new_key(),
         what=_what(hours, home.nicknames, me, chosen),
         age=" · ".join(age),
-        proposal=chosen.say(
-            N_("The other one says it was %(time)s instead."), time=chosen.hours(hours.proposed or 0)
-        )
+        proposal=chosen.say(N_("The other one says it was %(time)s instead."), time=instead)
         if asked_me
         else "",
+        said=chosen.say(N_("You said it was %(time)s."), time=instead) if i_asked else "",
+        can_withdraw=hours.draw is None and (me in {hours.giver, hours.logged_by}),
         reason=hours.why,
         is_open=bool(mine and mine.field),
         time=Answer(mine.time if mine else "", mine.fault if mine and mine.field == "time" else ""),
@@ -260,16 +307,80 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
     )
 
 
-def _what(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> str:
+def _what(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> Markup:
+    return Markup("{}, {}").format(_who(hours, nicknames, me, chosen), chosen.hours(hours.minutes))
+
+
+def _who(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> Markup:
     nobody = chosen.say(N_("A neighbour"))
-    time = chosen.hours(hours.minutes)
     if hours.receiver == me:
         giver = nicknames.get(hours.giver, nobody) if hours.giver else nobody
-        return chosen.say(N_("%(name)s helped you, %(time)s"), name=giver, time=time)
+        return sentence_to_you(giver, chosen, gave=False)
     if hours.receiver is None:
-        return chosen.say(N_("You helped the whole group, %(time)s"), time=time)
-    receiver = nicknames.get(hours.receiver, nobody)
-    return chosen.say(N_("You helped %(name)s, %(time)s"), name=receiver, time=time)
+        return sentence_to_you(None, chosen, gave=True)
+    return sentence_to_you(nicknames.get(hours.receiver, nobody), chosen, gave=True)
+
+
+def _entry(here: Inside, home: Home, hours: Hours) -> EntryLine:
+    chosen, me = here.chosen, here.actor.member_id
+    got = hours.receiver == me
+    other = hours.giver if got else hours.receiver
+    gone = hours.state in {"withdrawn", "settled"}
+    time = Amounts(HOURS, chosen).digits(hours.minutes)
+    if gone:
+        age: Markup | str = chosen.say(N_("taken back"))
+    elif hours.waits_for_me:
+        age = chosen.say(N_("waits for your yes"))
+    elif hours.state == "confirmed" and not got and other:
+        age = told(chosen, N_("%(name)s said yes. Thank you."), {"name": home.nicknames.get(other, "")})
+    elif hours.state == "questioned" or not hours.posted:
+        age = chosen.say(N_("waits for the other one"))
+    else:
+        age = ""
+    return EntryLine(
+        day=chosen.day_short(hours.effective_on),
+        href=here.path(f"{LOG}/{hours.id}"),
+        what=_who(hours, home.nicknames, me, chosen),
+        age=Markup(" · ").join(each for each in (category_in_words(hours.category, chosen), age) if each),
+        given="" if got or gone else time,
+        received=time if got and not gone else "",
+    )
+
+
+def _pot(pot: LivePot, pots: tuple[LivePot, ...], chosen: Language) -> PotLine:
+    amounts = amounts_of(pot.unit, chosen)
+    same = [each.pot for each in pots if (each.unit == MINUTES) == amounts.is_time]
+    title = chosen.say(N_("Hours") if amounts.is_time else N_("Money"))
+    if len(same) > 1:
+        number = chosen.say(N_("pot %(number)s"), number=chosen.number(same.index(pot.pot) + 1))
+        title = f"{title}, {number}"
+    first, second = pot_figures(pot.available, pot.promised, amounts)
+    return PotLine(
+        key=pot.pot,
+        ink="hours" if amounts.is_time else "money",
+        title=title,
+        figures=(
+            (first.mark, amounts.words(abs(pot.available)), first.name),
+            (second.mark, amounts.words(pot.promised), second.name),
+        ),
+        bar=pot_bar(
+            pot.available,
+            pot.promised,
+            label=amounts.label,
+            plain_label=amounts.plain_label,
+            unit_step=amounts.step,
+            rtl=chosen.direction == "rtl",
+            bar_height=2.0,
+        )._replace(ticks=(), height="2.125em"),
+        sentence=bar_sentence(pot.available, pot.promised, amounts),
+    )
+
+
+def _as_of(live: Live, home: Home, chosen: Language) -> str:
+    day = live.as_of.astimezone(ZoneInfo(home.rules.time_zone)).date()
+    if live.now:
+        return chosen.say(N_("As it is now, %(day)s. For members only."), day=chosen.weekday(day))
+    return chosen.say(N_("As it was when %(day)s began. For members only."), day=chosen.weekday(day))
 
 
 def _ask(here: Inside, home: Home, ask: AskedRow) -> AskLine:

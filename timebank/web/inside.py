@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from timebank.edge.sessions import check_form, demand_visitor
 from timebank.i18n import Language, choose_language, language_codes
+from timebank.services.preferences import read_language
 from timebank.services.published import read_public_group
 from timebank.web.forms import FORM_MAX, read_form
 from timebank.web.pages import render
@@ -36,6 +37,7 @@ class Me:
         csrf: For every form.
         sign_out: Where the form that signs out goes.
         ways_in: The page with one's own ways in.
+        settings: The page with everything that is one's own to say.
         duties_wait: Whether there are duties that wait for a proof, or for a steward who vouches.
         vouch_waits: Whether it is only the steward that they wait for.
         prove: Where that proof is given, or set up where there is none yet; or what to show the steward.
@@ -44,6 +46,7 @@ class Me:
     csrf: str
     sign_out: str
     ways_in: str
+    settings: str
     duties_wait: bool
     vouch_waits: bool
     prove: str
@@ -81,6 +84,7 @@ class Inside:
             csrf=self.visitor.csrf,
             sign_out=self.path("/sign-out"),
             ways_in=self.path("/me/ways-in"),
+            settings=self.path("/me/settings"),
             duties_wait=bool(self.visitor.duties_wait),
             vouch_waits=bool(self.visitor.duties_wait) and self.visitor.strong,
             prove=self.path("/prove" if can_prove else "/me/ways-in"),
@@ -115,8 +119,10 @@ async def inside(request: Request[Any, Any, Any], slug: str) -> Inside:
         SignInFirst: Nobody is. Let it pass: the application sends them to the sign-in page.
         UnknownGroup: There is no group at this address.
     """
-    group, chosen, query = await group_and_language(request, slug)
-    return Inside(request.app.state.door, group, chosen, query, await demand_visitor(request))
+    visitor = await demand_visitor(request)
+    person = await read_language(request.app.state.door.house, visitor.actor)
+    group, chosen, query = await group_and_language(request, slug, person)
+    return Inside(request.app.state.door, group, chosen, query, visitor)
 
 
 async def received(
@@ -135,8 +141,13 @@ async def received(
     return here, fields
 
 
-async def group_and_language(request: Request[Any, Any, Any], slug: str) -> tuple[PublicGroup, Language, str]:
+async def group_and_language(
+    request: Request[Any, Any, Any], slug: str, person: str = ""
+) -> tuple[PublicGroup, Language, str]:
     """Return the group, the language of an answer, and ``?lang=`` with it if the address named it.
+
+    Args:
+        person: The language that somebody who is signed in chose; the address wins over it.
 
     Raises:
         UnknownGroup: There is no group at this address.
@@ -145,6 +156,9 @@ async def group_and_language(request: Request[Any, Any, Any], slug: str) -> tupl
     explicit = request.query_params.get("lang")
     known = explicit if explicit in language_codes() else None
     chosen = choose_language(
-        explicit=known, accept_language=request.headers.get("accept-language"), group=group.languages
+        explicit=known,
+        person=person,
+        accept_language=request.headers.get("accept-language"),
+        group=group.languages,
     )
     return group, chosen, f"?lang={known}" if known else ""

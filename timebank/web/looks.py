@@ -14,6 +14,7 @@ from timebank.errors import N_
 from timebank.services.looks import Seen, list_seen
 from timebank.web.inside import Inside, inside
 from timebank.web.rooms import HOME, Way, ways
+from timebank.web.words import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,7 @@ def _line(here: Inside, seen: Seen) -> SeenLine:
     else:
         name = seen.by or chosen.say(N_("Somebody who has left"))
     return SeenLine(
-        words=chosen.say(_DONE[seen.what], name=name),
+        words=told(chosen, _DONE[seen.what], {"name": name}),
         day=chosen.weekday(seen.on),
         href=here.path(f"/asks/{seen.draw_id}") if seen.draw_id else "",
     )

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from timebank.web.inside import Inside
 
 HOME: Final = "/me"
+SETTINGS: Final = "/me/settings"
 LOG: Final = "/log"
+LOG_MANY: Final = "/log/many"
 ASK: Final = "/ask"
 TODAY: Final = "/today"
 PAY: Final = "/pay"

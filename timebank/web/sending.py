@@ -16,7 +16,7 @@ from timebank.services.acts import Once
 from timebank.web.forms import field_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from timebank.rules.commands import Command
     from timebank.services.writer import Answer
@@ -67,6 +67,52 @@ def key_of(fields: Mapping[str, list[str]]) -> str:
     return key
 
 
+def form_key(said: str) -> str:
+    """Return the key under which the answer to a form is kept, or nothing if no form of ours has this key."""
+    return f"page-{said}" if _KEY.fullmatch(said) else ""
+
+
+def once_of(here: Inside, fields: Mapping[str, list[str]], *said: str) -> Once:
+    """Return what makes a form of somebody's once, for services that decide about people.
+
+    Args:
+        said: What it asks for; the same form with anything else is another one.
+
+    Raises:
+        KeyInvalid: The form has no key of ours.
+    """
+    return Once(
+        key=form_key(key_of(fields)),
+        request_hash=sha256(msgspec.json.encode(said)).digest(),
+        now=here.door.clock(),
+        render=renderer(here.chosen),
+    )
+
+
+async def send_many(
+    here: Inside, fields: Mapping[str, list[str]], commands: Sequence[Command]
+) -> tuple[Sent, ...]:
+    """Send many commands of one form as the reader, each taken or refused by itself; what became of each, in order.
+
+    Raises:
+        KeyReused: The form was sent before, with something else in it.
+        KeyInvalid, Busy, ServerFault: See ``send``.
+    """
+    said = msgspec.json.encode([(type(command).__name__, command) for command in commands])
+    answer = await here.door.writer.submit(
+        here.actor.group_id,
+        commands,
+        actor=here.actor,
+        key=form_key(key_of(fields)),
+        request_hash=sha256(said).digest(),
+        render=renderer(here.chosen),
+        many=True,
+    )
+    return tuple(
+        _sent(outcome["status"], outcome) for outcome in msgspec.json.decode(answer.body)["outcomes"]
+    )
+
+
 async def send(here: Inside, fields: Mapping[str, list[str]], command: Command) -> Sent:
     """Send a command as the reader; the same form sent again gets the same answer, and writes nothing.
 
@@ -80,13 +126,13 @@ async def send(here: Inside, fields: Mapping[str, list[str]], command: Command) 
             here.actor.group_id,
             [command],
             actor=here.actor,
-            key=f"page-{key_of(fields)}",
+            key=form_key(key_of(fields)),
             request_hash=sha256(said).digest(),
             render=renderer(here.chosen),
         )
     except KeyReused as refusal:
         return _sent_before(here, refusal)
-    return _sent(answer)
+    return _sent(answer.status, msgspec.json.decode(answer.body))
 
 
 async def act(
@@ -115,15 +161,14 @@ async def act(
     except FieldInvalid as refusal:
         # What services check before they begin; the same form may come again, mended.
         return Sent(status_of(refusal), refusal.code, here.chosen.refusal(refusal), refusal.params)
-    return _sent(answer)
+    return _sent(answer.status, msgspec.json.decode(answer.body))
 
 
 def _sent_before(here: Inside, refusal: KeyReused) -> Sent:
     return Sent(status_of(refusal), refusal.code, here.chosen.say(SENT_BEFORE), {})
 
 
-def _sent(answer: Answer) -> Sent:
-    body = msgspec.json.decode(answer.body)
-    if answer.status < 400:
-        return Sent(answer.status, "", "", body)
-    return Sent(answer.status, body["code"], body["detail"], body["params"])
+def _sent(status: int, body: Mapping[str, Any]) -> Sent:
+    if status < 400:
+        return Sent(status, "", "", body)
+    return Sent(status, body["code"], body["detail"], body["params"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from markupsafe import Markup, escape
 
 from timebank.errors import N_
 from timebank.i18n import NO_BREAK, Language
@@ -223,3 +225,28 @@ class Amounts:
         if self.is_time:
             return self.language.say(N_("hours : minutes"))
         return self.language.currency_name(self.unit.code) if self.unit.kind == "money" else self.unit.code
+
+
+# ---------------------------------------------------------------- sentences with names
+
+
+def told(chosen: Language, message: str, names: Mapping[str, str], **params: str) -> Markup:
+    """Return a sentence with its places filled, each name kept apart from the text around it.
+
+    A name may run the other way than the sentence; in ``<bdi>`` it cannot turn the rest of it round.
+    """
+    return _apart(chosen.say(message), names, params)
+
+
+def told_many(
+    chosen: Language, one: str, many: str, count: int, names: Mapping[str, str], **params: str
+) -> Markup:
+    """Return the sentence for a number of things, with names kept apart; see ``told``."""
+    said = chosen.translations.ngettext(one, many, count)
+    return _apart(said, names, {"count": chosen.number(count), **params})
+
+
+def _apart(said: str, names: Mapping[str, str], params: Mapping[str, str]) -> Markup:
+    kept = {place: Markup("<bdi>{}</bdi>").format(name) for place, name in names.items()}
+    # Escaped first: what is filled in is escaped by the per cent sign of Markup, or is made above.
+    return escape(said) % {**params, **kept}

@@ -1,0 +1,125 @@
+"""What is one's own to say: the language on every device, the name, one's data, leaving and being forgotten."""
+
+from __future__ import annotations
+
+import re
+
+from tests.cast import SLUG, Stage, cast, house, stage, today
+from tests.web.member import Member, forms_of, signed_in, text_of
+
+__all__ = ["cast", "house", "stage", "today"]
+
+
+def lang(page: object) -> str:
+    found = re.search(r'<html lang="([^"]+)"', page.text)  # type: ignore[attr-defined]
+    assert found
+    return found[1]
+
+
+async def choose(member: Member, code: str) -> None:
+    await member.send(await member.get("/me/settings"), "/language", language=code)
+
+
+async def test_the_language_follows_the_person_then_the_browser_then_the_group(stage: Stage) -> None:
+    ada, elsewhere = await signed_in(stage, "ada"), await signed_in(stage, "ada")
+    browser = {"accept-language": "es"}
+
+    async def read(member: Member, path: str = "/me", **headers: str) -> str:
+        answer = await stage.http.get(f"/g/riverside{path}", headers={**member._headers(), **headers})
+        return lang(answer)
+
+    assert (await read(ada), await read(ada, **browser)) == ("en", "es")
+    await choose(ada, "en")
+    assert await read(ada, **browser) == "en", "the person before the browser"
+    assert await read(elsewhere, **browser) == "en", "on every device"
+    assert await read(ada, "/me?lang=es") == "es", "and what the address says before both"
+    assert await read(await signed_in(stage, "flo"), **browser) == "es", "nobody else's"
+    await choose(ada, "")
+    assert await read(ada, **browser) == "es"
+    assert await read(ada) == "en"
+
+
+async def test_a_language_that_nobody_writes_in_is_refused_and_what_is_chosen_is_sealed(stage: Stage) -> None:
+    ada = await signed_in(stage, "ada")
+
+    wrong = await ada.send(await ada.get("/me/settings"), "/language", language="tlh")
+
+    assert wrong.status_code == 422
+    assert text_of(wrong).count("Choose one of these") == 2
+    await choose(ada, "es")
+    words = (await stage.get("ada", "/me/data")).json()["words"]
+    assert [each["text"] for each in words] == ["es"], "they find it among what the group holds of them"
+    async with stage.cast.house.database.read(stage.cast.group_id) as tx:
+        from sqlalchemy import text
+
+        box = (await tx.execute(text("SELECT box FROM people.notes"))).scalar_one()
+    assert b"es" not in bytes(box)[:1]
+    assert len(bytes(box)) > 16
+
+
+async def test_a_name_and_a_code_can_be_changed_and_every_way_stands_on_one_page(stage: Stage) -> None:
+    ada = await signed_in(stage, "ada")
+    page = await ada.get("/me/settings")
+    code = re.search(r"<code dir=\"ltr\">([A-Z0-9]{8})</code>", page.text)
+    assert code
+    for path in ("ways-in", "looks", "receipts", "leave", "forget"):
+        assert f'href="/g/riverside/me/{path}"' in page.text
+        assert (await ada.get(f"/me/{path}")).status_code == 200
+    for path in ("me/data", "me/statement.csv"):
+        assert f'href="/api/v1/groups/{SLUG}/{path}"' in page.text
+        taken = await stage.http.get(f"/api/v1/groups/{SLUG}/{path}", headers=ada._headers())
+        assert taken.status_code == 200
+
+    for nickname, status in (("Flo", 409), ("x" * 41, 422), ("", 422)):
+        wrong = await ada.send(await ada.get("/me/settings"), "/nickname", nickname=nickname)
+        assert wrong.status_code == status, nickname
+        assert 'id="nickname-fault"' in wrong.text
+    renamed = await ada.follow(await ada.send(await ada.get("/me/settings"), "/nickname", nickname="Adele"))
+    assert 'value="Adele"' in renamed.text
+    other = await ada.follow(await ada.send(renamed, "/code"))
+    assert code[1] not in other.text
+
+
+async def test_leaving_says_first_what_ends_and_asks_whether_it_is_meant(stage: Stage, today: str) -> None:
+    ada = await signed_in(stage, "ada")
+    page = await ada.get("/me/leave")
+    assert "1 program of yours is signed out." in text_of(page)
+
+    unsure = await ada.send(page, "/leave")
+    assert unsure.status_code == 422
+    assert text_of(unsure).count("Set the tick if you mean it") == 2
+    left = await ada.send(unsure, "/leave", sure="yes")
+
+    assert left.status_code == 200
+    assert "You have left" in text_of(left)
+    assert "Max-Age=0" in left.headers["set-cookie"]
+    assert (await ada.get("/me")).status_code == 303
+
+
+async def test_being_forgotten_says_in_plain_words_what_goes_and_what_stays(stage: Stage) -> None:
+    ada = await signed_in(stage, "ada")
+    await choose(ada, "en")
+    page = await ada.get("/me/forget")
+    said = text_of(page)
+    assert "This cannot be undone by anybody." in said
+    assert "In backups, too" in said
+    assert "Your entries, under a number that leads to nobody any more." in said
+    (form,) = forms_of(page)
+    assert (await ada.post(form.action, {**form.hidden, "csrf": "x", "sure": "yes"})).status_code == 403
+
+    gone = await ada.send(page, "/forget", sure="yes")
+
+    assert "You are forgotten" in text_of(gone)
+    assert "Max-Age=0" in gone.headers["set-cookie"]
+    assert (await ada.get("/me")).status_code == 303
+    assert (await stage.get("ada", "/me")).status_code == 401
+
+
+async def test_the_only_steward_is_told_why_they_cannot_go(stage: Stage) -> None:
+    cy = await signed_in(stage, "cy")
+
+    for act in ("leave", "forget"):
+        answer = await cy.send(await cy.get(f"/me/{act}"), f"/{act}", sure="yes")
+        assert answer.status_code == 409
+        assert 'id="sure-fault"' in answer.text
+    assert (await cy.get("/me")).status_code == 200

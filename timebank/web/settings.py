@@ -1,0 +1,189 @@
+"""Everything that is somebody's own to say: language, name, ways in, what is held of them, leaving, being forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from litestar import Request, post, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from timebank.errors import N_, FieldInvalid, UnknownPage
+from timebank.i18n import language, language_codes
+from timebank.rules.names import NICKNAME_MAX
+from timebank.services import preferences
+from timebank.services.member_acts import read_self, rename_member, renew_code
+from timebank.web.forms import Answer, field_text
+from timebank.web.inside import Inside, inside, received
+from timebank.web.log import Choice
+from timebank.web.private import go_to
+from timebank.web.rooms import HOME, SETTINGS, Way, ways
+from timebank.web.sending import new_key, once_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from litestar.handlers import HTTPRouteHandler
+
+    from timebank.services.writer import Answer as Stored
+    from timebank.web.private import PrivatePage
+
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPage:
+    """The one page that leads to everything of one's own.
+
+    Attributes:
+        languages: What can be read in; the first leaves it to the browser.
+        nickname: What stands in the field.
+        code: Short code by which others find the reader.
+        doors: Pages about the reader; ``files`` are what can be taken along.
+    """
+
+    name: str
+    href: str
+    ways: tuple[Way, ...]
+    action: str
+    query: str
+    keys: tuple[str, str, str]
+    faults: tuple[tuple[str, str], ...]
+    languages: tuple[Choice, ...]
+    language_fault: str
+    nickname: Answer
+    nickname_max: int
+    code: str
+    doors: tuple[tuple[str, str, str], ...]
+    files: tuple[tuple[str, str, str], ...]
+    leave_href: str
+    forget_href: str
+
+
+@route("/g/{slug:str}/me/settings", http_method=_READ, include_in_schema=False)
+async def settings_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Show the page."""
+    return await _page(await inside(request, slug))
+
+
+@post("/g/{slug:str}/me/settings/{act:str}", include_in_schema=False)
+async def change_settings(
+    request: Request[Any, Any, Any], slug: FromPath[str], act: FromPath[str]
+) -> ASGIApp:
+    """Change one of them, and show the page again."""
+    here, fields = await received(request, slug)
+    match act:
+        case "language":
+            return await _choose_language(here, fields)
+        case "nickname":
+            return await _rename(here, fields)
+        case "code":
+            once = once_of(here, fields, "code")
+            await renew_code(here.door.house, here.actor, once, here.actor.member_id)
+            return here.go(SETTINGS)
+    raise UnknownPage
+
+
+SETTINGS_PAGES: Final[list[HTTPRouteHandler]] = [settings_page, change_settings]
+
+
+async def _choose_language(here: Inside, fields: Mapping[str, list[str]]) -> PrivatePage:
+    try:
+        await preferences.choose_language(here.door.house, here.actor, field_text(fields, "language"))
+    except FieldInvalid:
+        return await _page(here, fields, {"language": here.chosen.say(N_("Choose one of these"))}, status=422)
+    # Whatever the address said before: this is what counts now.
+    return go_to(f"/g/{here.group.slug}{SETTINGS}")
+
+
+async def _rename(here: Inside, fields: Mapping[str, list[str]]) -> PrivatePage:
+    nickname = field_text(fields, "nickname")
+    once = once_of(here, fields, "nickname", nickname)
+    answer = await rename_member(here.door.house, here.actor, once, here.actor.member_id, nickname=nickname)
+    if answer.status < 400:
+        return here.go(SETTINGS)
+    return await _page(here, fields, {"nickname": _advice(here, answer)}, status=answer.status)
+
+
+def _advice(here: Inside, answer: Stored) -> str:
+    """Return what to do about a nickname that was not taken."""
+    said = msgspec.json.decode(answer.body)
+    if said["code"] == "field_invalid":
+        return here.chosen.say(
+            N_("Write a name of at most %(count)s characters that can be shown"),
+            count=here.chosen.number(NICKNAME_MAX),
+        )
+    return str(said["detail"])
+
+
+async def _page(
+    here: Inside,
+    fields: Mapping[str, list[str]] | None = None,
+    faults: Mapping[str, str] | None = None,
+    *,
+    status: int = 200,
+) -> PrivatePage:
+    say, faults = here.chosen.say, faults or {}
+    me = await read_self(here.door.house, here.actor, now=here.door.clock())
+    own = await preferences.read_language(here.door.house, here.actor)
+    api = f"/api/v1/groups/{here.group.slug}/me"
+    page = SettingsPage(
+        name=here.group.name,
+        href=here.href,
+        ways=ways(here, ""),
+        action=f"/g/{here.group.slug}{SETTINGS}",
+        query=here.query,
+        keys=(new_key(), new_key(), new_key()),
+        faults=tuple(faults.items()),
+        languages=(
+            Choice("", say(N_("As my browser says")), not own),
+            *(Choice(code, language(code).name, code == own) for code in language_codes()),
+        ),
+        language_fault=faults.get("language", ""),
+        nickname=Answer(
+            field_text(fields, "nickname") if fields and "nickname" in fields else me.nickname,
+            faults.get("nickname", ""),
+        ),
+        nickname_max=NICKNAME_MAX,
+        code=me.code,
+        doors=(
+            (
+                here.path("/me/ways-in"),
+                say(N_("Your ways in")),
+                say(N_("Passkeys, codes, printed cards, and where you are signed in.")),
+            ),
+            (
+                here.path(f"{HOME}/looks"),
+                say(N_("Who looked at your name")),
+                say(N_("Everybody with a duty who saw it, and when.")),
+            ),
+            (
+                here.path(f"{HOME}/receipts"),
+                say(N_("Your receipts")),
+                say(N_("The codes of your entries, and the proofs that they are in the public log.")),
+            ),
+        ),
+        files=(
+            (
+                here.path("/statement"),
+                say(N_("Your statement")),
+                say(N_("All your entries, to read or to print.")),
+            ),
+            (
+                f"{api}/statement.csv",
+                say(N_("Your statement as a sheet")),
+                say(N_("The same as a CSV file.")),
+            ),
+            (
+                f"{api}/data",
+                say(N_("Everything that the group holds of you")),
+                say(N_("One file, also with your notes and your own settings.")),
+            ),
+        ),
+        leave_href=here.path(f"{HOME}/leave"),
+        forget_href=here.path(f"{HOME}/forget"),
+    )
+    return here.page("settings.html", page, status=status)
