@@ -142,7 +142,7 @@ class HomePage:
         waiting_aside: What silence does, in one sentence; empty in groups where it does nothing.
         duties: Pages of duties that the reader carries.
         last: The reader's last hours, newest first.
-        pots_as_of: Of which moment the pots are.
+        pots_as_of: Of which moment the pots are; there are none before the first close.
     """
 
     name: str
@@ -377,10 +377,12 @@ def _pot(pot: LivePot, pots: tuple[LivePot, ...], chosen: Language) -> PotLine:
 
 
 def _as_of(live: Live, home: Home, chosen: Language) -> str:
+    if live.as_of is None:
+        return ""
     day = live.as_of.astimezone(ZoneInfo(home.rules.time_zone)).date()
     if live.now:
         return chosen.say(N_("As it is now, %(day)s. For members only."), day=chosen.weekday(day))
-    return chosen.say(N_("As it was when %(day)s began. For members only."), day=chosen.weekday(day))
+    return chosen.say(N_("As it was when %(day)s began."), day=chosen.weekday(day))
 
 
 def _ask(here: Inside, home: Home, ask: AskedRow) -> AskLine:

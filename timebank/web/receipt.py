@@ -12,7 +12,7 @@ from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from timebank.errors import N_
 from timebank.rules.commands import WithdrawHours
@@ -117,6 +117,7 @@ def what_happened(logged: LoggedHours, chosen: Language) -> Markup:
 
 def _receipt(here: Inside, logged: LoggedHours, proof: Receipt | None, *, fault: str = "") -> ReceiptPage:
     chosen = here.chosen
+    said = (what_happened(logged, chosen), chosen.hours(logged.minutes))
     zone = ZoneInfo(logged.rules.time_zone)
     gone = logged.state in {"withdrawn", "settled"}
     if gone:
@@ -130,9 +131,7 @@ def _receipt(here: Inside, logged: LoggedHours, proof: Receipt | None, *, fault:
         href=here.href,
         ways=ways(here, ""),
         title=title,
-        sentence=Markup(chosen.listed(("{}", "{}"))).format(
-            what_happened(logged, chosen), chosen.hours(logged.minutes)
-        ),
+        sentence=Markup(chosen.listed([escape(part) for part in said])),  # noqa: S704 - parts are escaped
         when=chosen.day(logged.effective_on),
         written=chosen.day(logged.logged_at.astimezone(zone).date()),
         kind=category_in_words(logged.category, chosen),
