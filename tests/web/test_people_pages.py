@@ -31,6 +31,12 @@ async def test_somebody_without_a_device_is_entered_once_and_gets_a_card(stage: 
     assert "Ada" in text_of(page)
     assert "everybody on it can read it" in text_of(page)
 
+    found = await bo.send(page, "/find", who=" flo ")
+    nobody = await bo.send(page, "/find", who="Fl")
+    assert found.headers["location"] == f"/g/riverside/people/{stage.cast.ids['flo']}"
+    assert nobody.status_code == 422
+    assert 'href="#who"' in nobody.text
+
     entered = [await bo.send(page, "/people", nickname="Old Rosa") for _ in range(2)]
     taken = await bo.send(await bo.get("/people"), "/people", nickname="ada")
     empty = await bo.send(await bo.get("/people"), "/people", nickname=" ")
@@ -105,7 +111,7 @@ async def test_pausing_and_leaving_say_what_ends_and_the_last_steward_stays(stag
         stage.cast.house, stage.cast.group_id, stage.cast.ids["bo"], "steward", now=datetime.now(UTC)
     )
     other = await signed_in(stage, "di")
-    form = forms_of(await other.get("/people"))[0].hidden
+    form = forms_of(await other.get("/people"))[1].hidden
     last = await other.post(f"/g/riverside/people/{di}/suspend", form)
     assert last.status_code == 409
     assert "This is the only steward" in text_of(last)
@@ -243,7 +249,7 @@ async def test_these_pages_are_for_stewards_of_this_group_who_proved_it_just_now
     bo, cy = await signed_in(stage, "bo"), await signed_in(stage, "cy")
     ada_id = stage.cast.ids["ada"]
     assert (await cy.get(f"/people/{ada_id}")).status_code == 404
-    form = forms_of(await cy.get("/people"))[0].hidden
+    form = forms_of(await cy.get("/people"))[1].hidden
     for deed in ("suspend", "leave", "give", "card"):
         fields = {**form, "sure": "yes", "give": "steward"}
         foreign = await cy.post(f"/g/hillside/people/{ada_id}/{deed}", fields)

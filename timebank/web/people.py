@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -12,11 +13,11 @@ from litestar import Request, post, route
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.errors import N_, MalformedBody, UnknownPage
+from timebank.errors import N_, FieldInvalid, MalformedBody, MemberNotFound, UnknownPage
 from timebank.rules.names import EMPTY, NICKNAME_MAX
 from timebank.services.duties import list_duties, sign_duty, withdraw_duty
 from timebank.services.joining import accept_request, decline_request, list_requests
-from timebank.services.member_acts import enter_member, list_members
+from timebank.services.member_acts import enter_member, find_by_name, list_members
 from timebank.services.overview import read_nicknames
 from timebank.services.ways_in import time_zone_of
 from timebank.store.members import Listing
@@ -97,6 +98,8 @@ class PeoplePage:
     members: tuple[MemberRow, ...]
     more_href: str
     is_first: bool
+    find_action: str
+    who: Answer
     enter_action: str
     enter_key: str
     nickname: Answer
@@ -128,6 +131,26 @@ async def enter(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp
         told = nickname_advice(sent.sentence, sent.body, here.chosen)
         return await _page(here, Fault("nickname", told, fields), status=sent.status)
     return done(here, f"{PEOPLE}/{sent.body['id']}", "entered")
+
+
+@post("/g/{slug:str}/people/find", include_in_schema=False)
+async def find(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Go to somebody by exact nickname or code; by POST, so that no name stands in an address."""
+    here, fields = await steward_sends(request, slug)
+    found = await find_exactly(here, field_text(fields, "who"))
+    if found is None:
+        told = here.chosen.say(N_("Look at it again: nobody here has exactly this name or code"))
+        return await _page(here, Fault("who", told, fields), status=422)
+    return here.go(f"{PEOPLE}/{found}")
+
+
+async def find_exactly(here: Inside, who: str) -> UUID | None:
+    """Return who has exactly this nickname, or else this code; None for nobody."""
+    house, now = here.door.house, here.door.clock()
+    for ask in ({"name": who}, {"code": who}):
+        with suppress(MemberNotFound, FieldInvalid):
+            return (await find_by_name(house, here.actor, **ask, now=now))[0]
+    return None
 
 
 @post("/g/{slug:str}/people/requests/{request_id:uuid}", include_in_schema=False)
@@ -178,7 +201,7 @@ async def answer_duty(
     return done(here, PEOPLE, "given" if said == "yes" else "changed")
 
 
-PEOPLE_PAGES: Final[list[HTTPRouteHandler]] = [people_page, enter, answer_request, answer_duty]
+PEOPLE_PAGES: Final[list[HTTPRouteHandler]] = [people_page, enter, find, answer_request, answer_duty]
 
 
 def nickname_advice(sentence: str, params: Mapping[str, Any], chosen: Language) -> str:
@@ -247,6 +270,8 @@ async def _page(
         if members.next
         else "",
         is_first=after is None,
+        find_action=here.path(f"{PEOPLE}/find"),
+        who=Answer(field_text(fault.fields, "who") if fault and fault.field == "who" else "", told_of("who")),
         enter_action=here.path(PEOPLE),
         enter_key=new_key(),
         nickname=Answer(

@@ -17,7 +17,6 @@ from litestar.types import ASGIApp
 from timebank.errors import (
     N_,
     CardForDuty,
-    FieldInvalid,
     MemberNotFound,
     Refusal,
     UnknownCard,
@@ -33,7 +32,7 @@ from timebank.services.overview import today_of
 from timebank.store.members import Listing
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside
-from timebank.web.people import STATES, nickname_advice
+from timebank.web.people import STATES, find_exactly, nickname_advice
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import PEOPLE, Way, ways
 from timebank.web.sending import Sent, act, new_key
@@ -241,7 +240,7 @@ async def _rename(here: Inside, member_id: UUID, fields: Fields) -> Sent:
 async def _tie(here: Inside, member_id: UUID, fields: Fields) -> Sent:
     other = None
     if "untie" not in fields:
-        other, _ = await _find(here, fields, "household")
+        other = await _find(here, fields, "household")
     return await act(
         here,
         fields,
@@ -252,7 +251,7 @@ async def _tie(here: Inside, member_id: UUID, fields: Fields) -> Sent:
 
 async def _begin_stand_in(here: Inside, member_id: UUID, fields: Fields) -> Sent:
     say = here.chosen.say
-    who, _ = await _find(here, fields, "stand-in")
+    who = await _find(here, fields, "stand-in")
     scopes = [scope for scope in _SCOPES if scope in fields.get("scopes", ())]
     if not scopes:
         raise _NotDoneError("scopes", say(N_("Choose what they may do")))
@@ -328,17 +327,13 @@ def _chosen(here: Inside, fields: Fields, name: str) -> list[str]:
     return roles
 
 
-async def _find(here: Inside, fields: Fields, name: str) -> tuple[UUID, str]:
-    """Return who has exactly this name, or else this code."""
-    who, house, now = field_text(fields, name), here.door.house, here.door.clock()
-    for ask in ({"name": who}, {"code": who}):
-        try:
-            return await service.find_by_name(house, here.actor, **ask, now=now)
-        except (MemberNotFound, FieldInvalid):
-            continue
-    raise _NotDoneError(
-        name, here.chosen.say(N_("Look at it again: nobody here has exactly this name or code"))
-    )
+async def _find(here: Inside, fields: Fields, name: str) -> UUID:
+    found = await find_exactly(here, field_text(fields, name))
+    if found is None:
+        raise _NotDoneError(
+            name, here.chosen.say(N_("Look at it again: nobody here has exactly this name or code"))
+        )
+    return found
 
 
 def _id(said: str, missing: type[Refusal] = UnknownCard) -> UUID:
