@@ -59,7 +59,9 @@ def test_restore_wants_a_folder_or_that_it_is_settled(tmp_path: Path) -> None:
 
 def test_an_outside_database_is_put_back_by_its_own_tools(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, database_urls={"timebank_app": "elsewhere"})
-    args = argparse.Namespace(settings=settings, folder=tmp_path, settle=False, keys=None, erased=None)
+    args = argparse.Namespace(
+        settings=settings, folder=tmp_path, settle=False, keys=None, erased=None, log=None
+    )
     with pytest.raises(OperatorError, match="with its own tools"):
         restore.run(args)
 
@@ -70,7 +72,12 @@ def test_a_database_is_never_written_over(tmp_path: Path) -> None:
     (home / "postgres" / "PG_VERSION").write_text("18\n")
     (home / ".lock").touch()
     args = argparse.Namespace(
-        settings=Settings(home=home, database_urls={}), folder=tmp_path, settle=False, keys=None, erased=None
+        settings=Settings(home=home, database_urls={}),
+        folder=tmp_path,
+        settle=False,
+        keys=None,
+        erased=None,
+        log=None,
     )
     with pytest.raises(OperatorError, match="has a database already"):
         restore.run(args)

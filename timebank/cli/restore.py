@@ -68,7 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
     """Bring everything to where the server's user can read it."""
-    return bring(words, args, "folder", "keys", "erased")
+    return bring(words, args, "folder", "keys", "erased", *(["log"] if _is_path(args.log) else []))
+
+
+def _is_path(where: str | None) -> bool:
+    return where is not None and "://" not in str(where)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,6 +88,8 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         raise OperatorError("Name the folder of a backup, or say --settle.")
     for name in ("folder", "keys", "erased"):
         setattr(args, name, found(settings, getattr(args, name)))
+    if _is_path(args.log):
+        args.log = str(found(settings, args.log))
     if args.settle:
         return _settle_only(settings, args)
     if not settings.embedded:

@@ -85,7 +85,8 @@ class LogAudit:
                 # A restore tells of the padding of periods whose closing it lost.
                 fields = _fields(record)
                 self._padding += len(fields.get("padding", ()))
-                self._lost += int(fields.get("published_lost", 0))
+                lost = fields.get("published_lost", 0)
+                self._lost += lost if type(lost) is int else 0
             wrong = self._compare(record, by_seq.get(record.seq), legs.get(record.seq, ()), leaves)
             if wrong and self._found is None:
                 self._found = Finding("public_log", record.seq, wrong)

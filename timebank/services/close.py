@@ -232,6 +232,7 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
         UnknownGroup: There is no such group.
         PeriodNotOver: ``through`` is not over yet.
         GroupBusy: Another process is closing this group right now.
+        OperatorError: The log is not as it was published here, or its key is missing.
     """
     await let_time_zone_begin(house, group_id, now=now)
     async with house.database.read(group_id) as tx:
@@ -247,6 +248,7 @@ async def close_period(house: House, group_id: UUID, *, now: datetime, through: 
     if _next_days(group, last, ways, zone, through) is None:
         return Closed((), last.last_day)
 
+    await public_log.refuse_behind(house, group_id)
     await public_log.make_keys(house, group_id)
     periods: list[PublicPeriod] = []
     start = await _start(house, group_id, zone)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from timebank.config import OperatorError
 from timebank.errors import UnknownPage
 from timebank.ledger.canonical import canonical
 from timebank.ledger.notes import NotANote, parse_checkpoint, parse_note
@@ -178,6 +179,28 @@ def newest_kept(files: LogFiles, group_id: UUID) -> Checkpoint | None:
         return None if note is None else parse_checkpoint(parse_note(note).text)
     except NotANote:
         return None
+
+
+async def is_behind(house: House, tx: Tx, group_id: UUID) -> bool:
+    """Return whether a group's log is shorter than what was published here: its database was put back."""
+    published, head = newest_kept(LogFiles(house.keys.home), group_id), await store.find_head(tx, group_id)
+    return published is not None and published.size > (head.size if head else 0)
+
+
+async def refuse_behind(house: House, group_id: UUID) -> None:
+    """Refuse to go on with a log that is shorter than what was published here.
+
+    Raises:
+        OperatorError: It is.
+    """
+    async with house.database.read(group_id) as tx:
+        behind = await is_behind(house, tx, group_id)
+        origin = (await store.find_book(tx, group_id)).origin if behind else ""
+    if behind:
+        raise OperatorError(
+            f"More was published of {origin} than its public log has now: an older copy was put back. If you put it back,"
+            " run: timebank restore --settle"
+        )
 
 
 async def _period_of(tx: Tx, group_id: UUID, period: int) -> KeptPeriod:

@@ -12,16 +12,14 @@ from timebank.config import OperatorError
 from timebank.ledger.canonical import parse
 from timebank.ledger.notes import Checkpoint, NotANote, parse_checkpoint, parse_note
 from timebank.services.new_keys import settle_keys
-from timebank.services.public_log import keep_files, newest_kept
+from timebank.services.public_log import is_behind, keep_files, refuse_behind
 from timebank.services.republish import republish
 from timebank.services.verify import list_books
 from timebank.store import erasures as store
 from timebank.store.groups import bump_setup_version, find_checkpoint
 from timebank.store.invitations import revoke_all_of
 from timebank.store.join_requests import decide_request
-from timebank.store.log_files import LogFiles
 from timebank.store.members import erase_member_rows, open_accounts
-from timebank.store.public_log import find_head
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -102,7 +100,7 @@ async def settle_at_start(house: House, *, now: datetime) -> int:
         await settle_keys(house, group_id)
         if kept is not None:
             await _refuse_older(house, group_id, slug, kept)
-        await _refuse_older_log(house, group_id, slug)
+        await refuse_behind(house, group_id)
         await keep_files(house, group_id)
         async with house.database.read(group_id) as tx:
             house.checkpoints.keep_epoch(group_id, await store.find_epoch(tx, group_id))
@@ -121,7 +119,7 @@ async def _go_on(
         _size, note = await find_checkpoint(tx, group_id)
         new = _parsed(note)
         known_end = newest and (kept == new or await _is_told(tx, group_id, kept))
-        if new is None or (known_end and not await _is_behind(house, tx, group_id)):
+        if new is None or (known_end and not await is_behind(house, tx, group_id)):
             return _WentOn(0, 0, 0)
         republished = await republish(house, tx, group_id, now=now)
         # Later than any that was ever begun here, also in a book that was lost since.
@@ -161,22 +159,6 @@ async def _refuse_older(house: House, group_id: UUID, slug: str, kept: Checkpoin
                 " older copy was put back. If you put it back, run: timebank restore --settle"
             )
     house.checkpoints.replace(group_id, size, note)
-
-
-async def _is_behind(house: House, tx: Tx, group_id: UUID) -> bool:
-    """Return whether a book's public log is shorter than what was published here."""
-    published, head = newest_kept(LogFiles(house.keys.home), group_id), await find_head(tx, group_id)
-    return published is not None and published.size > (head.size if head else 0)
-
-
-async def _refuse_older_log(house: House, group_id: UUID, slug: str) -> None:
-    async with house.database.read(group_id) as tx:
-        behind = await _is_behind(house, tx, group_id)
-    if behind:
-        raise OperatorError(
-            f"More was published of {slug} than its public log has now: an older copy was put back. If you put it back,"
-            " run: timebank restore --settle"
-        )
 
 
 def _parsed(note: str | None) -> Checkpoint | None:

@@ -139,7 +139,8 @@ class WholeLog:
             padding_commitment(salt) for record in (*cut.closings, *cut.restored) for salt in _salts(record)
         }
         strange = {at: commitment for commitment, at in cut.unexplained.items() if commitment not in padding}
-        lost = sum(int(_fields(record).get("published_lost", 0)) for record in cut.restored)
+        told = [_fields(record).get("published_lost", 0) for record in cut.restored]
+        lost = sum(one for one in told if type(one) is int)
         if strange and len(strange) == lost:
             self.unproved.append(LOST.format(count=lost))
         elif strange and lost:

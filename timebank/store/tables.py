@@ -196,6 +196,7 @@ _table(
     kind text
     record salt commitment bytea
     """,
+    _index("records_told_at_once", "group_id kind seq"),
 )
 _table(
     "timebank.entries",
@@ -914,6 +915,7 @@ _table(
     commitment leaf hash bytea
     """,
     UniqueConstraint("group_id", "commitment", name="published_once"),
+    _index("published_leaves_told", "group_id leaf_index"),
 )
 _table(
     "timebank.published_nodes",
