@@ -549,7 +549,7 @@ def _done_page(
         recovery=made.recovery,
         forget=f"/setup/{token}/recovery-key{query}",
         join=join,
-        qr=qr_inline(join) if join else Markup(),
+        qr=Markup(qr_inline(join)) if join else Markup(),  # noqa: S704 - made of numbers only
         invited=chosen.say(
             N_("It lets %(people)s people in, until %(day)s."),
             people=chosen.number(INVITED),
