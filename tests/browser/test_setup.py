@@ -174,6 +174,17 @@ def test_the_way_through_set_up_needs_no_script_and_nobody_else(browser, address
     context.close()
 
 
+def test_the_key_and_the_invitation_are_sheets_of_their_own(browser, address):
+    page = browser.new_page()
+    go_done(page, address, "")
+    page.wait_for_selector("#invite")
+
+    printed = page.pdf(prefer_css_page_size=True)
+
+    assert printed.count(b"/Type /Page\n") == 4
+    page.close()
+
+
 def test_the_faults_have_the_focus_and_every_field_has_its_words(browser, address):
     page = browser.new_page()
 

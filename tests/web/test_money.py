@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import date
 
 import httpx
 
@@ -10,6 +12,9 @@ from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
 from tests.web.test_today import filled
+from timebank.i18n import language
+from timebank.rules.publication import PublicGroup
+from timebank.web.sight import published_gift, published_with_its_pot
 
 __all__ = ["cast", "house", "stage", "today"]
 
@@ -194,6 +199,8 @@ async def test_places_open_carry_and_close(stage: Stage, today: str) -> None:
     assert 'href="#held"' in same.text
     much = await write_down(ed, same, "/carry", **{**fields, "amount": "400"})
     assert (much.status_code, 'href="#source"' in much.text) == (409, True)
+    look = await ed.send(much, "/carry", **fields)
+    assert "Moved from place to place No amount in the line." in text_of(look), "as the close publishes it"
     receipt = await ed.follow(await write_down(ed, much, "/carry", **fields))
     assert "Taken from cash box 1 Where it is cash box 2" in text_of(receipt)
     assert await figures(stage) == {"bank": 0, "cash-1": 4000, "cash-box": 6000}
@@ -209,6 +216,19 @@ async def test_places_open_carry_and_close(stage: Stage, today: str) -> None:
     assert (late.status_code, 'href="#held"' in late.text) == (409, True)
     assert "Use it again" in text_of(closed)
     assert "Close it bank" in text_of(await ed.follow(await ed.send(closed, "/bank/reopen")))
+
+
+def test_a_gift_is_said_to_wait_for_others_only_where_the_group_chose_so() -> None:
+    day, english = date(2026, 3, 4), language("en")
+    group = PublicGroup("g", "G", ("en",), "careful", day, day, (), (), people=3)
+
+    at_once = published_gift(day, day, english, group)
+    waits = published_gift(day, day, english, replace(group, gifts_wait=True))
+
+    assert "on Monday 9 March at the earliest" in at_once
+    assert "different people" not in at_once
+    assert "once at least 3 different people stand behind them" in waits
+    assert published_with_its_pot(day, day, english, group) == at_once
 
 
 READ = (

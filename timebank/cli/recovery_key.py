@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from timebank.cli.database import Dsn, open_database
 from timebank.config import OperatorError
+from timebank.services.recovery_paper import on_paper
 
 if TYPE_CHECKING:
     from timebank.config import Settings
@@ -36,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
         print("It is not here any more: it was put on paper before.")
         return 1
     else:
-        from timebank.services.recovery_paper import on_paper
-
         print(on_paper(key))
         print(
             "Write it down, or print it, and keep it where this machine is not. If the key of the log is ever lost or\n"

@@ -11,7 +11,10 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.errors import N_
+from timebank.ledger.entries import EntryKind
 from timebank.rules.commands import MoveHeld
+from timebank.rules.previews import money_line
+from timebank.rules.publication import OPEN
 from timebank.web.forms import Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
@@ -30,7 +33,7 @@ from timebank.web.money_pages import (
 )
 from timebank.web.rooms import MONEY
 from timebank.web.sending import send
-from timebank.web.sight import Sight
+from timebank.web.sight import Sight, published_with_its_pot, seen_lines, sight_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +76,8 @@ async def carry_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
         return waiting
     here.actor.require_role("treasurer")
     desk = await open_desk_of(here)
+    if not desk.money_pots:
+        return here.go(MONEY)
     return _carry_form(here, desk, Carrying(day=desk.today.isoformat()), {})
 
 
@@ -82,6 +87,8 @@ async def carry(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp
     here, fields = await received(request, slug)
     here.actor.require_role("treasurer")
     desk = await open_desk_of(here)
+    if not desk.money_pots:
+        return here.go(MONEY)
     carrying = Carrying(*(field_text(fields, name).strip() for name in Carrying._fields))
     if "change" in fields:
         return _carry_form(here, desk, carrying, {})
@@ -165,7 +172,7 @@ def _carry_form(
             ),
         ),
         faults=faults,
-        sight=_carry_sight(here),
+        sight=_carry_sight(here, desk, desk.units[0], desk.today),
         few=(chosen.say(N_("From where to where, how much, and on which day.")),),
         button=chosen.say(N_("Look at it, then write it")),
         status=status,
@@ -189,16 +196,24 @@ def _carry_check(
             Row(chosen.say(N_("Where it is")), desk.label(move.target, chosen)),
             Row(chosen.say(N_("When")), chosen.day(move.day)),
         ),
-        sight=_carry_sight(here),
+        sight=_carry_sight(here, desk, move.source.unit, move.day),
         few=(chosen.say(N_("From where to where, how much, and on which day.")),),
         button=chosen.say(N_("Write it down")),
         needs_proof=True,
     )
 
 
-def _carry_sight(here: Inside) -> Sight:
+def _carry_sight(here: Inside, desk: Desk, unit: str, day: date) -> Sight:
     chosen = here.chosen
-    where = N_("No line: only how much is in each place, at the next close.")
-    if here.group.preset == "sheltered":
-        where = N_("Nothing: places are not told apart.")
-    return Sight("", (), (chosen.say(where),))
+    if here.group.preset != OPEN:
+        return Sight("", (), (chosen.say(N_("Nothing: places are not told apart.")),))
+    pot = next(pot for pot in desk.money_pots if pot.unit == unit)
+    line = money_line(
+        desk.rules, EntryKind.HELD_MOVE, pot, preset=here.group.preset, amount=1, effective_on=day
+    )
+    words = N_("No amount in the line. How much is in each place is shown at the next close.")
+    return Sight(
+        chosen.say(N_("Money")),
+        seen_lines([(line, sight_line(line, amounts_of(unit, chosen)))]),
+        (chosen.say(words), published_with_its_pot(day, desk.today, chosen, here.group)),
+    )

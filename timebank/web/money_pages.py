@@ -229,7 +229,7 @@ async def open_desk_of(here: Inside) -> Desk:
 
 def wait_for_proof(here: Inside, below: str) -> PrivatePage | None:
     """Return the way to the proof that a duty with money waits for; None if none waits."""
-    waits = {"treasurer", "steward"}.intersection(here.visitor.duties_wait)
+    waits = frozenset(LOOKERS).intersection(here.visitor.duties_wait)
     if waits and here.actor.roles.isdisjoint(LOOKERS):
         return go_to(duty_location(here, below))
     return None

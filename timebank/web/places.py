@@ -14,6 +14,7 @@ from timebank.errors import N_, UnknownPage
 from timebank.ledger.entries import EntryKind
 from timebank.rules.commands import CountHeld, OpenPlace
 from timebank.rules.previews import money_line
+from timebank.rules.publication import OPEN
 from timebank.rules.set_up import HELD_KINDS
 from timebank.web.forms import Answer, field_text
 from timebank.web.home import amounts_of
@@ -298,7 +299,8 @@ async def new_place_page(request: Request[Any, Any, Any], slug: FromPath[str]) -
     if waiting := wait_for_proof(here, NEW):
         return waiting
     here.actor.require_role("treasurer", "steward")
-    return _place_form(here, await open_desk_of(here), {}, {})
+    desk = await open_desk_of(here)
+    return _place_form(here, desk, {}, {}) if desk.units else here.go(MONEY)
 
 
 @post("/g/{slug:str}/money/places/new", include_in_schema=False)
@@ -383,6 +385,8 @@ def _place_form(
                     N_(
                         "What kind of place it is and its number, from the next close on. Never its short name."
                     )
+                    if here.group.preset == OPEN
+                    else N_("Nothing: places are not told apart.")
                 ),
             ),
         ),
