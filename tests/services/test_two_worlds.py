@@ -194,7 +194,7 @@ async def test_neither_who_drew_nor_twenty_entries_in_an_open_period_change_a_by
     async with a_world(cluster, database_template, homes[0], preset) as one:
         await tell(one, ADA_FLO_DI, ADA_FLO_DI)
         before, as_member = await one.look(in_every_way=every), await one.look_as_member()
-        assert sum(answer[0] == 200 for answer in (before | as_member).values()) > 80
+        assert sum(answer[0] == 200 for answer in (before | as_member).values()) > 60
         copy_keys(*homes)
 
         async with a_world(cluster, database_template, homes[1], preset) as other:
