@@ -158,14 +158,16 @@ async def everything(
     log_size: int,
     headers: Mapping[str, str] = {},
     own: Mapping[str, Collection[str]] = {},
+    in_every_way: bool = False,
 ) -> Answers:
     """Return what every address answers to somebody, and all that pages link to.
 
     Args:
         log_size, own: See ``addresses``.
-        headers: Of whoever looks. Whoever is not signed in has none, and looks in each language and with HEAD, too.
+        headers: Of whoever looks; none for whoever is not signed in.
+        in_every_way: Whether pages are looked at in each language, and all that answers HEAD with that as well.
     """
-    looking, heads = _Looking(http, dict(headers)), frozenset(routes(app, "HEAD"))
+    looking, heads = _Looking(http, dict(headers), in_every_way), frozenset(routes(app, "HEAD"))
     with without_chance():
         for route, path in addresses(app, log_size=log_size, own=own):
             await looking.at(path, head=route in heads)
@@ -179,13 +181,13 @@ async def everything(
 class _Looking:
     """One look at everything."""
 
-    def __init__(self, http: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    def __init__(self, http: httpx.AsyncClient, headers: dict[str, str], in_every_way: bool) -> None:
         self.http = http
         self.headers = headers
         self.answers: Answers = {}
         self.links: set[str] = set()
         self.paths: set[str] = set()
-        self.in_every_way = not headers
+        self.in_every_way = in_every_way
 
     async def at(self, path: str, *, head: bool = False) -> None:
         """Look at one address in every way."""

@@ -481,6 +481,19 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
     await tx.execute(
         text("DELETE FROM people.notes WHERE group_id = :group_id AND member_id = :member_id"), names
     )
+    # What stewards asked or answered about their asks is sealed with the keys of these.
+    await tx.execute(
+        text("""
+            DELETE FROM people.notes AS n
+             USING timebank.draw_hands AS h
+             WHERE h.group_id = :group_id
+               AND h.member_id = :member_id
+               AND h.theirs
+               AND n.group_id = h.group_id
+               AND n.about_id = h.draw_id
+        """),
+        names,
+    )
     await tx.execute(
         text("DELETE FROM people.looks WHERE group_id = :group_id AND whose = :member_id"), names
     )
