@@ -6,20 +6,17 @@ and looked at with the chromium that the tests use, too.
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.screen import CHROMIUM, SWITCHES
-from timebank.services import totp
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 IMAGES: Final = ROOT / "docs" / "images"
@@ -35,7 +32,6 @@ class Picture(NamedTuple):
     height: int
     scheme: Any = "light"
     card: str = ""
-    has_duties: bool = False
 
 
 def pictures(slug: str, cards: dict[str, str]) -> list[Picture]:
@@ -46,7 +42,6 @@ def pictures(slug: str, cards: dict[str, str]) -> list[Picture]:
         Picture("public-phone-dark", at, 360, 760, "dark"),
         Picture("history", f"{at}/periods", 1280, 700),
         Picture("log-phone", f"{at}/log", 360, 760, card=cards.get("member", "")),
-        Picture("today-wide", f"{at}/today", 1280, 900, card=cards.get("steward", ""), has_duties=True),
     ]
 
 
@@ -113,21 +108,10 @@ def _take_one(browser: Browser, address: str, picture: Picture) -> None:
         page.fill("#card", picture.card)
         with page.expect_navigation():
             page.click("form:has(#card) button")
-        if picture.has_duties:
-            _prove(page, f"{address}{picture.path.rpartition('/')[0]}")
     page.goto(address + picture.path)
     page.screenshot(path=IMAGES / f"{picture.name}.png")
     print(IMAGES / f"{picture.name}.png")
     context.close()
-
-
-def _prove(page: Page, at: str) -> None:
-    """Set an app up that shows codes: whoever has a duty signs in with two things."""
-    page.goto(f"{at}/me/ways-in/new-app")
-    secret = base64.b32decode(page.inner_text("code.secret").replace(" ", ""))
-    page.fill("#code", totp.code_at(secret, datetime.now(UTC)))
-    with page.expect_navigation():
-        page.click("form:has(#code) button")
 
 
 if __name__ == "__main__":
