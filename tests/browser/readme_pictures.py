@@ -42,7 +42,6 @@ def pictures(slug: str, cards: dict[str, str]) -> list[Picture]:
         Picture("public-phone-dark", at, 360, 760, "dark"),
         Picture("history", f"{at}/periods", 1280, 700),
         Picture("log-phone", f"{at}/log", 360, 760, card=cards.get("member", "")),
-        Picture("today-wide", f"{at}/today", 1280, 900, card=cards.get("steward", "")),
     ]
 
 
@@ -107,7 +106,8 @@ def _take_one(browser: Browser, address: str, picture: Picture) -> None:
     if picture.card:
         page.goto(f"{address}{picture.path.rpartition('/')[0]}/sign-in")
         page.fill("#card", picture.card)
-        page.click("form:has(#card) button")
+        with page.expect_navigation():
+            page.click("form:has(#card) button")
     page.goto(address + picture.path)
     page.screenshot(path=IMAGES / f"{picture.name}.png")
     print(IMAGES / f"{picture.name}.png")

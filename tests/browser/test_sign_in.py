@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving
+from tests.browser.screen import IN_A_BROWSER, serving
 from tests.cast import SLUG, Cast, be_durable_enough, make_cast, trust_this_server
 from tests.database import database_name, drop, dsn_of
 from timebank.app import build_app
@@ -184,37 +183,3 @@ def test_without_a_script_a_card_and_a_code_lead_to_every_duty(browser: Browser,
     page.click("button#passkey")
     assert page.is_visible("text=a passkey needs JavaScript")
     page.context.close()
-
-
-@pytest.mark.parametrize(("width", "lang", "scheme"), [(320, "es", "light"), (1280, "en", "dark")])
-def test_no_page_scrolls_sideways_or_has_a_barrier(
-    browser: Browser, stand: Stand, pictures: Path, width: int, lang: str, scheme: Any
-) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-
-    def check(name: str) -> None:
-        page.screenshot(path=pictures / f"sign-in-{name}-{width}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") == width, name
-        found = Axe().run(page, options=AXE_RULES).response["violations"]
-        assert not found, (name, [(one["id"], one["nodes"][0]["html"]) for one in found])
-
-    page.goto(f"{stand.address}/sign-in?lang={lang}&next=/g/{SLUG}/me/ways-in%3Flang={lang}")
-    check("form")
-    page.fill("#card", "nonsense")
-    page.click("form:has(#card) button")
-    check("faults")
-    page.fill("#card", stand.card("ed" if lang == "en" else "ada"))
-    page.click("form:has(#card) button")
-    check("ways-in")
-    page.click(f"a[href*='new-app?lang={lang}']")
-    check("app")
-    page.fill("#code", "1")
-    page.click("form.form button")
-    check("app-faults")
-    page.goto(f"{stand.address}/prove?lang={lang}")
-    check("prove")
-    page.goto(f"{stand.address}/me/ways-in?lang={lang}")
-    page.click("form[action*='/card?'] button")
-    check("card")
-    context.close()

@@ -10,6 +10,7 @@ import pytest_asyncio
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from tests.api.test_matrix import matrix
 from tests.cast import Stage, cast, house, stage, today
 from timebank.services import sessions
 
@@ -135,6 +136,32 @@ async def test_no_page_takes_a_form_without_its_token_or_from_another_site(
             assert answer.status_code in allowed, (method, path, fields, headers, answer.status_code)
             assert "set-cookie" not in answer.headers
 
+    assert await fingerprint(stage) == before
+
+
+async def test_no_route_of_the_api_takes_a_session_without_its_token_or_from_another_site(
+    stage: Stage, app: Litestar
+) -> None:
+    before = await fingerprint(stage)
+    routes = sorted(
+        (method, route.path_format)
+        for route in app.routes
+        if isinstance(route, HTTPRoute) and route.path.startswith("/api/")
+        for method in route.methods
+        if method in EFFECTS
+    )
+    assert len(routes) > 80
+
+    let_in = set()
+    for method, path in routes:
+        for headers in ({}, {"X-CSRF-Token": "x"}, {"Sec-Fetch-Site": "cross-site"}):
+            headers = {"Idempotency-Key": "x" * 20, **headers}
+            answer = await stage.http.request(method, address(path), json={}, headers=headers)
+            if answer.status_code < 400 or answer.json()["code"] != "form_not_ours":
+                let_in.add((method, path))
+    # A secret in the address or the body opens these, whoever asks; no session counts there.
+    for_all = {route for route, cells in matrix().items() if cells["anonymous"] != "401"}
+    assert let_in <= for_all, sorted(let_in - for_all)
     assert await fingerprint(stage) == before
 
 

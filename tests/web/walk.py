@@ -183,6 +183,13 @@ async def _further(world: World) -> list[Step]:
         Step("a file that is nobody's", "GET", "/g/{slug}/import/{link}", "steward", Ask({"link": "x" * 52})),
         Step("a card", "POST", own, "member", Ask({"act": "card"}, more={"data": {"key": "k" * 32}})),
         Step(
+            "a wrong code",
+            "POST",
+            own,
+            "member",
+            Ask({"act": "app"}, more={"data": {"nonce": "x", "code": "1"}}),
+        ),
+        Step(
             "a look first", "POST", "/g/{slug}/log", "member", Ask(more={"data": {**look, "key": "k" * 32}})
         ),
         Step("joined", "POST", "/g/{slug}/join/{secret}", "anonymous", join),
