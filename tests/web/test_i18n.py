@@ -92,6 +92,14 @@ def test_an_arabic_sentence_is_arabic_but_for_names_and_codes():
             assert re.search(r"[\u0621-\u064a]", words) or not re.search(r"[A-Za-z]", words), form
 
 
+def test_a_day_in_digits_keeps_its_order_in_an_arabic_sentence():
+    # After Arabic letters 2026-03-01 would be shown as 01-03-2026; a left-to-right mark in front prevents it.
+    for message in catalogue("ar").values():
+        for form in _forms(message):
+            assert not re.search(r"(?<!\u200e)\b[0-9]{4}-[0-9]{2}-[0-9]{2}", form), form
+            assert not re.search(r"(?<!\u200e)%\((began_on|effective_on|through)\)s", form), form
+
+
 @pytest.mark.parametrize("code", language_codes()[1:])
 def test_a_catalogue_counts_as_babel_does(code):
     spoken = language(code)

@@ -138,17 +138,16 @@ PUBLIC_PAGES: Final[list[HTTPRouteHandler]] = [
 
 
 def error_page(
-    refusal: Refusal, status: int, accept_language: str | None, *, explicit: str | None = None
+    refusal: Refusal, status: int, accept_language: str | None, explicit: str | None = None
 ) -> PublishedReply:
     """Return a refusal as a page, for addresses that people open in a browser.
 
     Args:
         status: HTTP status that the edge chose for it.
         accept_language: Header of the browser.
-        explicit: What the address says (``?lang=es``).
+        explicit: What the address says.
     """
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(explicit=known, accept_language=accept_language)
+    chosen = choose_language(explicit=explicit, accept_language=accept_language)
     page = ErrorPage(
         title=_title(refusal, chosen), sentence=chosen.refusal(refusal), can_retry=refusal.retryable
     )
