@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from tests.cast import SLUG, Stage, cast, house, stage, today
 from tests.web.member import Member, forms_of, signed_in, text_of
@@ -123,3 +124,23 @@ async def test_the_only_steward_is_told_why_they_cannot_go(stage: Stage) -> None
         assert answer.status_code == 409
         assert 'id="sure-fault"' in answer.text
     assert (await cy.get("/me")).status_code == 200
+
+
+async def test_whoever_is_stood_in_for_sees_it_and_ends_it(stage: Stage) -> None:
+    ids = stage.cast.ids
+    tie = {"stand_in": str(ids["flo"]), "for": str(ids["ada"]), "scopes": ["log"], "consent": "said"}
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    assert (await stage.post("ada", "/stand-ins", {**tie, "until": until})).status_code == 201
+    ada, flo, ed = [await signed_in(stage, name) for name in ("ada", "flo", "ed")]
+
+    page = await ada.get("/me/settings")
+
+    assert "Flo stands in for you until" in text_of(page)
+    assert "You stand in for Ada until" in text_of(await flo.get("/me/settings"))
+    assert "stand" not in text_of(await ed.get("/me/settings"))
+    form = next(form for form in forms_of(page) if "id" in form.hidden)
+    theirs = forms_of(await ed.get("/me/settings"))[0].hidden
+    await ed.post(form.action, {**theirs, "id": form.hidden["id"]})
+    assert "Flo stands in for you" in text_of(await ada.get("/me/settings")), "it is none of his"
+    assert "Flo stands in" not in text_of(await ada.follow(await ada.send(page, "/tie")))
+    assert (await ada.post(form.action, {**form.hidden, "id": "x", "key": "F" * 22})).status_code == 404
