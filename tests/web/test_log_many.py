@@ -30,8 +30,16 @@ async def given(stage: Stage, name: str = "ada") -> int:
     return int((await stage.get(name, "/me/statement")).json()["totals"][0]["given"])
 
 
-async def test_rows_are_written_at_once_and_each_has_its_receipt(stage: Stage, today: str) -> None:
+async def test_rows_are_looked_at_then_written_at_once_and_each_has_its_receipt(
+    stage: Stage, today: str
+) -> None:
     bo = await signed_in(stage, "bo")
+    look = await send(bo, ("Ada", "Flo", "1h20", "repairs"), ("Flo", "", "1:00"), do="look")
+    assert look.status_code == 200
+    assert "Ada helped Flo · 1 h 20 min" in text_of(look)
+    assert "Write these 2 rows down" in text_of(look)
+    assert 'value="1h20"' in look.text
+    assert await given(stage) == 0
 
     written = await bo.follow(
         await send(bo, ("Ada", "Flo", "1:30", "repairs"), ("flo", "", "45m"), ("", "", ""), ("ADA", "", "2"))
@@ -46,18 +54,6 @@ async def test_rows_are_written_at_once_and_each_has_its_receipt(stage: Stage, t
     assert (await given(stage), await given(stage, "flo")) == (210, 45)
     line = (await stage.get("ada", "/me/statement")).json()["lines"][0]
     assert (line["category"], line["effective_on"], line["entered_by"]) == ("repairs", today, "Bo")
-
-
-async def test_a_look_writes_nothing_and_says_how_each_row_is_read(stage: Stage) -> None:
-    bo = await signed_in(stage, "bo")
-
-    look = await send(bo, ("Ada", "Flo", "1h20", "repairs"), ("Flo", "", "1:00"), do="look")
-
-    assert look.status_code == 200
-    assert "Ada helped Flo · 1 h 20 min" in text_of(look)
-    assert "Write these 2 rows down" in text_of(look)
-    assert 'value="1h20"' in look.text
-    assert await given(stage) == 0
 
 
 async def test_one_wrong_row_keeps_all_of_them_on_the_page_and_none_in_the_book(stage: Stage) -> None:
@@ -113,10 +109,13 @@ async def test_what_the_book_refuses_stands_here_again_and_the_rest_is_written(
     assert "2 lines are written" in text_of(await flo.get(there[1]))
 
 
-async def test_the_same_form_sent_twice_writes_once_and_with_other_rows_never(stage: Stage) -> None:
+async def test_a_form_writes_once_and_what_is_unusual_only_once_it_was_shown(
+    stage: Stage, today: str
+) -> None:
     bo = await signed_in(stage, "bo")
     page = await bo.get("/log/many")
-    said = rows(("Ada", "", "1:00", "repairs"))
+    # A lone number is that day of the month which was last.
+    said = rows(("Ada", "", "1:00", "repairs", str(int(today[-2:]))))
 
     first, second = [await bo.send(page, "/log/many", do="write", **said) for _ in range(2)]
     other = await bo.send(page, "/log/many", do="write", **rows(("Ada", "", "3:00", "repairs")))
@@ -125,31 +124,16 @@ async def test_the_same_form_sent_twice_writes_once_and_with_other_rows_never(st
     assert other.status_code == 422
     assert "This form was sent before." in text_of(other)
     assert await given(stage) == 60
+    assert (await stage.get("ada", "/me/statement")).json()["lines"][0]["effective_on"] == today
+    assert "or the number of a day that was" in text_of(await send(bo, ("Ada", "", "1", "repairs", "soon")))
 
-
-async def test_what_is_unusual_is_shown_before_it_is_written(stage: Stage, today: str) -> None:
-    bo = await signed_in(stage, "bo")
     long = ("Ada", "", "12:01", "repairs")
-
     look = await send(bo, long)
-
     assert look.status_code == 200
     assert '<span class="marked">' in look.text
-    assert await given(stage) == 0
-    written = await bo.send(look, "/log/many", do="write", **rows(long))
-    assert written.status_code == 303
-    assert await given(stage) == 721
-
-
-async def test_a_lone_number_is_that_day_of_the_month_which_was_last(stage: Stage, today: str) -> None:
-    bo = await signed_in(stage, "bo")
-    number = str(int(today[-2:]))
-
-    await send(bo, ("Ada", "", "1", "repairs", number))
-
-    assert (await stage.get("ada", "/me/statement")).json()["lines"][0]["effective_on"] == today
-    wrong = await send(bo, ("Ada", "", "1", "repairs", "soon"))
-    assert "or the number of a day that was" in text_of(wrong)
+    assert await given(stage) == 60
+    assert (await bo.send(look, "/log/many", do="write", **rows(long))).status_code == 303
+    assert await given(stage) == 60 + 721
 
 
 async def test_one_line_or_all_of_them_are_taken_back_once(stage: Stage) -> None:
@@ -214,11 +198,9 @@ async def test_several_share_what_they_did_to_the_minute(stage: Stage, today: st
     assert again.status_code == 303
     assert await given(stage) == 26
 
-
-async def test_each_gives_the_same_or_a_time_of_their_own(stage: Stage, today: str) -> None:
-    ada = await signed_in(stage, "ada")
-    fields = {"what": "together", "who": "Flo", "kind": "repairs", "minutes": "60", "day": today}
-
+    fields = {**fields, "who": "Flo", "minutes": "60"}
+    await ada.send(written, do="all")
+    assert (await given(stage), await given(stage, "flo")) == (0, 0), "whoever logged it takes it back"
     for more, expected in (
         ({"how": "each"}, (60, 60)),
         ({"how": "times", "part-0": "1:30", "part-1": "15m"}, (150, 75)),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
 
 from tests.cast import SLUG, Stage, cast, house, stage, today
 from tests.web.member import Member, forms_of, signed_in, text_of
@@ -20,7 +23,9 @@ async def choose(member: Member, code: str) -> None:
     await member.send(await member.get("/me/settings"), "/language", language=code)
 
 
-async def test_the_language_follows_the_person_then_the_browser_then_the_group(stage: Stage) -> None:
+async def test_the_language_follows_the_person_then_the_browser_then_the_group_and_is_sealed(
+    stage: Stage,
+) -> None:
     ada, elsewhere = await signed_in(stage, "ada"), await signed_in(stage, "ada")
     browser = {"accept-language": "es"}
 
@@ -38,10 +43,6 @@ async def test_the_language_follows_the_person_then_the_browser_then_the_group(s
     assert await read(ada, **browser) == "es"
     assert await read(ada) == "en"
 
-
-async def test_a_language_that_nobody_writes_in_is_refused_and_what_is_chosen_is_sealed(stage: Stage) -> None:
-    ada = await signed_in(stage, "ada")
-
     wrong = await ada.send(await ada.get("/me/settings"), "/language", language="tlh")
 
     assert wrong.status_code == 422
@@ -50,11 +51,8 @@ async def test_a_language_that_nobody_writes_in_is_refused_and_what_is_chosen_is
     words = (await stage.get("ada", "/me/data")).json()["words"]
     assert [each["text"] for each in words] == ["es"], "they find it among what the group holds of them"
     async with stage.cast.house.database.read(stage.cast.group_id) as tx:
-        from sqlalchemy import text
-
         box = (await tx.execute(text("SELECT box FROM people.notes"))).scalar_one()
-    assert b"es" not in bytes(box)[:1]
-    assert len(bytes(box)) > 16
+    assert len(bytes(box)) > 16, "a box, and not two letters"
 
 
 async def test_a_name_and_a_code_can_be_changed_and_every_way_stands_on_one_page(stage: Stage) -> None:
@@ -123,3 +121,23 @@ async def test_the_only_steward_is_told_why_they_cannot_go(stage: Stage) -> None
         assert answer.status_code == 409
         assert 'id="sure-fault"' in answer.text
     assert (await cy.get("/me")).status_code == 200
+
+
+async def test_whoever_is_stood_in_for_sees_it_and_ends_it(stage: Stage) -> None:
+    ids = stage.cast.ids
+    tie = {"stand_in": str(ids["flo"]), "for": str(ids["ada"]), "scopes": ["log"], "consent": "said"}
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    assert (await stage.post("ada", "/stand-ins", {**tie, "until": until})).status_code == 201
+    ada, flo, ed = [await signed_in(stage, name) for name in ("ada", "flo", "ed")]
+
+    page = await ada.get("/me/settings")
+
+    assert "Flo stands in for you until" in text_of(page)
+    assert "You stand in for Ada until" in text_of(await flo.get("/me/settings"))
+    assert "stand" not in text_of(await ed.get("/me/settings"))
+    form = next(form for form in forms_of(page) if "id" in form.hidden)
+    theirs = forms_of(await ed.get("/me/settings"))[0].hidden
+    await ed.post(form.action, {**theirs, "id": form.hidden["id"]})
+    assert "Flo stands in for you" in text_of(await ada.get("/me/settings")), "it is none of his"
+    assert "Flo stands in" not in text_of(await ada.follow(await ada.send(page, "/tie")))
+    assert (await ada.post(form.action, {**form.hidden, "id": "x", "key": "F" * 22})).status_code == 404

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
+from markupsafe import Markup
 
 from timebank.errors import N_, FieldInvalid, UnknownPage
 from timebank.i18n import language, language_codes
 from timebank.rules.names import NICKNAME_MAX
 from timebank.services import preferences
 from timebank.services.member_acts import read_self, rename_member, renew_code
+from timebank.services.stand_ins import end_stand_in, list_stand_ins
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log import Choice
 from timebank.web.private import go_to
 from timebank.web.rooms import HOME, SETTINGS, Way, ways
 from timebank.web.sending import new_key, once_of
+from timebank.web.words import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +46,7 @@ class SettingsPage:
         languages: What can be read in; the first leaves it to the browser.
         nickname: What stands in the field.
         code: Short code by which others find the reader.
+        ties: Who stands in for the reader, and for whom they do: (id, sentence, key of its form).
         doors: Pages about the reader; ``files`` are what can be taken along.
     """
 
@@ -57,6 +62,7 @@ class SettingsPage:
     nickname: Answer
     nickname_max: int
     code: str
+    ties: tuple[tuple[str, Markup, str], ...]
     doors: tuple[tuple[str, str, str], ...]
     files: tuple[tuple[str, str, str], ...]
     leave_href: str
@@ -84,6 +90,8 @@ async def change_settings(
             once = once_of(here, fields, "code")
             await renew_code(here.door.house, here.actor, once, here.actor.member_id)
             return here.go(SETTINGS)
+        case "tie":
+            return await _end_tie(here, fields)
     raise UnknownPage
 
 
@@ -97,6 +105,35 @@ async def _choose_language(here: Inside, fields: Mapping[str, list[str]]) -> Pri
         return await _page(here, fields, {"language": here.chosen.say(N_("Choose one of these"))}, status=422)
     # Whatever the address said before: this is what counts now.
     return go_to(f"/g/{here.group.slug}{SETTINGS}")
+
+
+async def _end_tie(here: Inside, fields: Mapping[str, list[str]]) -> PrivatePage:
+    said = field_text(fields, "id")
+    try:
+        await end_stand_in(here.door.house, here.actor, once_of(here, fields, "tie", said), UUID(said))
+    except ValueError:
+        raise UnknownPage from None
+    # One that ended meanwhile is gone from the page, too.
+    return here.go(SETTINGS)
+
+
+async def _ties(here: Inside) -> tuple[tuple[str, Markup, str], ...]:
+    now, me = here.door.clock(), here.actor.member_id
+    found = []
+    for tie in await list_stand_ins(here.door.house, here.actor, now=now, own=True):
+        if tie.state != "active":
+            continue
+        for_me = tie.member[0] == me
+        words = told(
+            here.chosen,
+            N_("%(name)s stands in for you until %(day)s")
+            if for_me
+            else N_("You stand in for %(name)s until %(day)s"),
+            {"name": (tie.stand_in if for_me else tie.member)[1]},
+            day=here.chosen.day_month_year(tie.row.until),
+        )
+        found.append((str(tie.row.stand_in_id), words, new_key()))
+    return tuple(found)
 
 
 async def _rename(here: Inside, fields: Mapping[str, list[str]]) -> PrivatePage:
@@ -149,6 +186,7 @@ async def _page(
         ),
         nickname_max=NICKNAME_MAX,
         code=me.code,
+        ties=await _ties(here),
         doors=(
             (
                 here.path("/me/ways-in"),
