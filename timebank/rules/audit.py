@@ -433,7 +433,7 @@ class BookAudit:
             account.number
             for kind in _OPENS
             for _, fields in self._others.get(kind, ())
-            for account in opened_accounts(fields) or ()
+            for account in read_accounts(fields) or ()
         }
 
     def _compare_flows(self, close: CloseRow) -> None:
@@ -555,7 +555,7 @@ class BookAudit:
         opened: dict[int, tuple[int, OpenedAccount]] = {}
         for kind, kinds_opened in _OPENS.items():
             for seq, fields in self._others.get(kind, ()):
-                accounts = opened_accounts(fields)
+                accounts = read_accounts(fields)
                 if accounts is None:
                     self._find("opened", seq, "its accounts are not written as the book writes them")
                     continue
@@ -719,7 +719,7 @@ def _terms_hash(terms: dict[str, Any]) -> str:
         return ""
 
 
-def opened_accounts(fields: Mapping[str, Any]) -> list[OpenedAccount] | None:
+def read_accounts(fields: Mapping[str, Any]) -> list[OpenedAccount] | None:
     """Return the accounts that a record opens; None when they are not as every record has them."""
     accounts = fields.get("accounts")
     if not isinstance(accounts, list):
