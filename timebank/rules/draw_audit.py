@@ -376,10 +376,11 @@ class DrawAudit:
     ) -> None:
         at = max(asked.asked_at, draw.changed_at or asked.asked_at)
         first = cap.first_day(self._day_of(at))
+        # Of two that were asked at one moment, one was the last; which of them does not change what they come to.
         used = [
             _counted(other, at)
             for last, asked_at, other in others
-            if other is not draw and last <= at and first <= self._day_of(asked_at)
+            if (last, other.seq) < (at, draw.seq) and first <= self._day_of(asked_at)
         ]
         amount = draw.taken[0].amount
         if cap.most is not None and sum(used) + amount > cap.most:

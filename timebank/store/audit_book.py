@@ -134,9 +134,7 @@ async def read_records(connection: Raw, group_id: UUID, first_seq: int, last_seq
         return [BareRecord(*row) for row in await connection.fetch(_RECORDS, group_id, first_seq, last_seq)]
 
 
-async def _pages(
-    database: Database, group_id: UUID, statement: str
-) -> AsyncIterator[list[Any]]:
+async def _pages(database: Database, group_id: UUID, statement: str) -> AsyncIterator[list[Any]]:
     after = UUID(int=0)
     while True:
         async with database.hot.acquire(timeout=30) as connection, looking(connection, group_id):
