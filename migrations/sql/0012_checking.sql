@@ -45,6 +45,6 @@ BEGIN
 END
 $$;
 
-GRANT SELECT, INSERT, DELETE ON timebank.auditor_keys TO timebank_app;
+GRANT SELECT, INSERT ON timebank.auditor_keys TO timebank_app;
 GRANT UPDATE (withdrawn_at) ON timebank.auditor_keys TO timebank_app;
 GRANT UPDATE (witnesses) ON timebank.groups TO timebank_app;

@@ -279,5 +279,5 @@ async def test_only_auditors_open_the_book_and_everybody_is_told(a_book: MAKES_B
             assert name.title() not in text
             assert str(member_id) not in text
         again = (await opened(book)).getvalue().decode()
-        people = [{one for one in re.findall(r'"person":"(\w+)"', book)} for book in (text, again)]
+        people = [set(re.findall(r'"person":"(\w+)"', book)) for book in (text, again)]
         assert people[0].isdisjoint(people[1]), "nobody can be followed from one audit to the next"

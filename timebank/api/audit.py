@@ -20,7 +20,7 @@ from timebank.services import auditors as service
 from timebank.services.audit_book import open_book
 
 LINES: Final = "application/jsonl"
-_KEY: Final = "auditor.example/al+3b3af57d+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+_KEY: Final = "auditor.example/al+8bd95e64+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 
 
 class AuditorKeyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

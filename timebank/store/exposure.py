@@ -117,7 +117,7 @@ CLASSES: Final[dict[str, str]] = {
     "timebank.answers": "guess answer_id request_hash, clear status body answered_at",
     "timebank.book_heads": "proof seq frontier recorded_at epoch checkpoint, group setup_version",
     "timebank.closes": "book period first_day last_day through_seq closed_at",
-    "timebank.auditor_keys": "tie member_id, public name key, clear introduced_at withdrawn_at",
+    "timebank.auditor_keys": "tie member_id, group name key, clear introduced_at withdrawn_at",
     "timebank.draw_hands": "tie draw_id member_id, clear asked approved paid two_people theirs stepped_aside objected"
     " not_own without_account",
     "timebank.draws": "tie draw_id, book pot_id category needed_by state policy_version amount_asked amount_agreed"

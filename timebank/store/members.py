@@ -475,9 +475,6 @@ async def erase_member_rows(tx: Tx, group_id: UUID, member_id: UUID, *, now: dat
         """),
         names,
     )
-    await tx.execute(
-        text("DELETE FROM timebank.auditor_keys WHERE group_id = :group_id AND member_id = :member_id"), names
-    )
     await delete_ways_in(tx, group_id, member_id)
     await forget_card_makers(tx, group_id, member_id)
     await forget_waiting(tx, group_id, member_id)
