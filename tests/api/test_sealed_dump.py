@@ -110,6 +110,7 @@ OPEN: Final = {
     "timebank.groups.preset": _STATE,
     "timebank.groups.slug": _GROUP,
     "timebank.groups.time_zone": _STATE,
+    "timebank.groups.witnesses": "public keys of witnesses",
     "timebank.groups.words": _STATE,
     "timebank.held_places.code": "small letters and digits by which a group calls a place of its own, as with pots",
     "timebank.held_places.kind": _STATE,
@@ -146,6 +147,7 @@ OPEN: Final = {
 }
 #: Tables in which this life leaves nothing, and what would be there.
 EMPTY: Final = {
+    "timebank.auditor_keys": "public keys with which auditors cosign, and whose each is by a random id",
     "timebank.published_cosignatures": "what a witness signed",
     "timebank.published_nodes": "hashes over 256 published leaves each",
     "timebank.waiting": "numbers of records that too few people stand behind; nothing waits in an open group",
