@@ -91,6 +91,8 @@ OPEN: Final = {
     "timebank.alembic_version.version_num": "which migration ran last",
     "timebank.answers.body": "ids, amounts and codes: what an answer says again under the same key",
     "timebank.answers.request_hash": _HASH,
+    "timebank.auditor_keys.key": "a public key",
+    "timebank.auditor_keys.name": "what a key is called in public, as its owner chose",
     "timebank.book_heads.checkpoint": "signed numbers and hashes",
     "timebank.book_heads.frontier": _HASH,
     "timebank.draws.category": _GROUP,
