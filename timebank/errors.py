@@ -663,10 +663,10 @@ class StepUpNeeded(NotAllowed):
 
 
 class UnknownWitness(NotAllowed):
-    """A cosigned checkpoint has no signature of a witness that this server was told of."""
+    """A cosigned checkpoint has no signature of a witness or an auditor who is known here."""
 
     code = "unknown_witness"
-    message = N_("No witness that this server knows has signed this.")
+    message = N_("No witness or auditor who is known here has signed this.")
 
 
 # ---------------------------------------------------------------- conflict

@@ -8,11 +8,15 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from tests.api.principals import GONE, World
 from tests.api.sample_requests import GROUP, Ask, sample
 from tests.authenticator import Device
 from tests.cast import SLUG
 from tests.services.test_post import until
+from timebank.ledger.cosignatures import COSIGNATURE
+from timebank.ledger.notes import verifier_key
 from timebank.services import cards, recovery, totp
 from timebank.store import recoveries as recoveries_store
 
@@ -478,3 +482,24 @@ async def _(world: World, name: str | None) -> Ask:
     body = {"minutes": 30, "effective_on": world.today, "category": "cooking"}
     said = await world.do("ada", "/hours", body)
     return Ask({"entry_id": str(said["entry"])})
+
+
+# ---------------------------------------------------------------- auditors
+
+
+def a_key() -> dict[str, str]:
+    """A key that nobody introduced yet."""
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    return {"key": verifier_key(f"auditor.example/{next(_numbers)}", public, COSIGNATURE)}
+
+
+@sample("POST", f"{GROUP}/audit/key")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask(json=a_key())
+
+
+@sample("POST", f"{GROUP}/audit/key/withdraw")
+async def _(world: World, name: str | None) -> Ask:
+    if name == "al":
+        await world.do("al", "/audit/key", a_key())
+    return Ask(json={})

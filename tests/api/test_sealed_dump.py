@@ -91,6 +91,8 @@ OPEN: Final = {
     "timebank.alembic_version.version_num": "which migration ran last",
     "timebank.answers.body": "ids, amounts and codes: what an answer says again under the same key",
     "timebank.answers.request_hash": _HASH,
+    "timebank.auditor_keys.key": "a public key",
+    "timebank.auditor_keys.name": "what a key is called in public, as its owner chose",
     "timebank.book_heads.checkpoint": "signed numbers and hashes",
     "timebank.book_heads.frontier": _HASH,
     "timebank.draws.category": _GROUP,
@@ -110,6 +112,7 @@ OPEN: Final = {
     "timebank.groups.preset": _STATE,
     "timebank.groups.slug": _GROUP,
     "timebank.groups.time_zone": _STATE,
+    "timebank.groups.witnesses": "public keys of witnesses",
     "timebank.groups.words": _STATE,
     "timebank.held_places.code": "small letters and digits by which a group calls a place of its own, as with pots",
     "timebank.held_places.kind": _STATE,
@@ -146,6 +149,7 @@ OPEN: Final = {
 }
 #: Tables in which this life leaves nothing, and what would be there.
 EMPTY: Final = {
+    "timebank.auditor_keys": "public keys with which auditors cosign, and whose each is by a random id",
     "timebank.published_cosignatures": "what a witness signed",
     "timebank.published_nodes": "hashes over 256 published leaves each",
     "timebank.waiting": "numbers of records that too few people stand behind; nothing waits in an open group",

@@ -16,6 +16,8 @@ from timebank.ledger.entries import EntryKind
 from timebank.ledger.notes import checkpoint_body, key_id, parse_checkpoint, parse_note, sign_note
 from timebank.ledger.tree import Frontier, commitment, leaf_hash, node_hash
 from timebank.rules.audit import AUDIT_CHECKS
+from timebank.rules.closing_audit import CLOSING_CHECKS
+from timebank.rules.draw_audit import DRAW_CHECKS
 from timebank.rules.log_audit import LOG_CHECKS
 from timebank.rules.set_up import (
     MINUTES,
@@ -114,5 +116,6 @@ def test_the_beginning_on_the_page_opens_accounts_as_set_up_does():
 def test_the_page_names_every_kind_of_entry_and_every_check():
     for kind in EntryKind:
         assert f"`{kind}`" in PAGE, kind
-    for name, promise in (*WHOLE_BOOK_CHECKS.items(), *AUDIT_CHECKS.items(), *LOG_CHECKS.items()):
+    every = (WHOLE_BOOK_CHECKS, AUDIT_CHECKS, LOG_CHECKS, CLOSING_CHECKS, DRAW_CHECKS)
+    for name, promise in (one for checks in every for one in checks.items()):
         assert f"| `{name}` | {promise} |" in PAGE

@@ -20,7 +20,7 @@ from timebank.store.walls import check_walls, compare_walls, expected_walls, rea
 
 pytestmark = [pytest.mark.database, pytest.mark.asyncio(loop_scope="session")]
 
-NEWEST = "0011"
+NEWEST = "0012"
 
 
 async def walls_of(dsn: Dsn) -> list[str]:

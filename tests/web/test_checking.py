@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,8 +17,12 @@ from timebank.app import build_app
 from timebank.config import Settings
 from timebank.ledger.cosignatures import COSIGNATURE, cosign
 from timebank.ledger.notes import signature_line, verifier_key
+from timebank.ledger.public_log import ClosingLeaf, read_leaf
 from timebank.services.close import close_period
+from timebank.services.members import grant_role, revoke_role
 from timebank.services.new_keys import introduce_keys
+from timebank.services.verify import verify_group
+from timebank.store.public_log import find_last_leaf
 
 __all__ = ["cast", "house"]
 
@@ -138,3 +143,78 @@ async def test_a_new_key_is_told_with_the_close_that_it_signs_and_not_before(
     assert made.log in after
     assert made.log not in before
     assert "the log got a new key. The key before introduced it." in after
+
+
+async def test_a_group_that_chose_its_witnesses_has_those_and_not_its_hosts(
+    http: httpx.AsyncClient, cast: Cast
+) -> None:
+    note = (await http.get(f"{LOG}/checkpoint")).text
+    now = datetime.now(UTC)
+    own, other = line(note, at=now), line(note, at=now, secret=OTHER, name="witness.example/cy")
+    theirs = verifier_key("witness.example/cy", OTHER.public_key().public_bytes_raw(), COSIGNATURE)
+    settings = f"/api/v1/groups/{SLUG}/settings"
+
+    async def choose(name: str, keys: list[str]) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {cast.tokens[name]}", "Idempotency-Key": uuid4().hex}
+        return await http.post(settings, json={"witnesses": keys}, headers=headers)
+
+    assert (await choose("ada", [theirs])).json()["code"] == "needs_role"
+    for keys in (["no key"], [theirs, theirs]):
+        assert (await choose("bo", keys)).json()["params"]["field"] == "witnesses"
+    assert (await choose("bo", [theirs])).json()["changed"] == ["witnesses"]
+
+    assert (await http.post(f"{LOG}/cosignatures", content=note + own)).status_code == 403
+    assert (await http.post(f"{LOG}/cosignatures", content=note + other)).status_code == 204
+    said = (await http.get(f"/api/v1/groups/{SLUG}/checks")).json()
+    assert [(one["name"], one["said"], one["size"], one["until"]) for one in said["cosigned"]] == [
+        ("witness.example/cy", "witnessed", 1, None)
+    ]
+    read = {"Authorization": f"Bearer {cast.tokens['ada']}"}
+    assert (await http.get(settings, headers=read)).json()["witnesses"] == [theirs]
+    changes = (await http.get(f"{settings}/history", headers=read)).json()["changes"]
+    assert changes[0]["after"] == {"witnesses": [theirs]}
+
+    # Whoever chooses none again leaves it to the host.
+    assert (await choose("bo", [])).status_code == 200
+    assert (await http.post(f"{LOG}/cosignatures", content=note + own)).status_code == 204
+
+
+async def test_what_an_auditor_signs_is_shown_as_that_and_the_next_closing_names_the_key(
+    http: httpx.AsyncClient, cast: Cast
+) -> None:
+    then = datetime.now(UTC)
+    await grant_role(cast.house, cast.group_id, cast.ids["flo"], "auditor", now=then)
+    key = verifier_key("auditor.example/flo", OTHER.public_key().public_bytes_raw(), COSIGNATURE)
+
+    async def post(name: str, path: str, body: object) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {cast.tokens[name]}", "Idempotency-Key": uuid4().hex}
+        return await http.post(f"/api/v1/groups/{SLUG}/audit/{path}", json=body, headers=headers)
+
+    assert (await post("flo", "key", {"key": "no key"})).json()["params"]["field"] == "key"
+    assert (await post("flo", "key", {"key": key})).status_code == 201
+    assert (await post("flo", "key", {"key": key})).json()["code"] == "already_done"
+    await close_period(cast.house, cast.group_id, now=then + timedelta(days=1))
+    note = (await http.get(f"{LOG}/checkpoint")).text
+    own = line(note, at=then, secret=OTHER, name="auditor.example/flo")
+    assert (await http.post(f"{LOG}/cosignatures", content=note + own)).status_code == 204
+
+    page = (await http.get(f"/g/{SLUG}/check")).text
+    assert "auditor.example/flo opened every record until" in page
+    assert "Nobody has witnessed this book yet" in page
+    (said,) = (await http.get(f"/api/v1/groups/{SLUG}/checks")).json()["cosigned"]
+    assert (said["name"], said["said"]) == ("auditor.example/flo", "audited")
+    async with cast.house.database.public_read(cast.group_id) as tx:
+        closing = read_leaf(await find_last_leaf(tx, cast.group_id, said["size"]))
+    assert isinstance(closing, ClosingLeaf)
+    assert closing.auditors == (key,)
+    assert said["until"] == closing.last_day.isoformat()
+    assert (await verify_group(cast.house, cast.group_id)).findings == ()
+
+    # Without the duty, or withdrawn, it counts for nothing new; what was said stays.
+    await revoke_role(cast.house, cast.group_id, cast.ids["flo"], "auditor", now=then)
+    assert (await http.post(f"{LOG}/cosignatures", content=note + own)).status_code == 403
+    await grant_role(cast.house, cast.group_id, cast.ids["flo"], "auditor", now=datetime.now(UTC))
+    assert (await post("flo", "key/withdraw", {})).json() == {"name": "auditor.example/flo", "key": key}
+    assert (await post("flo", "key/withdraw", {})).status_code == 404
+    assert (await http.post(f"{LOG}/cosignatures", content=note + own)).status_code == 403
+    assert "auditor.example/flo opened every record until" in (await http.get(f"/g/{SLUG}/check")).text

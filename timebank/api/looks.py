@@ -16,7 +16,7 @@ from timebank.services.looks import list_seen
 
 
 class SeenOut(msgspec.Struct, omit_defaults=True):
-    """Somebody with a duty saw one's name on a day; `what` is found, list, hours, archive, who, payout or link.
+    """Somebody with a duty saw one's name on a day; `what` is found, list, hours, audit, archive, who, payout or link.
 
     `by` is empty for somebody who is gone, and where `host` says that it was whoever keeps the server.
     """

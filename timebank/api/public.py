@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from timebank.edge.published import PublishedReply
 from timebank.errors import N_, FieldInvalid, UnknownPage, UnknownPot
 from timebank.rules.publication import ALL_PLACES, SHELTERED, PublicPeriod, PublishedLine
 from timebank.services import published
+from timebank.services.cosigning import AUDITED, WITNESSED, read_checking
 from timebank.services.published import LinesWanted
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 _PUBLIC: Final = ["public"]
 FLOWS_SHOWN: Final = 60
 LINES_SHOWN: Final = 100
+#: What others sign can be there at any time.
+AT_ONCE: Final = "no-cache"
 
 NOT_A_UNIT = N_("the group does not keep it")
 
@@ -190,6 +193,28 @@ class PoliciesOut(msgspec.Struct, frozen=True):
 
     pot: str
     versions: tuple[PolicyOut, ...]
+
+
+class SaidOut(msgspec.Struct, frozen=True):
+    """Who cosigned a checkpoint of the public log, when, and what that means.
+
+    `witnessed`: the log goes on from all that they knew before. `audited`: they opened every record up to there.
+    `until` is the last day of the period that ends there, null before the first close.
+    """
+
+    name: str
+    said: str
+    size: int
+    until: date | None
+    at: datetime
+
+
+class ChecksOut(msgspec.Struct, frozen=True):
+    """What is needed to check the book, and the last that each witness and each auditor said of it."""
+
+    checkpoint: str
+    log_key: str
+    cosigned: tuple[SaidOut, ...]
 
 
 FLOWS: Final[Listing[int]] = Listing(
@@ -378,7 +403,40 @@ async def get_policies(request: Request[Any, Any, Any], slug: FromPath[str], pot
     )
 
 
-PUBLIC_API: Final[list[HTTPRouteHandler]] = [get_group, get_balances, get_flows, get_entries, get_policies]
+@route(
+    "/api/v1/groups/{slug:str}/checks",
+    http_method=_READ,
+    tags=_PUBLIC,
+    operation_class=shows(
+        ChecksOut,
+        summary="Who checked the book, and until when",
+        description="Newest checkpoint, its key, and who witnessed or audited which one. It changes when somebody has "
+        "signed, between closes, too.",
+        refusals=(UnknownPage,),
+    ),
+)
+async def get_checks(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
+    """Return who checked the book, and until when."""
+    checking = await read_checking(request.app.state.door.house, slug)
+    answer = ChecksOut(
+        checkpoint=checking.note,
+        log_key=checking.log_key,
+        cosigned=tuple(
+            SaidOut(one.name, AUDITED if one.audited else WITNESSED, one.size, one.until, one.at)
+            for one in checking.said
+        ),
+    )
+    return PublishedReply(msgspec.json.encode(answer), "application/json", cache=AT_ONCE)
+
+
+PUBLIC_API: Final[list[HTTPRouteHandler]] = [
+    get_group,
+    get_balances,
+    get_flows,
+    get_entries,
+    get_policies,
+    get_checks,
+]
 
 
 def _database(request: Request[Any, Any, Any]) -> Database:

@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from timebank.api import (
     asks,
+    audit,
     draw_papers,
     draw_steps,
     draws,
@@ -58,6 +59,7 @@ SIGNED_IN_API: Final = Router(
         *looks.ROUTES,
         *receipts.ROUTES,
         *exports.ROUTES,
+        *audit.ROUTES,
         *imports.ROUTES,
         *sign_in.ROUTES,
         *ways_in.ROUTES,

@@ -16,7 +16,7 @@ from timebank.edge.bodies import Reader
 from timebank.edge.door import Act, json_reply, signed_in
 from timebank.edge.openapi import acts, reads
 from timebank.edge.paging import Listing
-from timebank.rules.settings import Change
+from timebank.rules.settings import COSIGNER_KEY_MAX, Change
 from timebank.services import settings as service
 from timebank.services.settings import PAGE_MAX, Place
 
@@ -44,13 +44,15 @@ class SettingsBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     joining: Word | None = None
     people: int | None = None
     gifts_wait: bool | None = None
+    witnesses: list[Annotated[str, Meta(max_length=COSIGNER_KEY_MAX)]] | None = None
 
 
 class SettingsOut(msgspec.Struct, omit_defaults=True):
     """What the group says about itself. Hours are rounded to `rounding_minutes` (1 is not at all).
 
     At least `people` stand behind each published figure (0 under `open`), gifts of money included if
-    `gifts_wait`. `next_preset` begins on `publishing_from`.
+    `gifts_wait`. `next_preset` begins on `publishing_from`. `witnesses` are keys of those whose cosignatures are
+    taken; none stands for those of the host.
     """
 
     name: str
@@ -71,6 +73,7 @@ class SettingsOut(msgspec.Struct, omit_defaults=True):
     time_zone_from: datetime | None = None
     next_preset: str = ""
     publishing_from: date | None = None
+    witnesses: list[str] = []
 
 
 class ChangedOut(msgspec.Struct, omit_defaults=True):

@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "close",
     "verify",
     "witness",
+    "audit",
     "member",
     "token",
     "card",

@@ -239,11 +239,14 @@ class BookAudit:
     Args:
         group: What the set-up says.
         published: What the public was shown.
+        pages: Whether its figures and lines are there to compare; if not, its closes alone are.
     """
 
-    def __init__(self, group: GroupFrame, published: Published) -> None:
+    def __init__(self, group: GroupFrame, published: Published, *, pages: bool = True) -> None:
         self.group = group
         self.published = published
+        # What other ways of publishing show is for rules.closing_audit.
+        self._shows = pages and published.all_open
         self.found: dict[str, Finding] = {}
         self.lines: Counter[LineRow] = Counter()
         self._kinds = {account.account_id: account.kind for account in group.accounts}
@@ -281,7 +284,7 @@ class BookAudit:
                 (kinds.get(leg[2]), kinds.get(leg[3])) not in allowed for leg in mine
             ):
                 self._find("moves", entry.seq, f"{entry.kind} does not move between these kinds of account")
-            if self._first_day is not None and self.published.all_open:
+            if self._first_day is not None and self._shows:
                 self._publish(entry, mine, self._first_day)
 
     def end_period(self, close: CloseRow, nets: Mapping[int, int]) -> None:
@@ -291,9 +294,9 @@ class BookAudit:
             nets: Credits - debits of every account after that record.
         """
         assert self._closes[0] is close, "periods end in order"
-        if self.published.all_open and close.period in self.published.put_back:
+        if self._shows and close.period in self.published.put_back:
             self._pass_over(close, nets)
-        elif self.published.all_open:
+        elif self._shows:
             for pot, total in self._taken_out.items():
                 if pot in self._totals:
                     self._totals[pot].add_lost(total)
@@ -306,7 +309,7 @@ class BookAudit:
 
     def compare_lines(self, lines: Iterable[LineRow]) -> None:
         """Take lines of the period that just ended off those it should have."""
-        if self.published.all_open:
+        if self._shows:
             self.lines.subtract(lines)
 
     def end_lines(self, close: CloseRow) -> None:
@@ -465,7 +468,7 @@ class BookAudit:
             account.number
             for kind in _OPENS
             for _, fields in self._others.get(kind, ())
-            for account in _opened(fields) or ()
+            for account in read_accounts(fields) or ()
         }
 
     def _compare_flows(self, close: CloseRow) -> None:
@@ -587,7 +590,7 @@ class BookAudit:
         opened: dict[int, tuple[int, OpenedAccount]] = {}
         for kind, kinds_opened in _OPENS.items():
             for seq, fields in self._others.get(kind, ()):
-                accounts = _opened(fields)
+                accounts = read_accounts(fields)
                 if accounts is None:
                     self._find("opened", seq, "its accounts are not written as the book writes them")
                     continue
@@ -758,7 +761,7 @@ def _terms_hash(terms: dict[str, Any]) -> str:
         return ""
 
 
-def _opened(fields: Mapping[str, Any]) -> list[OpenedAccount] | None:
+def read_accounts(fields: Mapping[str, Any]) -> list[OpenedAccount] | None:
     """Return the accounts that a record opens; None when they are not as every record has them."""
     accounts = fields.get("accounts")
     if not isinstance(accounts, list):

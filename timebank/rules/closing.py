@@ -102,6 +102,7 @@ def closing_leaf(
     pots: Sequence[PotAtClose],
     policies: Mapping[str, int],
     live: bytes,
+    auditors: Sequence[str] = (),
 ) -> ClosingLeaf:
     """Return the leaf that ends a period.
 
@@ -110,6 +111,7 @@ def closing_leaf(
         period: As the log counts them.
         policies: The newest version of each pot's rules that has a leaf.
         live: SHA-256 of the live checkpoint.
+        auditors: Verifier keys of those who cosign what they opened.
     """
     return ClosingLeaf(
         commitment=commitment,
@@ -121,6 +123,7 @@ def closing_leaf(
         held=held_of(pots),
         policies=tuple(PolicyVersion(*policy) for policy in sorted(policies.items())),
         live=live,
+        auditors=tuple(sorted(auditors)),
     )
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from timebank.errors import BelowFloor, DrawNotOpen, Refusal, UnknownDraw
 from timebank.ledger import posting
 from timebank.ledger.accounts import AccountKind
-from timebank.ledger.canonical import canonical
+from timebank.ledger.canonical import canonical, moment
 from timebank.ledger.entries import Draft, EntryKind
 from timebank.rules.outcome import Done, text_hash
 from timebank.rules.policies import Terms
@@ -361,6 +361,7 @@ def facts_of(draw: Draw, state: State, approvals: int) -> tuple[bytes, str]:
             "approvals": approvals,
             "approvals_needed": needed,
             "asked": draw.asked,
+            "asked_at": moment(draw.asked_at),
             "draw": str(draw.draw_id),
             "policy": draw.policy_version,
             "pot": pot_of(draw, state).code,

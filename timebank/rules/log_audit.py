@@ -41,12 +41,21 @@ class PublishedLog(NamedTuple):
         through_seq: Last record that a close covered.
         waiting: Records up to there that wait.
         is_of_cut: Whether no close came between the cut and this.
+        logged: How many closes, the last ones, have their closing in it.
     """
 
     leaves: int
     through_seq: int
     waiting: frozenset[int]
     is_of_cut: bool
+    logged: int = 0
+
+
+class PlacedLeaf(NamedTuple):
+    """The bytes of a leaf, and the period of the log that it stands in."""
+
+    period: int
+    data: bytes
 
 
 class LogAudit:
@@ -70,7 +79,7 @@ class LogAudit:
         records: Sequence[RecordRow],
         entries: Sequence[EntryRow],
         transfers: Sequence[TransferRow],
-        leaves: Mapping[int, bytes],
+        leaves: Mapping[int, PlacedLeaf],
     ) -> None:
         """Take the next page, and the leaf of each of its records that has one."""
         if not self._log.leaves:
@@ -83,11 +92,13 @@ class LogAudit:
             self._leaves += record.seq in leaves
             if record.kind in {"closing", "restored"}:
                 # A restore tells of the padding of periods whose closing it lost.
-                fields = _fields(record)
+                fields = fields_of(record)
                 self._padding += len(fields.get("padding", ()))
                 lost = fields.get("published_lost", 0)
                 self._lost += lost if type(lost) is int else 0
-            wrong = self._compare(record, by_seq.get(record.seq), legs.get(record.seq, ()), leaves)
+            wrong = self._compare(
+                record, by_seq.get(record.seq), legs.get(record.seq, ()), leaves.get(record.seq)
+            )
             if wrong and self._found is None:
                 self._found = Finding("public_log", record.seq, wrong)
 
@@ -106,19 +117,19 @@ class LogAudit:
         record: RecordRow,
         entry: EntryRow | None,
         legs: Sequence[Transfer],
-        leaves: Mapping[int, bytes],
+        placed: PlacedLeaf | None,
     ) -> str:
         """Return what is wrong with the leaf of a record, or nothing."""
-        data, kind = leaves.get(record.seq), str(record.kind)
+        kind = str(record.kind)
         closed = record.seq <= self._log.through_seq and record.seq not in self._log.waiting
-        if data is None:
+        if placed is None:
             return "it was published, and the public log has no leaf of it" * (
                 closed and kind not in NOT_IN_PERIODS
             )
         if not closed and kind not in NOT_IN_PERIODS and kind not in TOLD_AT_ONCE:
             return "the public log has a leaf of it, and no close published it"
         try:
-            leaf = read_leaf(data)
+            leaf = read_leaf(placed.data)
         except NotALeaf as error:
             return f"its leaf in the public log is none: {error}"
         if leaf.commitment != record.commitment:
@@ -147,16 +158,17 @@ def _is_of_other(leaf: Leaf, record: RecordRow) -> bool:
         # A restore of before there was a log; a key that another one replaced before it ever signed.
         return True
     if kind == "restored":
-        fields = _fields(record)
+        fields = fields_of(record)
         said = (leaf.epoch, leaf.lost) if isinstance(leaf, RestoredLeaf) else None
         return said == (fields.get("epoch"), fields.get("published_lost"))
     try:
-        return leaf == leaf_of_record(kind, bytes(record.commitment), _fields(record))
+        return leaf == leaf_of_record(kind, bytes(record.commitment), fields_of(record))
     except (KeyError, ValueError):
         return False
 
 
-def _fields(record: RecordRow) -> dict[str, Any]:
+def fields_of(record: RecordRow) -> dict[str, Any]:
+    """Return what a record says; nothing of one whose bytes are no record."""
     # Bytes that cannot be read were found by the ledger's own checks.
     try:
         fields = parse(bytes(record.record))

@@ -74,6 +74,10 @@ MOVED: Final = (
         " theirs:yes_or_no stepped_aside:yes_or_no objected:yes_or_no not_own:yes_or_no without_account:yes_or_no",
     ),
     _moved(
+        "moved_auditor_keys.csv", "auditor_keys", "name",
+        "name:text key:text member_id:id introduced_at:moment withdrawn_at:moment?",
+    ),
+    _moved(
         "moved_hours_waiting.csv", "hours_waiting", "hours_id",
         "hours_id:id giver_id:id receiver_id:id",
     ),
@@ -134,7 +138,7 @@ MOVED: Final = (
     ),
     _moved(
         "published_cosignatures.csv", "published_cosignatures", "size name",
-        "size:whole name:text line:text cosigned_at:moment",
+        "size:whole name:text line:text cosigned_at:moment said:text",
     ),
     _moved(
         "published_group.csv", "published_groups", "name",

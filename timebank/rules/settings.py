@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from timebank.errors import N_, FieldInvalid, Refusal
+from timebank.ledger.cosignatures import COSIGNATURE
+from timebank.ledger.notes import NotANote, read_verifier_key
 from timebank.rules.names import plain_text
 from timebank.rules.readiness import Way
 from timebank.rules.set_up import (
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 
 NOT_IN_USE: Final = N_("it is not in use")
 NOTHING: Final = N_("nothing is to be changed")
+NOT_A_KEY: Final = N_("it is no key that cosigns")
+
+WITNESSES_MAX: Final = 20
+COSIGNER_NAME_MAX: Final = 200
+COSIGNER_KEY_MAX: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class Settings:
         member_list: Whether members see a list of each other.
         joining: invitation, or request for both.
         preset, people, gifts_wait: How it publishes; another way begins with the next period. See Way.
+        witnesses: Verifier keys of those whose cosignatures are taken; none for those of the host.
     """
 
     name: str
@@ -65,6 +73,7 @@ class Settings:
     joining: str
     people: int = 0
     gifts_wait: bool = False
+    witnesses: tuple[str, ...] = ()
 
     @property
     def way(self) -> Way:
@@ -94,6 +103,7 @@ class Change(NamedTuple):
     joining: str | None = None
     people: int | None = None
     gifts_wait: bool | None = None
+    witnesses: tuple[str, ...] | None = None
 
 
 def change_settings(
@@ -119,6 +129,7 @@ def change_settings(
         **checked(lambda: _one_of(change.words, WORDS, "words")),
         **checked(lambda: _one_of(change.joining, JOINING, "joining")),
         **checked(lambda: _way(settings, change)),
+        **checked(lambda: _witnesses(change)),
     }
     for name in ("rounding_up", "member_list"):
         value = getattr(change, name)
@@ -185,6 +196,32 @@ def _way(settings: Settings, change: Change) -> dict[str, Any]:
     check_people(people, preset)
     gifts_wait = kept.gifts_wait if change.gifts_wait is None else change.gifts_wait
     return Way.of(preset, people=people, gifts_wait=gifts_wait)._asdict()
+
+
+def _witnesses(change: Change) -> dict[str, Any]:
+    if change.witnesses is None:
+        return {}
+    if len(change.witnesses) > WITNESSES_MAX:
+        raise FieldInvalid(field="witnesses", why=TOO_MANY)
+    names = [cosigner_name(key, field="witnesses") for key in change.witnesses]
+    if len(set(names)) != len(names):
+        raise FieldInvalid(field="witnesses", why=TWICE)
+    return {"witnesses": tuple(change.witnesses)}
+
+
+def cosigner_name(key: str, *, field: str) -> str:
+    """Return the name of a verifier key of somebody who cosigns checkpoints.
+
+    Raises:
+        FieldInvalid: It is none.
+    """
+    try:
+        name = read_verifier_key(key, COSIGNATURE)[0]
+    except NotANote as error:
+        raise FieldInvalid(field=field, why=NOT_A_KEY) from error
+    if len(name) > COSIGNER_NAME_MAX or len(key) > COSIGNER_KEY_MAX:
+        raise FieldInvalid(field=field, why=NOT_A_KEY)
+    return name
 
 
 def _one_of(value: Any, known: Collection[Any], field: str) -> dict[str, Any]:

@@ -254,6 +254,7 @@ class _Moving:
                 if name not in NOT_AS_THEY_ARE:
                     rows = self.reader.rows(TABLES[name])
                     await store.insert_rows(connection, self.group_id, moved, rows)
+            await store.take_witnesses(connection, self.group_id)
             await self._write_log(tx)
             head, books = await self._write_records(connection, now=now)
             await self._write_hours(connection)

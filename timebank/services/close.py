@@ -68,6 +68,7 @@ from timebank.services.new_keys import must_sign_for
 from timebank.services.settings import let_time_zone_begin
 from timebank.store import closes as store
 from timebank.store import public_log as log_store
+from timebank.store.auditors import list_keys
 from timebank.store.closes import NewLine, WaitingRow
 from timebank.store.members import list_ties
 from timebank.store.published import list_balances
@@ -686,8 +687,9 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
         await publish_frame(tx, group_id)
         await store.let_way_begin(tx, group_id, figures.way_after)
         await store.insert_close(tx, group_id, period, through_seq=figures.through_seq, closed_at=now)
+        auditors = await list_keys(tx, group_id, now=now)
         size, note = await house.append_records(
-            tx, group_id, [("closing", 0, _record(figures, salts))], now=now
+            tx, group_id, [("closing", 0, _record(figures, salts, auditors))], now=now
         )
         end = closing_leaf(
             commitment=await log_store.find_commitment(tx, group_id, size),
@@ -698,6 +700,7 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
             pots=figures.log_pots,
             policies=figures.policies,
             live=sha256(note.encode()).digest(),
+            auditors=auditors,
         )
         await public_log.append(tx, group_id, growth, period=log_period, leaves=[public_log.new_leaf(end)])
         head = await public_log.freeze(house, tx, group_id, growth, origin=origin, period=log_period)
@@ -705,10 +708,11 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
     return head
 
 
-def _record(figures: _Figures, salts: Sequence[bytes]) -> dict[str, Any]:
+def _record(figures: _Figures, salts: Sequence[bytes], auditors: Sequence[str]) -> dict[str, Any]:
     """Return what the book says of a close; with the salts auditors tell padding from what is withheld."""
     period = figures.period
     return {
+        **({"auditors": list(auditors)} if auditors else {}),
         "first_day": period.first_day.isoformat(),
         "last_day": period.last_day.isoformat(),
         "padding": [salt.hex() for salt in salts],

@@ -1,12 +1,12 @@
-"""What witnesses say of a group's public log: taken from those whom the host was told of, and shown to everybody."""
+"""What witnesses and auditors say of a group's public log: taken from those who are known, and shown to everybody."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from timebank.errors import N_, CheckpointNotNewest, MalformedBody, UnknownPage, UnknownWitness
 from timebank.ledger.cosignatures import COSIGNATURE, cosignature_verifier, cosigned_at
@@ -19,11 +19,13 @@ from timebank.ledger.notes import (
     signature_line,
     verified,
 )
+from timebank.ledger.public_log import ClosingLeaf, read_leaf
 from timebank.services.new_keys import published_keys
 from timebank.services.public_verify import verify_with
 from timebank.services.published import read_public_group
 from timebank.services.told import Told, read_told
 from timebank.store import public_log as store
+from timebank.store.auditors import list_keys, list_witnesses
 from timebank.store.public_log import Cosigned
 
 if TYPE_CHECKING:
@@ -31,10 +33,28 @@ if TYPE_CHECKING:
     from timebank.services.house import House
 
 NOT_A_CHECKPOINT: Final = N_("it is no cosigned checkpoint")
+WITNESSED: Final = "witnessed"
+AUDITED: Final = "audited"
 NOT_YET: Final = N_("it was signed in the future")
 
 #: Clocks of others may be that far ahead.
 _AHEAD: Final = timedelta(minutes=5)
+
+
+class Said(NamedTuple):
+    """What somebody cosigned.
+
+    Attributes:
+        audited: Whether as an auditor, who opened every record up to there; else as a witness.
+        size: Leaves of the log.
+        until: Last day of the period that it ends with; None before the first close.
+    """
+
+    name: str
+    audited: bool
+    size: int
+    until: date | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +65,25 @@ class Checking:
         group: What the group says about itself.
         note: The newest checkpoint.
         log_key: Verifier key that signed it.
-        cosigned: Who cosigned what, the last of each.
+        said: Who cosigned what, the last of each.
         told: What the log tells of restores and new keys, latest first.
     """
 
     group: PublicGroup
     note: str
     log_key: str
-    cosigned: tuple[Cosigned, ...]
+    said: tuple[Said, ...]
     told: tuple[Told, ...]
+
+    @property
+    def witnessed(self) -> tuple[Said, ...]:
+        """What witnesses said."""
+        return tuple(one for one in self.said if not one.audited)
+
+    @property
+    def audited(self) -> tuple[Said, ...]:
+        """What auditors said."""
+        return tuple(one for one in self.said if one.audited)
 
 
 async def read_checking(house: House, slug: str) -> Checking:
@@ -68,22 +98,29 @@ async def read_checking(house: House, slug: str) -> Checking:
     async with house.database.public_read(group_id) as tx:
         found = await store.find_note(tx, group_id)
         cosigned = await store.list_cosigned(tx, group_id)
+        ends = await store.list_ends(tx, group_id, {one.size for one in cosigned})
         # Not the keys of this server: a new one counts from the next close on.
         keys = await published_keys(tx, group_id)
         told = await read_told(tx, group_id)
     if found is None or keys is None:
         raise UnknownPage
-    return Checking(group, found[1], keys.log_key, tuple(cosigned), told)
+    said = tuple(
+        Said(one.name, one.said == AUDITED, one.size, _last_day(ends[one.size]), one.cosigned_at)
+        for one in cosigned
+    )
+    return Checking(group, found[1], keys.log_key, said, told)
 
 
 async def take_cosignatures(
     house: House, slug: str, body: bytes, *, witnesses: Sequence[str], now: datetime
 ) -> int:
-    """Keep what known witnesses signed below the newest checkpoint; returns how many of them did.
+    """Keep what known witnesses and auditors signed below the newest checkpoint; returns how many of them did.
+
+    Known are the auditors who introduced a key, and the witnesses that the group chose; if it chose none, its host's.
 
     Args:
         body: The checkpoint as a signed note, with cosignatures; whatever else is below it is passed over.
-        witnesses: Verifier keys of those whom the host was told of.
+        witnesses: Verifier keys of those whom the host was told of, for groups that chose none.
         now: Aware.
 
     Raises:
@@ -91,7 +128,7 @@ async def take_cosignatures(
         UnknownPage: Its log has not begun.
         MalformedBody: It is no note, or a cosignature is wrong or from the future.
         CheckpointNotNewest: It is of another checkpoint.
-        UnknownWitness: No known witness has signed it.
+        UnknownWitness: Nobody who is known has signed it.
     """
     try:
         note = parse_note(body)
@@ -100,11 +137,15 @@ async def take_cosignatures(
     group_id = await house.database.group_id(slug)
     async with house.database.public_read(group_id) as tx:
         newest = await store.find_note(tx, group_id)
+    async with house.database.read(group_id) as tx:
+        auditors = await list_keys(tx, group_id, now=now)
+        chosen = await list_witnesses(tx, group_id)
     if newest is None:
         raise UnknownPage
     if parse_note(newest[1]).text != note.text:
         raise CheckpointNotNewest
-    known = _verifiers(witnesses)
+    known = _verifiers([*(chosen or witnesses), *auditors])
+    by_auditors = {read_verifier_key(key, COSIGNATURE)[:2] for key in auditors}
     if not any((one.name, one.key_id) in known for one in note.signatures):
         raise UnknownWitness
     try:
@@ -116,10 +157,16 @@ async def take_cosignatures(
 
     async with house.database.tx(group_id) as tx:
         for name, (at, signature) in good.items():
+            said = AUDITED if (name, signature.key_id) in by_auditors else WITNESSED
             await store.insert_cosignature(
-                tx, group_id, Cosigned(name, newest[0], at), signature_line(signature)
+                tx, group_id, Cosigned(name, newest[0], at, said), signature_line(signature)
             )
     return len(good)
+
+
+def _last_day(leaf: bytes) -> date | None:
+    closing = read_leaf(leaf)
+    return closing.last_day if isinstance(closing, ClosingLeaf) else None
 
 
 def _verifiers(witnesses: Sequence[str]) -> dict[tuple[str, bytes], Verify]:

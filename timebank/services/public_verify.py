@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Is told how many leaves are done, and how many there are."""
 
+Take = Callable[[bytes], None]
+"""Is given every leaf that is as it must be, in order."""
+
 
 class NotACheckpointError(Exception):
     """What somebody kept, or what is to be compared with, is no checkpoint of a public log."""
@@ -103,7 +106,11 @@ def is_signed(note: Note, key: str) -> bool:
 
 
 def check_log(
-    log: LogSource, *, kept: bytes | None = None, progress: Progress = lambda _done, _total: None
+    log: LogSource,
+    *,
+    kept: bytes | None = None,
+    progress: Progress = lambda _done, _total: None,
+    take: Take = lambda _leaf: None,
 ) -> LogVerdict:
     """Check a log from its first leaf to its last; memory stays flat however long it is.
 
@@ -111,6 +118,7 @@ def check_log(
         log: The published files.
         kept: An older checkpoint that somebody kept.
         progress: Is told how far the check is, once for 256 leaves.
+        take: Is given every leaf.
 
     Raises:
         NotACheckpointError: ``kept`` is no checkpoint.
@@ -126,7 +134,7 @@ def check_log(
     except NotACheckpointError as error:
         why = "there is no checkpoint" if data is None else f"the checkpoint is none: {error}"
         return LogVerdict((LogFinding(None, why),), "", data or b"", None, check.seen, None)
-    walk = _Walk(log, newest, check, older[1].size if older else None)
+    walk = _Walk(log, newest, check, older[1].size if older else None, take)
     try:
         walk.leaves(progress)
     except WrongLeaf as wrong:
@@ -149,8 +157,11 @@ _ENDS_OPEN: Final = "the log ends in the middle of a period"
 class _Walk:
     """Goes through bundles and tiles side by side, and remembers what is needed at the end."""
 
-    def __init__(self, log: LogSource, newest: Checkpoint, check: PublicCheck, kept: int | None) -> None:
+    def __init__(
+        self, log: LogSource, newest: Checkpoint, check: PublicCheck, kept: int | None, take: Take
+    ) -> None:
         self._log = log
+        self._told = take
         self._newest = newest
         self._check = check
         self._writer = TileWriter()
@@ -188,6 +199,7 @@ class _Walk:
 
     def _take(self, entry: bytes) -> None:
         self._check.add(entry)
+        self._told(entry)
         for path, data in self._writer.append(entry):
             self._compare(path, data)
         if self._check.size == self._kept_size:

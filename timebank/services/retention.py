@@ -84,6 +84,7 @@ STAYS: Final[Mapping[str, str]] = {
     "people.members": "a random id; what it says of a person goes when they are erased",
     "timebank.account_days": "the book",
     "timebank.accounts": "the book",
+    "timebank.auditor_keys": "who cosigned by which key, by a random id; what such keys are called is published",
     "timebank.book_heads": "the book",
     "timebank.closes": "the book",
     "timebank.draw_hands": "that different people decided and paid, by random ids; limits look back a year",

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from cryptography.exceptions import InvalidSignature
 
 from timebank.ledger.checks import WHOLE_BOOK_CHECKS, BookCheck, Finding, HeadRow
 from timebank.ledger.notes import Checkpoint, NotANote, key_id, parse_checkpoint, parse_note, verified
 from timebank.rules.audit import AUDIT_CHECKS, BookAudit, GroupFrame, public_accounts
+from timebank.rules.closing_audit import CLOSING_CHECKS, ClosedBook, ClosingAudit, Counted
 from timebank.rules.log_audit import LOG_CHECKS, LogAudit
+from timebank.rules.readiness import ANYBODY
 from timebank.services.whole_log import LOG_WHOLE, PROMISE, WholeLog
 from timebank.store import audit as store
 from timebank.store.boxes import BoxBrokenError
@@ -22,11 +25,11 @@ from timebank.store.checkpoints import live_origin
 from timebank.store.members import open_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from timebank.rules.audit import Published
     from timebank.services.house import House
-    from timebank.store.audit import Cut
+    from timebank.store.audit import CountedRow, Cut
     from timebank.store.engine import Raw
 
 SERVER_CHECKS: Final[Mapping[str, str]] = {
@@ -35,17 +38,23 @@ SERVER_CHECKS: Final[Mapping[str, str]] = {
     LOG_WHOLE: PROMISE,
     "kept_checkpoint": "The checkpoint kept outside the database is of the beginning of exactly these records.",
 }
-CHECKS: Final[Mapping[str, str]] = {**WHOLE_BOOK_CHECKS, **AUDIT_CHECKS, **LOG_CHECKS, **SERVER_CHECKS}
+CHECKS: Final[Mapping[str, str]] = {
+    **WHOLE_BOOK_CHECKS,
+    **AUDIT_CHECKS,
+    **LOG_CHECKS,
+    **CLOSING_CHECKS,
+    **SERVER_CHECKS,
+}
 """Every check by name, with the promise that it holds."""
 
 NO_KEPT: Final = "that no tail was cut off: there is no checkpoint of this group outside the database"
 NOT_OPENED: Final = "that every account of a member is somebody's: not all boxes open with the keys here"
-ONLY_OPEN: Final = (
-    "that lines and figures of careful and sheltered periods are those of the book: its log is checked alone"
-)
 PUT_BACK: Final = (
     "that lines and figures of the periods from {first} to {last} are those of the book: a restore lost some of "
     "their records, and they were taken up again from the public log"
+)
+CLOSES_LOST: Final = (
+    "that every close let out what it should: a restore lost records of some, and the log says so"
 )
 
 Progress = Callable[[int, int], None]
@@ -132,6 +141,7 @@ class _Verification:
         self.findings: list[Finding] = []
         self.unproved: list[str] = []
         self.entries = 0
+        self._members: dict[int, UUID] = {}
         self.kept = self._read_checkpoint("kept_checkpoint", kept) if kept is not None else None
         if kept is None:
             self.unproved.append(NO_KEPT)
@@ -149,13 +159,25 @@ class _Verification:
         log = await store.read_log(self.connection, cut.group_id, cut.period)
         units = {account.account_id: account.unit for account in cut.accounts}
         log_audit = LogAudit(log, public_accounts(frame), units)
+        closed = ClosedBook(
+            pots=cut.pots,
+            places=cut.places,
+            accounts=public_accounts(frame),
+            units=units,
+            ways=await store.list_ways(self.connection, cut.group_id),
+            closes=published.closes,
+            logged=log.logged,
+            published=published,
+        )
+        zone = ZoneInfo(cut.time_zone)
+        closings = ClosingAudit(closed, lambda at: at.astimezone(zone).date())
+        counts = any(way.people for _, way in closed.ways)
         ends = {close.through_seq for close in published.closes}
         if self.kept is not None:
             ends.add(self.kept.size)
-        if not published.all_open:
-            self.unproved.append(ONLY_OPEN)
         if published.put_back:
             self.unproved.append(PUT_BACK.format(first=min(published.put_back), last=max(published.put_back)))
+            self.unproved.append(CLOSES_LOST)
 
         closes = list(published.closes)
         for before, last in pairwise(_page_ends(cut.seq, ends)):
@@ -167,14 +189,20 @@ class _Verification:
                     self.connection, cut.group_id, before + 1, last, size=log.leaves
                 )
                 log_audit.feed(*page, leaves)
+                counted = await self._counted(before + 1, last) if counts else {}
+                closings.feed(*page, leaves, counted)
                 self.entries += len(page.entries)
             self._compare_kept(last, check)
             while closes and closes[0].through_seq <= last:
                 close = closes.pop(0)
-                audit.end_period(close, {number: row.net for number, row in check.accounts.items()})
+                nets = {number: row.net for number, row in check.accounts.items()}
+                audit.end_period(close, nets)
+                closings.end_period(close, nets)
                 async for lines in store.read_lines(self.connection, cut.group_id, close.period):
                     audit.compare_lines(lines)
+                    closings.compare_lines(lines)
                 audit.end_lines(close)
+                closings.end_lines(close)
             self.progress(last, cut.seq)
 
         self._compare_head(check)
@@ -183,6 +211,9 @@ class _Verification:
         self.findings += check.finish(cut.days)
         self.findings += audit.finish()
         self.findings += log_audit.finish()
+        if not published.put_back:
+            self.findings += closings.finish()
+            self.unproved += closings.unproved
         return Verdict(
             group_id=cut.group_id,
             slug=cut.slug,
@@ -194,6 +225,20 @@ class _Verification:
             unproved=tuple(self.unproved),
             epoch=cut.epoch,
         )
+
+    async def _counted(self, first: int, last: int) -> dict[int, Counted]:
+        """Return for whom entries count, as far as that is still known; as a close did."""
+        outside = {row.account_id for row in self.cut.accounts if row.kind == "outside"}
+        rows = await store.read_counted(self.connection, self.cut.group_id, first, last)
+        return {seq: self._counts_for(row, outside) for seq, row in rows.items()}
+
+    def _counts_for(self, row: CountedRow, outside: Collection[int]) -> Counted:
+        if row.without_account or row.receiver in outside:
+            return Counted(row.undoes, ANYBODY)
+        if row.member_id is not None:
+            return Counted(row.undoes, row.member_id)
+        member_id = None if row.receiver is None else self._members.get(row.receiver)
+        return Counted(row.undoes, member_id, known=row.receiver is None or member_id is not None)
 
     def _find_twice(self, published: Published) -> None:
         """Name what is there twice where a second row just like the first would change no sum."""
@@ -241,6 +286,7 @@ class _Verification:
                 all_opened = False
             else:
                 ties |= {number: name for name, number in accounts.items()}
+                self._members[accounts["minutes"]] = member_id
         if not all_opened:
             self.unproved.append(NOT_OPENED)
         return GroupFrame(

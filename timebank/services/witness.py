@@ -244,6 +244,27 @@ class Witness:
                 raise WitnessError(f"{checkpoint.origin} is watched already.")
             return verdict, self._keep(url, note, Known(checkpoint, verdict.keys), at=at)
 
+    def sign_checked(self, url: str, verdict: LogVerdict, *, at: int) -> bytes:
+        """Cosign a log that was checked as a whole, and remember it; returns the cosigned checkpoint.
+
+        Args:
+            url: Where it is.
+            verdict: Of a check that began with what is remembered of this log, if anything is.
+            at: Now, in seconds since 1970.
+
+        Raises:
+            WitnessError: Another log was cosigned since, so that this one need not go on from it.
+        """
+        assert verdict.ok, verdict.findings
+        assert verdict.keys is not None, "a log that is whole has keys"
+        note, checkpoint = read_checkpoint(verdict.note)
+        folder = self.folder / _LOGS / folder_of(checkpoint.origin)
+        with self._alone(folder.name):
+            known = self._read(folder).known.checkpoint.size if (folder / _ABOUT).exists() else None
+            if known != verdict.kept:
+                raise WitnessError(f"{checkpoint.origin} was cosigned meanwhile. Try again.")
+            return self._keep(url, note, Known(checkpoint, verdict.keys), at=at)
+
     def poll(self, watched: Watched, log: LogSource, *, at: int) -> Cosigned | Evidence:
         """Look whether a log goes on from what is known, and cosign what it shows if it does.
 

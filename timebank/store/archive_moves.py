@@ -269,3 +269,21 @@ async def insert_hours(connection: Raw, group_id: UUID, hours: Sequence[HoursRow
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         [(group_id, *row) for row in hours],
     )
+
+
+async def take_witnesses(connection: Raw, group_id: UUID) -> None:
+    """Have a group keep the list of witnesses that it wrote last; only its history says which."""
+    await connection.execute(
+        """
+        UPDATE timebank.groups
+           SET witnesses = ARRAY(SELECT jsonb_array_elements_text(h.after->'witnesses')
+                                   FROM (SELECT after
+                                           FROM timebank.settings_history
+                                          WHERE group_id = $1
+                                            AND after ? 'witnesses'
+                                       ORDER BY changed_at DESC, change_id DESC
+                                          LIMIT 1) AS h)
+         WHERE group_id = $1
+        """,
+        group_id,
+    )

@@ -29,8 +29,9 @@ from timebank.rules.audit import (
     TermsRow,
     closed_of,
 )
-from timebank.rules.log_audit import PublishedLog
+from timebank.rules.log_audit import PlacedLeaf, PublishedLog
 from timebank.rules.publication import Change, PublicBalance
+from timebank.rules.readiness import Way
 
 if TYPE_CHECKING:
     from timebank.store.engine import Database, Raw
@@ -69,6 +70,7 @@ class Cut:
     book_id: bytes
     began_on: date
     preset: str
+    time_zone: str
     seq: int
     frontier: bytes
     recorded_at: datetime
@@ -127,7 +129,7 @@ async def looking(connection: Raw, group_id: UUID, level: str = "READ COMMITTED"
 
 
 _CUT: Final = """
-    SELECT g.slug, g.origin, g.book_id, g.began_on, g.preset,
+    SELECT g.slug, g.origin, g.book_id, g.began_on, g.preset, g.time_zone,
            h.seq, h.frontier, h.recorded_at, h.epoch, h.checkpoint,
            pg_backend_pid() AS backend_pid, count(*) OVER () AS heads,
            (SELECT coalesce(max(c.period), 0) FROM timebank.closes AS c WHERE c.group_id = $1) AS period
@@ -262,7 +264,7 @@ async def read_page(connection: Raw, group_id: UUID, first_seq: int, last_seq: i
 # ---------------------------------------------------------------- the public log
 
 _LEAF_PAGE: Final = """
-    SELECT r.seq, l.leaf
+    SELECT r.seq, l.period, l.leaf
       FROM timebank.records AS r
       JOIN timebank.published_leaves AS l
         ON l.group_id = r.group_id
@@ -274,25 +276,77 @@ _LEAF_PAGE: Final = """
 _LOG: Final = """
     SELECT (SELECT coalesce(max(size), 0) FROM timebank.published_checkpoints WHERE group_id = $1),
            (SELECT coalesce(max(through_seq), 0) FROM timebank.closes WHERE group_id = $1),
-           (SELECT coalesce(max(period), 0) FROM timebank.closes WHERE group_id = $1)
+           (SELECT coalesce(max(period), 0) FROM timebank.closes WHERE group_id = $1),
+           (SELECT coalesce(max(period), 0) FROM timebank.published_checkpoints WHERE group_id = $1)
 """
 
 
 async def read_log(connection: Raw, group_id: UUID, period: int) -> PublishedLog:
     """Return what there is of a group's public log, and what waits for it."""
     async with looking(connection, group_id, "REPEATABLE READ"):
-        leaves, through_seq, last_period = await connection.fetchrow(_LOG, group_id)
+        leaves, through_seq, last_period, logged = await connection.fetchrow(_LOG, group_id)
         rows = await connection.fetch("SELECT seq FROM timebank.waiting WHERE group_id = $1", group_id)
-    return PublishedLog(leaves, through_seq, frozenset(row["seq"] for row in rows), last_period == period)
+    # Of closes that came meanwhile both count the same.
+    logged = max(0, logged - (last_period - period))
+    waiting = frozenset(row["seq"] for row in rows)
+    return PublishedLog(leaves, through_seq, waiting, last_period == period, logged)
 
 
 async def read_leaves(
     connection: Raw, group_id: UUID, first_seq: int, last_seq: int, *, size: int
-) -> dict[int, bytes]:
+) -> dict[int, PlacedLeaf]:
     """Return the leaves of records from one number to another, by number, from a log of this size."""
     async with looking(connection, group_id):
         rows = await connection.fetch(_LEAF_PAGE, group_id, first_seq, last_seq, size)
-    return {row["seq"]: bytes(row["leaf"]) for row in rows}
+    return {seq: PlacedLeaf(period, bytes(leaf)) for seq, period, leaf in rows}
+
+
+# ---------------------------------------------------------------- who stands behind what was published
+
+_WAYS: Final = """
+    SELECT from_day, preset, people, gifts_wait
+      FROM timebank.publishing
+     WHERE group_id = $1
+  ORDER BY from_day
+"""
+_COUNTED: Final = """
+    SELECT e.seq, coalesce(o.kind, '') AS undoes, coalesce(d.without_account, false) AS without_account,
+           h.member_id, r.receiver_account
+      FROM timebank.entries AS e
+ LEFT JOIN timebank.entries AS o ON o.group_id = $1 AND o.seq = e.reverses_seq AND e.kind = 'correction'
+ LEFT JOIN timebank.draws AS d ON d.group_id = $1 AND d.draw_id = e.draw_id
+ LEFT JOIN timebank.draw_hands AS h ON h.group_id = $1 AND h.draw_id = e.draw_id AND h.theirs
+ LEFT JOIN timebank.hours AS r ON r.group_id = $1 AND r.hours_id = coalesce(o.entry_id, e.entry_id)
+     WHERE e.group_id = $1
+       AND e.seq BETWEEN $2 AND $3
+"""
+
+
+class CountedRow(NamedTuple):
+    """For whom an entry counts as drawn, as tables have it; ``undoes`` is the kind of what a correction takes back."""
+
+    undoes: str
+    without_account: bool
+    member_id: UUID | None
+    receiver: int | None
+
+
+async def list_ways(connection: Raw, group_id: UUID) -> list[tuple[date, Way]]:
+    """Return how a group publishes, and from which first day of a period on; earliest first."""
+    async with looking(connection, group_id):
+        return [(day, Way(*way)) for day, *way in await connection.fetch(_WAYS, group_id)]
+
+
+async def read_counted(
+    connection: Raw, group_id: UUID, first_seq: int, last_seq: int
+) -> dict[int, CountedRow]:
+    """Return for whom entries from one number to another count as drawn, by number."""
+    found: dict[int, CountedRow] = {}
+    async with looking(connection, group_id):
+        for seq, *counted in await connection.fetch(_COUNTED, group_id, first_seq, last_seq):
+            # Several people behind one draw would count as one.
+            found.setdefault(seq, CountedRow(*counted))
+    return found
 
 
 # ---------------------------------------------------------------- what was published

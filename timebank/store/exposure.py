@@ -117,6 +117,7 @@ CLASSES: Final[dict[str, str]] = {
     "timebank.answers": "guess answer_id request_hash, clear status body answered_at",
     "timebank.book_heads": "proof seq frontier recorded_at epoch checkpoint, group setup_version",
     "timebank.closes": "book period first_day last_day through_seq closed_at",
+    "timebank.auditor_keys": "tie member_id, group name key, clear introduced_at withdrawn_at",
     "timebank.draw_hands": "tie draw_id member_id, clear asked approved paid two_people theirs stepped_aside objected"
     " not_own without_account",
     "timebank.draws": "tie draw_id, book pot_id category needed_by state policy_version amount_asked amount_agreed"
@@ -125,7 +126,7 @@ CLASSES: Final[dict[str, str]] = {
     "timebank.entries": "tie draw_id, book seq entry_id kind source effective_on recorded_at category reverses_seq",
     "timebank.groups": "group slug name origin book_id began_on time_zone languages preset categories time_bank"
     " created_at rounding_minutes rounding_up confirm_days words member_list joining categories_retired"
-    " next_time_zone next_time_zone_from",
+    " next_time_zone next_time_zone_from witnesses",
     "timebank.held_places": "group held_id code kind number unit account_id",
     "timebank.hours": "tie draw_id, book hours_id seq state giver_account receiver_account minutes effective_on category"
     " logged_by logged_at",
@@ -142,7 +143,7 @@ CLASSES: Final[dict[str, str]] = {
     "timebank.proposals": "tie proposed_by signed_by, book proposal_id kind body state entry_id proposed_at changed_at",
     "timebank.published_balances": "public period pot unit available promised given drawn came_in went_out",
     "timebank.published_checkpoints": "public period size frontier note",
-    "timebank.published_cosignatures": "public size name line cosigned_at",
+    "timebank.published_cosignatures": "public size name line cosigned_at said",
     "timebank.published_flows": "public period pot kind unit came_in went_out lines",
     "timebank.published_groups": "public slug name languages preset began_on first_close_on units pots held people"
     " gifts_wait",

@@ -111,11 +111,12 @@ async def insert_group(tx: Tx, group: GroupRow) -> None:
             INSERT INTO timebank.groups (group_id, slug, name, origin, book_id, began_on, time_zone,
                                          languages, preset, categories, time_bank, created_at,
                                          rounding_minutes, rounding_up, confirm_days, words,
-                                         member_list, joining, categories_retired, next_time_zone)
+                                         member_list, joining, categories_retired, next_time_zone,
+                                         witnesses)
             VALUES (:group_id, :slug, :name, :origin, :book_id, :began_on, :time_zone,
                     CAST(:languages AS text[]), :preset, CAST(:categories AS text[]), :time_bank, :created_at,
                     :rounding_minutes, :rounding_up, :confirm_days, :words,
-                    :member_list, :joining, CAST(:categories_retired AS text[]), '')
+                    :member_list, :joining, CAST(:categories_retired AS text[]), '', '{}')
         """),
         {**group._asdict(), "categories_retired": list(group.categories_retired)},
     )

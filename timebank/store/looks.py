@@ -20,7 +20,7 @@ class SeenRow(NamedTuple):
 
     Attributes:
         looker: A member, or the group's own id for whoever keeps the server.
-        what: ``found``, ``list``, ``hours``, ``archive``, or of an own ask ``who``, ``payout``, ``link``.
+        what: ``found``, ``list``, ``hours``, ``audit``, ``archive``, or of an own ask ``who``, ``payout``, ``link``.
         all: Whether it was everybody whom they saw, and not this person alone.
         draw_id: The ask, where it was about one.
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sqlalchemy import text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -338,18 +338,19 @@ async def list_cosignatures(tx: Tx, group_id: UUID, size: int) -> list[str]:
 
 
 class Cosigned(NamedTuple):
-    """That somebody cosigned a checkpoint of this size."""
+    """That somebody cosigned a checkpoint of this size; ``said`` is ``witnessed`` or ``audited``."""
 
     name: str
     size: int
     cosigned_at: datetime
+    said: str
 
 
 async def list_cosigned(tx: Tx, group_id: UUID) -> list[Cosigned]:
     """Return the last checkpoint that each witness and auditor cosigned, by name; 50 names at most."""
     rows = await tx.execute(
         text("""
-            SELECT DISTINCT ON (name COLLATE "C") name, size, cosigned_at
+            SELECT DISTINCT ON (name COLLATE "C") name, size, cosigned_at, said
               FROM timebank.published_cosignatures
              WHERE group_id = :group_id
           ORDER BY name COLLATE "C", size DESC
@@ -357,19 +358,33 @@ async def list_cosigned(tx: Tx, group_id: UUID) -> list[Cosigned]:
         """),
         {"group_id": group_id},
     )
-    return [Cosigned(row.name, row.size, row.cosigned_at) for row in rows]
+    return [Cosigned(*row) for row in rows]
 
 
 async def insert_cosignature(tx: Tx, group_id: UUID, cosigned: Cosigned, line: str) -> None:
     """Keep a cosignature; the first one of a name for a checkpoint stays."""
     await tx.execute(
         text("""
-            INSERT INTO timebank.published_cosignatures (group_id, size, name, line, cosigned_at)
-            VALUES (:group_id, :size, :name, :line, :cosigned_at)
+            INSERT INTO timebank.published_cosignatures (group_id, size, name, line, cosigned_at, said)
+            VALUES (:group_id, :size, :name, :line, :cosigned_at, :said)
             ON CONFLICT (group_id, size, name) DO NOTHING
         """),
         {"group_id": group_id, **cosigned._asdict(), "line": line},
     )
+
+
+async def list_ends(tx: Tx, group_id: UUID, sizes: Collection[int]) -> dict[int, bytes]:
+    """Return the last leaf of logs of these sizes; that of a closing says until which day it is."""
+    rows = await tx.execute(
+        text("""
+            SELECT leaf_index + 1 AS size, leaf
+              FROM timebank.published_leaves
+             WHERE group_id = :group_id
+               AND leaf_index = ANY(CAST(:places AS bigint[]))
+        """),
+        {"group_id": group_id, "places": [size - 1 for size in sizes]},
+    )
+    return {row.size: bytes(row.leaf) for row in rows}
 
 
 async def insert_leaves(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
@@ -45,7 +46,7 @@ async def find_settings(tx: Tx, group_id: UUID) -> tuple[Settings, NextZone | No
             text("""
                 SELECT name, languages, time_zone, categories, categories_retired, rounding_minutes,
                        rounding_up, confirm_days, words, preset, member_list, joining,
-                       next_time_zone, next_time_zone_from
+                       next_time_zone, next_time_zone_from, witnesses
                   FROM timebank.groups
                  WHERE group_id = :group_id
             """),
@@ -55,7 +56,8 @@ async def find_settings(tx: Tx, group_id: UUID) -> tuple[Settings, NextZone | No
     if row is None:
         raise UnknownGroup
     values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in row[:12]]
-    return Settings(*values), NextZone(row[12], row[13]) if row[12] else None
+    settings = replace(Settings(*values), witnesses=tuple(row[14]))
+    return settings, NextZone(row[12], row[13]) if row[12] else None
 
 
 async def update_settings(tx: Tx, group_id: UUID, settings: Settings, next_zone: NextZone | None) -> None:
@@ -68,7 +70,8 @@ async def update_settings(tx: Tx, group_id: UUID, settings: Settings, next_zone:
                    categories_retired = CAST(:categories_retired AS text[]),
                    rounding_minutes = :rounding_minutes, rounding_up = :rounding_up,
                    confirm_days = :confirm_days, words = :words, member_list = :member_list,
-                   joining = :joining, next_time_zone = :zone, next_time_zone_from = :zone_from
+                   joining = :joining, witnesses = CAST(:witnesses AS text[]),
+                   next_time_zone = :zone, next_time_zone_from = :zone_from
              WHERE group_id = :group_id
         """),
         {

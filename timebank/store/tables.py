@@ -99,6 +99,7 @@ _table(
     categories_retired text[]
     next_time_zone text
     next_time_zone_from timestamptz?
+    witnesses text[]
     """,
 )
 _table(
@@ -783,6 +784,23 @@ _table(
     _index("recoveries_by_day", "group_id asked_at"),
 )
 
+# ---------------------------------------------------------------- who audits
+
+_table(
+    "timebank.auditor_keys",
+    "group_id name",
+    """
+    group_id uuid
+    name key text
+    member_id uuid
+    introduced_at timestamptz
+    withdrawn_at timestamptz?
+    """,
+    _group(),
+    _refers("group_id member_id", "people.members"),
+    _index("auditor_keys_one_each", "group_id member_id", unique=True),
+)
+
 # ---------------------------------------------------------------- how a group publishes, and what waits
 
 _table(
@@ -946,5 +964,6 @@ _table(
     size bigint
     name line text
     cosigned_at timestamptz
+    said text
     """,
 )

@@ -29,6 +29,7 @@ _AT_ONCE: Final = "no-cache"
 PROGRAM: Final = "check_book.py"
 
 SAW: Final = N_("%(name)s saw the log go on up to entry %(size)s, on %(day)s.")
+OPENED: Final = N_("%(name)s opened every record until %(until)s, and signed so on %(day)s.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class CheckPage:
         address: Of the group's page, as a program is given it.
         note: The newest checkpoint.
         log_key: The key that signed it.
-        witnessed: A sentence for each who cosigned something: what, and when.
+        witnessed: A sentence for each witness who cosigned something: what, and when.
+        audited: The same for each auditor: until which day, and when.
         told: A sentence for each restore and each new key that the log tells of.
     """
 
@@ -51,6 +53,7 @@ class CheckPage:
     note: str
     log_key: str
     witnessed: tuple[str, ...]
+    audited: tuple[str, ...]
     told: tuple[str, ...]
 
 
@@ -78,9 +81,19 @@ async def check_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
                 SAW,
                 name=one.name,
                 size=chosen.number(one.size),
-                day=chosen.day_month_year(one.cosigned_at.date()),
+                day=chosen.day_month_year(one.at.date()),
             )
-            for one in checking.cosigned
+            for one in checking.witnessed
+        ),
+        audited=tuple(
+            chosen.say(
+                OPENED,
+                name=one.name,
+                until=chosen.day_month_year(one.until),
+                day=chosen.day_month_year(one.at.date()),
+            )
+            for one in checking.audited
+            if one.until is not None
         ),
         told=tuple(told_in_words(one, chosen) for one in checking.told),
     )
@@ -91,7 +104,7 @@ async def check_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
 
 @post("/g/{slug:str}/log/cosignatures", include_in_schema=False, status_code=204)
 async def take(request: Request[Any, Any, Any], slug: FromPath[str]) -> None:
-    """Take a cosigned checkpoint from a witness that the host was told of."""
+    """Take a cosigned checkpoint from a witness or an auditor who is known here."""
     door: Door = request.app.state.door
     body = await receive_body(
         request.receive, size_max=BODY_MAX, announced=request.headers.get("content-length", "")

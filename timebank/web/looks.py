@@ -30,6 +30,7 @@ _DONE: Final[Mapping[str, str]] = {
     "found": N_("%(name)s found you by your code."),
     "list": N_("%(name)s opened the list of all members."),
     "hours": N_("%(name)s opened the hours of everybody that wait for a word."),
+    "audit": N_("%(name)s opened every record of the book for an audit, without names."),
     "archive": N_("%(name)s took the whole book out, with all names."),
     "who": N_("%(name)s looked who is behind an ask of yours."),
     "payout": N_("%(name)s looked how to reach and pay you for an ask."),

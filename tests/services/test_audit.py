@@ -1,0 +1,283 @@
+"""An auditor opens every record: a sound book fits, and whatever a host that has all keys changes is found and named."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.cast import make_cast
+from tests.services.book_with_clock import MARCH_2, Book
+from timebank.errors import NeedsRole
+from timebank.ledger.public_log import LineLeaf
+from timebank.rules import asks, readiness
+from timebank.rules.commands import ApproveDraw, AskDraw, GiveMoney, HandOver, StepAside
+from timebank.rules.people import Actor
+from timebank.rules.policies import Cap
+from timebank.rules.set_up import MINUTES, NewPot, Terms
+from timebank.services import close as close_module
+from timebank.services.audit_book import open_book
+from timebank.services.auditing import OWN_ASKS, Audit, audit_book, read_log
+from timebank.services.house import House
+from timebank.services.log_sources import open_log
+from timebank.services.looks import list_seen
+from timebank.services.members import erase_member, grant_role
+
+RULES = Terms(
+    per_request_max=5000,
+    approvals=((0, 1), (1000, 2)),
+    caps=(Cap("person", "month", most=3000, times=3), Cap("household", "days", days=60, most=9000)),
+    reserve=100,
+)
+POTS = (NewPot("hours", MINUTES), NewPot("money", "EUR", terms=RULES))
+MAKES_BOOKS = Callable[..., Any]
+
+
+@pytest.fixture
+def a_book(house: House) -> MAKES_BOOKS:
+    """Give the cast's book with rules for money that are worth an audit, and Hal as its auditor."""
+
+    @asynccontextmanager
+    async def make(**group: Any) -> AsyncIterator[Book]:
+        book = Book(await make_cast(house, MARCH_2, pots=POTS, **group))
+        await grant_role(house, book.group_id, book.cast.ids["flo"], "auditor", now=MARCH_2)
+        await book.write("ed", GiveMoney("money", 50_000, "EUR", "bank", None, date(2026, 3, 2)))
+        try:
+            yield book
+        finally:
+            await book.writer.close()
+
+    return make
+
+
+async def opened(book: Book) -> io.BytesIO:
+    """Return the book as it is opened for its auditor."""
+    _, lines = await open_book(book.house, await book.cast.actor("flo"), now=book.now)
+    file = io.BytesIO()
+    async for piece in lines:
+        file.write(piece)
+    return file
+
+
+async def audit(book: Book, folder: Path) -> Audit:
+    """Audit it, with what anybody can read of it in a folder."""
+    await book.save_log(folder)
+    with open_log(str(folder)) as log:
+        verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
+        assert verdict.ok, verdict.findings
+        return audit_book(log, verdict, leaves, await opened(book), lambda *_: None)
+
+
+def named(found: Audit) -> list[tuple[str, int]]:
+    return sorted((finding.check, finding.seq) for finding in found.findings)
+
+
+async def seq_of(book: Book, where: str) -> int:
+    rows = await book.rows(f"SELECT max(seq) FROM timebank.records WHERE {where}")
+    return int(rows[0][0])
+
+
+async def live_a_little(book: Book) -> None:
+    """Have people give, ask, say yes and hand over, in every way that the rules know."""
+    await book.give(90, date(2026, 3, 2))
+    await book.give(30, date(2026, 3, 2), "flo")
+    await book.draw("ada", 800)
+    big = UUID((await book.write("flo", AskDraw("money", 2000, "EUR", "cooking")))["id"])
+    await book.write("bo", ApproveDraw(big))
+    await book.write("di", ApproveDraw(big))
+    await book.write("ed", HandOver(big, "bank"))
+    # Whoever steps aside takes their yes along, and the next one may say yes to less.
+    less = UUID((await book.write("ed", AskDraw("money", 1500, "EUR", "cooking")))["id"])
+    await book.write("bo", ApproveDraw(less))
+    await book.write("bo", StepAside(less))
+    await book.write("di", ApproveDraw(less, amount=900))
+    await book.promise("ada", 60, "hours", MINUTES)
+
+
+@pytest.mark.parametrize("preset", ["open", "careful", "sheltered"])
+async def test_a_sound_book_fits_whatever_it_shows(a_book: MAKES_BOOKS, tmp_path: Path, preset: str):
+    async with a_book(preset=preset) as book:
+        await live_a_little(book)
+        book.now += timedelta(days=31)
+        await book.close()
+        await book.draw("ada", 900)
+        book.now += timedelta(days=31)
+        await book.close()
+        await book.give(15, date(2026, 5, 2))
+
+        found = await audit(book, tmp_path)
+
+        assert found.findings == ()
+        assert found.unproved == (OWN_ASKS,)
+        # One yes of two, one that was taken back, and every promise.
+        assert found.decisions == 7
+        assert (found.waiting > 0) == (preset != "open")
+
+
+async def test_one_leaf_that_says_something_else_is_found(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with a_book() as book:
+        await live_a_little(book)
+        right = close_module.leaf_of_entry
+
+        def other(commitment: bytes, line: Any) -> Any:
+            leaf = right(commitment, line)
+            if isinstance(leaf, LineLeaf) and leaf.kind == "hand_over" and leaf.changes[0].promised == -800:
+                return leaf._replace(category="repairs")
+            return leaf
+
+        book.now += timedelta(days=1)
+        with monkeypatch.context() as patched:
+            patched.setattr(close_module, "leaf_of_entry", other)
+            await book.close()
+
+        found = await audit(book, tmp_path)
+
+        # The log by itself is whole, and signed: nobody but an auditor can see it.
+        seq = (await book.rows("SELECT min(seq) FROM timebank.entries WHERE kind = 'hand_over'"))[0][0]
+        assert named(found) == [("closing_leaves", seq), ("public_log", seq)]
+
+
+async def test_a_record_that_was_published_as_padding_is_found(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with a_book() as book:
+        await live_a_little(book)
+        right = close_module._leaves_of_other
+        seq = await seq_of(book, "kind = 'approval'")
+
+        def withheld(record: Any, *rest: Any) -> Any:
+            return [] if record.seq == seq else right(record, *rest)
+
+        book.now += timedelta(days=1)
+        with monkeypatch.context() as patched:
+            patched.setattr(close_module, "_leaves_of_other", withheld)
+            await book.close()
+
+        found = await audit(book, tmp_path)
+
+        assert named(found) == [("public_log", seq)]
+        assert found.findings[0].what == "it was published, and the public log has no leaf of it"
+
+
+async def test_an_entry_that_is_held_back_though_people_enough_stand_behind_it_is_found(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with a_book(preset="careful") as book:
+        for name in ("ada", "flo", "di"):
+            await book.draw(name, 500)
+        book.now += timedelta(days=7)
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                readiness, "_too_few", lambda going, _way: {t.side for c in going for t in c.touches}
+            )
+            await book.close()
+
+        found = await audit(book, tmp_path)
+
+        first = (await book.rows("SELECT min(seq) FROM timebank.entries"))[0][0]
+        assert named(found) == [("people_behind", first)]
+
+
+async def test_a_promise_without_the_yeses_that_the_rules_want_is_found(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with a_book() as book:
+        asked = UUID((await book.write("ada", AskDraw("money", 2000, "EUR", "cooking")))["id"])
+        with monkeypatch.context() as patched:
+            patched.setattr(Terms, "approvals_needed", lambda _self, _amount: 1)
+            await book.write("bo", ApproveDraw(asked))
+        seq = await seq_of(book, "kind = 'promise'")
+        book.now += timedelta(days=1)
+        await book.close()
+
+        found = await audit(book, tmp_path)
+
+        assert named(found) == [("approvals", seq)]
+        assert "with 1 of the 2 yeses" in found.findings[0].what
+
+
+async def test_a_limit_that_was_exceeded_is_found_and_one_that_was_reached_is_not(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with a_book() as book:
+        for amount in (1000, 900):
+            await book.draw("ada", amount)
+        book.now += timedelta(days=1)
+        await book.close()
+        assert (await audit(book, tmp_path / "before")).findings == ()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(asks, "_check_caps", lambda *_, **__: None)
+            await book.promise("ada", 1000)
+            seq = await seq_of(book, "kind = 'promise'")
+            await book.promise("ada", 200)
+        book.now += timedelta(days=1)
+        await book.close()
+
+        found = await audit(book, tmp_path)
+
+        # 2,900 are within 3,000; the fourth time is one too many, whatever the sum.
+        assert named(found) == [("limits", seq + 1)]
+
+
+async def test_money_handed_over_by_who_said_yes_or_by_nobody_with_the_duty_is_found(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with a_book() as book:
+        draw = await book.promise("ada", 500)
+        with monkeypatch.context() as patched:
+            patched.setattr(Actor, "require_role", lambda *_: None)
+            await book.write("di", HandOver(draw, "bank"))
+        seq = await seq_of(book, "kind = 'hand_over'")
+        book.now += timedelta(days=1)
+        await book.close()
+
+        found = await audit(book, tmp_path)
+
+        assert named(found) == [("handed_over", seq)]
+
+
+async def test_who_was_forgotten_is_said_and_nothing_is_found(a_book: MAKES_BOOKS, tmp_path: Path):
+    async with a_book(preset="careful") as book:
+        for name in ("ada", "flo", "di"):
+            await book.draw(name, 500)
+        book.now += timedelta(days=7)
+        await book.close()
+        await erase_member(book.house, book.group_id, book.cast.ids["ada"], now=book.now)
+        book.now += timedelta(days=7)
+        await book.close()
+
+        found = await audit(book, tmp_path)
+
+        assert found.findings == ()
+        assert [said for said in found.unproved if "forgotten with a person" in said]
+
+
+async def test_only_auditors_open_the_book_and_everybody_is_told(a_book: MAKES_BOOKS):
+    async with a_book() as book:
+        await live_a_little(book)
+        for name in ("ada", "bo", "ed"):
+            with pytest.raises(NeedsRole):
+                await open_book(book.house, await book.cast.actor(name), now=book.now)
+        ada = await book.cast.actor("ada")
+        assert await list_seen(book.house, ada) == []
+
+        text = (await opened(book)).getvalue().decode()
+
+        (seen,) = await list_seen(book.house, ada)
+        assert (seen.what, seen.by, seen.everybody) == ("audit", "Flo", True)
+        for name, member_id in book.cast.ids.items():
+            assert name.title() not in text
+            assert str(member_id) not in text
+        again = (await opened(book)).getvalue().decode()
+        people = [set(re.findall(r'"person":"(\w+)"', book)) for book in (text, again)]
+        assert people[0].isdisjoint(people[1]), "nobody can be followed from one audit to the next"
