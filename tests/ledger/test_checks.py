@@ -248,6 +248,23 @@ def test_a_changed_row_is_found_and_named(tamper: Callable[[Rows], None], check:
         assert findings[0].seq == seq, "nothing before the changed record is blamed"
 
 
+@pytest.mark.parametrize("leg", [0, 7])
+@pytest.mark.parametrize("seq", [GIVEN, PROMISED, CARRIED])
+def test_a_transfer_too_many_is_found_whatever_its_number_though_its_balances_fit(seq: int, leg: int):
+    rows = book()
+    at = max(number for number, row in enumerate(rows.transfers) if row.seq == seq)
+    last = rows.transfers[at]
+    more = last._replace(
+        leg=last.leg + leg,
+        debit_balance=last.debit_balance - last.amount,
+        credit_balance=last.credit_balance + last.amount,
+    )
+
+    rows.transfers.insert(at + 1, more)
+
+    assert found(rows)["columns"] == seq
+
+
 def test_every_single_changed_byte_of_a_record_is_found():
     rows = book()
     for row in rows.records:

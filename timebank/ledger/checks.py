@@ -338,16 +338,17 @@ class BookCheck:
                     return self._written_slow(row, entry, legs)
             accounts = self.accounts
             try:
-                moved = ",".join(
-                    [
-                        f'{{"amount":{leg[4]},"credit":{leg[3]},"debit":{leg[2]},'
-                        f'"unit":"{accounts[leg[2]].unit}"}}'
-                        for place, leg in enumerate(legs)
-                        if leg[1] == place
-                    ]
-                )
+                legs_told = [
+                    f'{{"amount":{leg[4]},"credit":{leg[3]},"debit":{leg[2]},"unit":"{accounts[leg[2]].unit}"}}'
+                    for place, leg in enumerate(legs)
+                    if leg[1] == place
+                ]
             except KeyError:
                 return self._written_slow(row, entry, legs)
+            if len(legs_told) != len(legs):
+                # A transfer under a number that is not its place is one too many, or one is missing.
+                return self._written_slow(row, entry, legs)
+            moved = ",".join(legs_told)
             _, entry_id, _, source, day, recorded_at, category, draw_id, reverses_seq = entry
             category = f',"category":{quoted(category)}' if category else ""
             draw = f',"draw":"{uuid_text(draw_id)}"' if draw_id is not None else ""
