@@ -34,7 +34,7 @@ def carried(world: World) -> dict[str, str]:
 
 def money_out(world: World) -> dict[str, str]:
     """Money out without an ask."""
-    return {"amount": "1.00", "pot": "money", "held": "bank", "day": world.today, "reason": "A fee"}
+    return {"amount": "1.00", "pot": "money", "held": "bank", "day": world.today, "reason": "soup"}
 
 
 def between_pots(world: World) -> dict[str, str]:

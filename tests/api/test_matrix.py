@@ -382,7 +382,10 @@ async def leaks(world: World, monkeypatch: pytest.MonkeyPatch, *, wall: bool) ->
         "member_id": world.foreign["member"],
         "pot": f"{CANARY}-hours",
         "door": "give",
+        "held": f"{CANARY}-box",
+        "number": "1",
         "path": "x",
+        "version": "1",
     }
     bodies = writes_there(world)
     for method, path in sorted(live_routes(world.app)):
