@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.api import samples_of_money, samples_of_pages, samples_of_people
+from tests.api import samples_of_money, samples_of_money_pages, samples_of_pages, samples_of_people
 from tests.api.principals import World, open_world
 from tests.cast import cast, house, stage, today
 from tests.database import Server, copied
@@ -16,6 +16,7 @@ __all__ = [
     "cast",
     "house",
     "samples_of_money",
+    "samples_of_money_pages",
     "samples_of_pages",
     "samples_of_people",
     "stage",

@@ -291,6 +291,7 @@ async def _life_there(world: World) -> None:
     duty = await world.do("cy", f"/members/{cast.ids['dot']}/roles", {"give": ["auditor"]}, **there)
     world.foreign |= {
         "duty": duty["proposal"],
+        "place": f"{CANARY}-box",
         "proposal": proposal["proposal"],
         "invitation": invitation["id"],
         "stand_in": tie["id"],

@@ -56,6 +56,7 @@ KINDS: Final = {
     "entry_id": "entry",
     "for": "member",
     "giver": "member",
+    "held": "place",
     "hours_id": "hours",
     "household": "household",
     "import_id": "import",
@@ -83,7 +84,10 @@ SIGNED_IN_PATHS: Final = (
     ),
     "/g/{slug}/sign-out",
     "/g/{slug}/prove",
-    *(f"/g/{{slug}}/{path}" for path in ("me", "host", "log", "ask", "today", "pay", "statement", "import")),
+    *(
+        f"/g/{{slug}}/{path}"
+        for path in ("me", "host", "log", "ask", "today", "pay", "money", "statement", "import")
+    ),
 )
 
 
@@ -302,5 +306,10 @@ async def _set_up(world: World, name: str | None) -> Ask:
 
 for _path in ("/setup/{token}", "/setup/{token}/example"):
     sample("GET", _path)(_set_up)
-for _path in ("/setup/{token}", "/setup/{token}/example", "/setup/{token}/example/tokens"):
+for _path in (
+    "/setup/{token}",
+    "/setup/{token}/example",
+    "/setup/{token}/example/tokens",
+    "/setup/{token}/recovery-key",
+):
     sample("POST", _path)(_set_up)

@@ -35,6 +35,9 @@ MATRIX = Path(__file__).with_name("matrix.csv")
 #: Who asks for what is another group's: whoever may do most of what the route is for.
 MIGHTY = ("steward", "treasurer", "auditor", "member")
 
+#: A host has all groups of the machine in one list on purpose: their names, and the days of their closes.
+SHOWS_ALL_GROUPS = {("GET", "/g/{slug}/host", "host")}
+
 #: What a body cannot say beside an id.
 INSTEAD_OF = {"member": "pot"}
 
@@ -101,7 +104,7 @@ async def mismatches(world: World, routes: Mapping[Route, Mapping[str, str]]) ->
                 wrong.append(f"{where}: its description does not name {answer.json()['code']}: say refusals=")
             if found != "yes" and await seq(world) != before:
                 wrong.append(f"{where}: refused, and left a trace")
-            if CANARY in answer.text.lower():
+            if CANARY in answer.text.lower() and (method, path, principal) not in SHOWS_ALL_GROUPS:
                 wrong.append(f"{where}: has a word of another group")
     return wrong
 
@@ -264,11 +267,11 @@ async def test_an_id_of_another_group_is_answered_like_an_id_that_never_was(worl
 
 
 def pages_about_things(app: Litestar) -> list[tuple[Route, str]]:
-    """Return the pages whose address names a thing by its id, each with the name of that place."""
+    """Return the pages whose address names a thing by its id, or a place by its code, each with the name of that place."""
     return [
         ((method, path), parts[0])
         for method, path in sorted(live_routes(app))
-        if path.startswith("/g/") and (parts := re.findall(r"\{(\w+_id)\}", path))
+        if path.startswith("/g/") and (parts := re.findall(r"\{(\w+_id|held)\}", path))
     ]
 
 
@@ -379,7 +382,10 @@ async def leaks(world: World, monkeypatch: pytest.MonkeyPatch, *, wall: bool) ->
         "member_id": world.foreign["member"],
         "pot": f"{CANARY}-hours",
         "door": "give",
+        "held": f"{CANARY}-box",
+        "number": "1",
         "path": "x",
+        "version": "1",
     }
     bodies = writes_there(world)
     for method, path in sorted(live_routes(world.app)):

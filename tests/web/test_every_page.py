@@ -213,7 +213,7 @@ class Pseudo(NullTranslations):
 
 #: Words that are no sentences of ours: names that people gave, codes, names of programs and of formats.
 DATA = re.compile(
-    r"\b(?:riverside|hillside|young|person|soup|timebank|example|localhost|https?|english|español|العربية|français|português|"
+    r"\b(?:riverside|hillside|young|person|ada|kit|soup|timebank|example|localhost|https?|english|español|العربية|français|português|"
     r"python3?|py|json|csv|eur|url|uuid)\b",
     re.IGNORECASE,
 )

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 import pytest
 
-from tests.api import samples_of_money, samples_of_pages, samples_of_people
+from tests.api import samples_of_money, samples_of_money_pages, samples_of_pages, samples_of_people
 from tests.api.principals import PRINCIPALS, World, open_world
 from tests.api.sample_requests import SIGNED_IN_PATHS, Ask, build, send
 from tests.api.test_matrix import live_routes, matrix
@@ -29,7 +29,7 @@ from timebank.services.groups import create_group
 from timebank.services.members import NewMember, add_members
 
 #: They bring the good requests along.
-SAMPLES = (samples_of_money, samples_of_pages, samples_of_people)
+SAMPLES = (samples_of_money, samples_of_money_pages, samples_of_pages, samples_of_people)
 
 #: Through whose eyes a page is looked at, unless it looks the same for all of them.
 VIEWERS: Final = ("anonymous", "member", "steward", "treasurer", "host")
@@ -80,12 +80,13 @@ class Walk:
 
     world: World
     dsn: Dsn
+    home: Path
     steps: list[Step]
     cookies: dict[tuple[str, str], str]
 
     async def pages(self, language: str) -> list[Page]:
         """Return every page in one language."""
-        # Some forms end sessions, and every walk sends them all.
+        # Some forms end sessions, one makes another set-up link, and every walk sends them all.
         await self.sign_in()
         found: list[Page] = []
         for step in self.steps:
@@ -96,7 +97,8 @@ class Walk:
         return found
 
     async def sign_in(self) -> None:
-        """Give everybody a new session."""
+        """Give everybody a new session, and the machine the set-up link that the walk knows."""
+        (self.home / "setup.key").write_text(SETUP_LINK, encoding="ascii")
         for viewer in VIEWERS[1:]:
             secret, _, _ = await self.world.session(str(PRINCIPALS[viewer]))
             self.cookies[SLUG, viewer] = f"timebank-{SLUG}={secret}"
@@ -126,13 +128,12 @@ async def open_walk(dsn: Dsn, home: Path) -> AsyncIterator[Walk]:
     async with open_world(dsn, home) as world:
         cookies: dict[tuple[str, str], str] = {}
         await _young(world, cookies)
-        (home / "setup.key").write_text(SETUP_LINK, encoding="ascii")
-        steps = [*await _steps(world), *await _further(world), *_errors()]
-        # Forms come last: one of them ends sessions.
-        steps.sort(key=lambda step: step.with_nothing)
+        steps = [*await _steps(world), *await _further(world), *await _money(world), *_errors()]
+        # Forms come last, one of them ends sessions; and after them whatever ends the set-up link.
+        steps.sort(key=lambda step: (step.route.endswith("/host/link"), step.with_nothing))
         await world.app.state.workshop.idle()
         await close_period(world.house, world.stage.cast.group_id, now=datetime.now(UTC) + timedelta(days=2))
-        yield Walk(world, dsn, steps, cookies)
+        yield Walk(world, dsn, home, steps, cookies)
 
 
 async def _young(world: World, cookies: dict[tuple[str, str], str]) -> None:
@@ -194,6 +195,41 @@ async def _further(world: World) -> list[Step]:
         ),
         Step("joined", "POST", "/g/{slug}/join/{secret}", "anonymous", join),
     ]
+
+
+async def _money(world: World) -> list[Step]:
+    """Return the second looks at forms about money, what they say to faults, and what is over."""
+    money, own = samples_of_money_pages, samples_of_money_pages.MONEY
+    counted, missed = await samples_of_money.place(world), await samples_of_money.place(world)
+    entry, signed = await money.came_in(world), await samples_of_money.proposal(world)
+    await world.do("bo", f"/entries/{entry}/correct", {"reason": "Written twice"})
+    await world.do("ed", f"/proposals/{signed}/sign", {})
+    forms = {
+        "money in": (f"{own}/in", {}, {**money.money_in(world), "giver": "Ada", "reference": "A 7"}),
+        "money carried": (f"{own}/carry", {}, money.carried(world)),
+        "money out": (f"{own}/out", {}, money.money_out(world)),
+        "between pots": (f"{own}/pots", {}, money.between_pots(world)),
+        "a count that is right": (
+            f"{own}/places/{{held}}",
+            {"held": counted},
+            {**money.COUNTED, "amount": "0"},
+        ),
+        "a count that is not": (f"{own}/places/{{held}}", {"held": missed}, money.COUNTED),
+        "a new place": (f"{own}/places/new", {}, {"kind": "cash", "code": "X 1"}),
+    }
+    looks = [
+        Step(f"{name}, looked at", "POST", route, "treasurer", money.form(path, **said))
+        for name, (route, path, said) in forms.items()
+    ]
+    empty = [
+        Step(f"{name}, with nothing", "POST", route, "treasurer", money.form(path))
+        for name, (route, path, _) in forms.items()
+    ]
+    over = [
+        Step("money taken back", "GET", f"{own}/entries/{{entry_id}}", "treasurer", Ask({"entry_id": entry})),
+        Step("signed", "GET", f"{own}/second/{{proposal_id}}", "treasurer", Ask({"proposal_id": signed})),
+    ]
+    return [*looks, *empty, *over]
 
 
 def _errors() -> list[Step]:

@@ -26,9 +26,12 @@ def qr_svg(address: str) -> bytes:
 
 
 def qr_inline(address: str) -> Markup:
-    """Return the same for inside a page: without a size, which the style sheet gives."""
+    """Return the same for inside a page, where the address stands beside it in words.
+
+    It has no size, which the style sheet gives, and readers of the screen pass over it.
+    """
     drawing = segno.make(address, error="m", micro=False).svg_inline(
         omitsize=True, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None
     )
     # It is made of numbers only; what was put into it is in the drawing, not in the text.
-    return Markup(drawing)  # noqa: S704
+    return Markup(drawing.replace("<svg ", '<svg aria-hidden="true" ', 1))  # noqa: S704
