@@ -84,6 +84,7 @@ SIGNED_IN_PATHS: Final = (
     "/g/{slug}/sign-out",
     "/g/{slug}/prove",
     *(f"/g/{{slug}}/{path}" for path in ("me", "host", "log", "ask", "today", "pay", "statement", "import")),
+    *(f"/g/{{slug}}/{path}" for path in ("people", "group")),
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 import pytest
 
-from tests.api import samples_of_money, samples_of_pages, samples_of_people
+from tests.api import samples_of_money, samples_of_pages, samples_of_people, samples_of_steward_pages
 from tests.api.principals import PRINCIPALS, World, open_world
 from tests.api.sample_requests import SIGNED_IN_PATHS, Ask, build, send
 from tests.api.test_matrix import live_routes, matrix
@@ -29,7 +29,7 @@ from timebank.services.groups import create_group
 from timebank.services.members import NewMember, add_members
 
 #: They bring the good requests along.
-SAMPLES = (samples_of_money, samples_of_pages, samples_of_people)
+SAMPLES = (samples_of_money, samples_of_pages, samples_of_people, samples_of_steward_pages)
 
 #: Through whose eyes a page is looked at, unless it looks the same for all of them.
 VIEWERS: Final = ("anonymous", "member", "steward", "treasurer", "host")
