@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import Member, fields_of, forms_of, grow_old, signed_in, text_of
