@@ -220,7 +220,7 @@ async def _of_stewards(world: World) -> list[Step]:
     known = str(world.stage.cast.ids["ada"])
     paper = Ask({"member_id": known, "deed": "card"}, more={"data": {"key": "k" * 22}})
     steps.append(Step("a card of somebody", "POST", person, "steward", paper))
-    for deed in ("give", "take", "household", "stand-in", "leave", "vouch", "nickname"):
+    for deed in ("give", "take", "household", "stand-in", "leave", "nickname"):
         ask = Ask({"member_id": known, "deed": deed}, more={"data": {"key": "k" * 22}})
         steps.append(Step(f"{deed} with nothing", "POST", person, "steward", ask))
     ada = Ask({"member_id": known})
