@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.api import samples_of_money, samples_of_money_pages, samples_of_pages, samples_of_people
+from tests.api import (
+    samples_of_money,
+    samples_of_money_pages,
+    samples_of_pages,
+    samples_of_people,
+    samples_of_steward_pages,
+)
 from tests.api.principals import World, open_world
 from tests.cast import cast, house, stage, today
 from tests.database import Server, copied
@@ -19,6 +25,7 @@ __all__ = [
     "samples_of_money_pages",
     "samples_of_pages",
     "samples_of_people",
+    "samples_of_steward_pages",
     "stage",
     "today",
     "world",

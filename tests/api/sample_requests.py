@@ -88,6 +88,7 @@ SIGNED_IN_PATHS: Final = (
         f"/g/{{slug}}/{path}"
         for path in ("me", "host", "log", "ask", "today", "pay", "money", "statement", "import")
     ),
+    *(f"/g/{{slug}}/{path}" for path in ("people", "group")),
 )
 
 

@@ -104,6 +104,7 @@ def test_every_page_is_there_for_whoever_may_see_it(pages: dict[str, list[Page]]
     wrong = {name: status for name, status in got.items() if name.startswith("GET ") and status != 200}
     assert wrong == {}
     assert len(pages["en"]) > 60
+    assert [page.name for page in pages["en"] if page.answer.status_code >= 500] == []
     statuses = {page.answer.status_code for page in pages["en"]}
     print([(p.name, p.answer.status_code) for p in pages["en"] if p.answer.status_code != 200])
     assert {200, 403, 404, 405, 422} <= statuses, statuses
@@ -213,7 +214,7 @@ class Pseudo(NullTranslations):
 
 #: Words that are no sentences of ours: names that people gave, codes, names of programs and of formats.
 DATA = re.compile(
-    r"\b(?:riverside|hillside|young|person|ada|kit|soup|timebank|example|localhost|https?|english|español|العربية|français|português|"
+    r"\b(?:riverside|hillside|young|person|newcomer|ada|flo|kit|y member|soup|timebank|example|localhost|https?|english|español|العربية|français|português|"
     r"python3?|py|json|csv|eur|url|uuid)\b",
     re.IGNORECASE,
 )

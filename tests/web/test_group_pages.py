@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
-from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
+from tests.web.member import Member, fields_of, forms_of, grow_old, signed_in, text_of
 
 __all__ = ["cast", "house", "stage", "today"]
 
 MONEY = "/group/rules/money"
-
-
-def fields_of(page_text: str) -> dict[str, str | list[str]]:
-    """Return what a browser would send of all that stands in the fields of a page."""
-    fields: dict[str, list[str]] = {}
-    for tag in re.findall(r"<input\b[^>]*>", page_text):
-        name = re.search(r'\bname="([^"]*)"', tag)
-        value = re.search(r'\bvalue="([^"]*)"', tag)
-        if name is None or (re.search(r'type="(checkbox|radio)"', tag) and " checked" not in tag):
-            continue
-        fields.setdefault(name[1], []).append(value[1] if value else "")
-    for name, body in re.findall(r'<select\b[^>]*name="([^"]*)"[^>]*>(.*?)</select>', page_text, re.DOTALL):
-        chosen = re.search(r'<option value="([^"]*)" selected', body)
-        chosen = chosen or re.search(r'<option value="([^"]*)"', body)
-        assert chosen is not None
-        fields[name] = [chosen[1]]
-    texts = re.findall(r'<textarea\b[^>]*name="([^"]*)"[^>]*>(.*?)</textarea>', page_text)
-    return {**fields, **{name: [body] for name, body in texts}}
 
 
 async def change(member: Member, path: str, **fields: str) -> tuple[str, dict[str, str | list[str]]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 
 from tests.cast import Cast, Stage, house, make_cast, stage, today
 from tests.web.member import signed_in, text_of
+from timebank.services.close import close_period
 from timebank.services.house import House
 
 __all__ = ["house", "stage", "today"]
@@ -46,15 +47,20 @@ async def test_the_receipt_of_hours_that_wait_has_a_code_and_with_the_yes_anothe
     assert "Keep it as a file" in text_of(await ada.get(place))
 
 
-async def test_members_see_the_pot_as_the_day_began_and_those_who_work_with_it_as_it_is(
+async def test_members_see_what_was_published_last_and_those_who_work_with_the_pot_what_is_in_it_now(
     stage: Stage, today: str
 ) -> None:
-    await stage.post("ada", "/hours", {"minutes": 60, "effective_on": today, "category": "repairs"})
-
+    cast, hours = stage.cast, {"minutes": 60, "effective_on": today, "category": "repairs"}
+    await stage.post("ada", "/hours", hours)
     ada, bo = [await signed_in(stage, name) for name in ("ada", "bo")]
+    before = text_of(await ada.get("/me"))
 
+    await close_period(cast.house, cast.group_id, now=datetime.now(UTC) + timedelta(days=40))
+    await stage.post("ada", "/hours", hours)
     said, known = text_of(await ada.get("/me")), text_of(await bo.get("/me"))
+
+    assert "not yet drawn" not in before, "nothing was published so far"
     assert "As it was when" in said
-    assert "0 h given, not yet drawn" in said
+    assert "0 h given, not yet drawn" in said, "too few people stand behind it"
     assert "As it is now" in known
-    assert "1 h given, not yet drawn" in known
+    assert "2 h given, not yet drawn" in known

@@ -17,7 +17,13 @@ from typing import Any, Final, NamedTuple
 import httpx
 import pytest
 
-from tests.api import samples_of_money, samples_of_money_pages, samples_of_pages, samples_of_people
+from tests.api import (
+    samples_of_money,
+    samples_of_money_pages,
+    samples_of_pages,
+    samples_of_people,
+    samples_of_steward_pages,
+)
 from tests.api.principals import PRINCIPALS, World, open_world
 from tests.api.sample_requests import SIGNED_IN_PATHS, Ask, build, send
 from tests.api.test_matrix import live_routes, matrix
@@ -29,7 +35,13 @@ from timebank.services.groups import create_group
 from timebank.services.members import NewMember, add_members
 
 #: They bring the good requests along.
-SAMPLES = (samples_of_money, samples_of_money_pages, samples_of_pages, samples_of_people)
+SAMPLES = (
+    samples_of_money,
+    samples_of_money_pages,
+    samples_of_pages,
+    samples_of_people,
+    samples_of_steward_pages,
+)
 
 #: Through whose eyes a page is looked at, unless it looks the same for all of them.
 VIEWERS: Final = ("anonymous", "member", "steward", "treasurer", "host")
@@ -49,6 +61,7 @@ class Step(NamedTuple):
         route: As the application knows it.
         viewer: Who looks.
         with_nothing: Whether it is a form that is sent as it stands there.
+        happens_once: Whether each time needs a request of its own.
     """
 
     name: str
@@ -57,6 +70,7 @@ class Step(NamedTuple):
     viewer: str
     ask: Ask
     with_nothing: bool = False
+    happens_once: bool = False
 
 
 class Page(NamedTuple):
@@ -105,6 +119,9 @@ class Walk:
 
     async def fetch(self, step: Step, language: str = "en") -> httpx.Response:
         """Send one request as whoever looks."""
+        if step.happens_once:
+            name = PRINCIPALS.get(step.viewer)
+            step = step._replace(ask=await build(self.world, step.method, step.route, name))
         ask = dataclasses.replace(
             step.ask, query={**step.ask.query, "lang": language}, more={**step.ask.more}
         )
@@ -112,6 +129,7 @@ class Walk:
         signed_in = step.route.startswith(SIGNED_IN_PATHS)
         if step.with_nothing:
             # Whoever sends a form has a session of their own: some forms end it.
+            headers.pop("Cookie", None)
             ask.more["data"] = {"nothing": ""}
         elif step.method == "POST":
             ask.more["data"] = {**ask.more.get("data", {})}
@@ -177,7 +195,11 @@ async def _further(world: World) -> list[Step]:
     own = "/g/{slug}/me/ways-in/{act}"
     look = {"what": "gave", "who": "", "day": world.today, "kind": "cooking", "time": "1:20", "look": "yes"}
     join = await build(world, "POST", "/g/{slug}/join/{secret}", None)
+    together = {**look, "what": "together", "who": "Flo, Di", "key": "k" * 22}
     return [
+        *await _of_stewards(world),
+        *await _of_who_goes(world),
+        Step("help of several", "POST", "/g/{slug}/log", "member", Ask(more={"data": together})),
         Step(
             "a statement", "GET", "/g/{slug}/statement", "member", Ask(query={"from": "2026-01-01", "to": ""})
         ),
@@ -230,6 +252,42 @@ async def _money(world: World) -> list[Step]:
         Step("signed", "GET", f"{own}/second/{{proposal_id}}", "treasurer", Ask({"proposal_id": signed})),
     ]
     return [*looks, *empty, *over]
+
+
+async def _of_stewards(world: World) -> list[Step]:
+    """Return what stewards see once they said something."""
+    person = "/g/{slug}/people/{member_id}/{deed}"
+    steps = []
+    for name, route in (
+        ("rules as they would be", "/g/{slug}/group/rules/{pot}"),
+        ("a group as it would be", "/g/{slug}/group"),
+        ("rows as they are read", "/g/{slug}/log/many"),
+        ("a new link", "/g/{slug}/today/{draw_id}/link"),
+    ):
+        steps.append(Step(name, "POST", route, "steward", await build(world, "POST", route, "bo")))
+    known = str(world.stage.cast.ids["ada"])
+    paper = Ask({"member_id": known, "deed": "card"}, more={"data": {"key": "k" * 22}})
+    steps.append(Step("a card of somebody", "POST", person, "steward", paper))
+    for deed in ("give", "take", "household", "stand-in", "leave", "nickname"):
+        ask = Ask({"member_id": known, "deed": deed}, more={"data": {"key": "k" * 22}})
+        steps.append(Step(f"{deed} with nothing", "POST", person, "steward", ask))
+    ada = Ask({"member_id": known})
+    return [*steps, Step("somebody known", "GET", "/g/{slug}/people/{member_id}", "steward", ada)]
+
+
+async def _of_who_goes(world: World) -> list[Step]:
+    """Return what somebody reads who left, and who is forgotten."""
+    return [
+        Step(
+            f"gone by {act}",
+            "POST",
+            f"/g/{{slug}}/me/{act}",
+            "member",
+            await build(world, "POST", f"/g/{{slug}}/me/{act}", "ada"),
+            happens_once=True,
+        )
+        for act in ("leave", "forget")
+    ]
 
 
 def _errors() -> list[Step]:

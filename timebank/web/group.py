@@ -336,7 +336,7 @@ async def _page(
             for each in said.categories_retired
         ),
         category=answer("category"),
-        roundings=_roundings(field_text(fields, "rounding"), chosen),
+        roundings=_roundings(field_text(fields, "rounding"), said, chosen),
         confirm_days=answer("confirm_days"),
         joining=options("joining", JOINING),
         member_list="member_list" in fields,
@@ -353,7 +353,9 @@ def _language_name(code: str) -> str:
     return language(code).name if code in language_codes() else code
 
 
-def _roundings(current: str, chosen: Language) -> tuple[Option, ...]:
+def _roundings(current: str, said: Settings, chosen: Language) -> tuple[Option, ...]:
+    if current not in ROUNDING_WORDS:
+        current = rounding_of(said.rounding_minutes, up=said.rounding_up)
     known = [Option(each, chosen.say(words), each == current) for each, words in ROUNDING_WORDS.items()]
     if current not in ROUNDING_WORDS:
         # A step that only the API gives stays as it is.

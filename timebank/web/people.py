@@ -13,7 +13,15 @@ from litestar import Request, post, route
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.errors import N_, FieldInvalid, MalformedBody, MemberNotFound, UnknownPage
+from timebank.errors import (
+    N_,
+    FieldInvalid,
+    MalformedBody,
+    MemberNotFound,
+    UnknownJoinRequest,
+    UnknownPage,
+    UnknownProposal,
+)
 from timebank.rules.names import EMPTY, NICKNAME_MAX
 from timebank.services.duties import list_duties, sign_duty, withdraw_duty
 from timebank.services.joining import accept_request, decline_request, list_requests
@@ -177,6 +185,8 @@ async def answer_request(
         )
     else:
         raise MalformedBody(why=NOT_A_FORM)
+    if sent.status == 404:
+        raise UnknownJoinRequest
     if sent.is_refused:
         told = nickname_advice(sent.sentence, sent.body, here.chosen)
         return await _page(here, Fault(f"nickname-{request_id}", told, fields), status=sent.status)
@@ -196,6 +206,8 @@ async def answer_duty(
     sent = await act(
         here, fields, (said, duty_id), lambda once: do(here.door.house, here.actor, once, duty_id)
     )
+    if sent.status == 404:
+        raise UnknownProposal
     if sent.is_refused:
         return await _page(here, Fault(f"duty-{duty_id}", sent.sentence, fields), status=sent.status)
     return done(here, PEOPLE, "given" if said == "yes" else "changed")
