@@ -48,6 +48,10 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "link": (NO_SECRET,),
     "token": (NO_SECRET,),
     "act": ("take",),
+    "deed": ("give",),
+    "held": ("box", "bank"),
+    "key": (NO_SECRET,),
+    "number": ("1", "2", "99"),
 }
 #: Where nothing is, whatever somebody hopes for.
 NOT_THERE: Final = (

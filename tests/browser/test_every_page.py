@@ -81,7 +81,8 @@ LOOK = """
     const style = getComputedStyle(e), others = [...e.closest('ul, ol, nav').querySelectorAll('a')].filter(a => a !== e);
     return others.length && style.fontWeight === getComputedStyle(others[0]).fontWeight;
   }).map(path);
-  said.plain = [...document.querySelectorAll('main p a, main li a, footer a')].filter(shown).filter(e => {
+  // The page that one is on leads nowhere: it has its weight instead of a line, which unmarked looks at.
+  said.plain = [...document.querySelectorAll('main p a, main li a, footer a')].filter(e => shown(e) && !e.hasAttribute('aria-current')).filter(e => {
     const style = getComputedStyle(e);
     const looks = s => s.textDecorationLine.includes('underline') || parseFloat(s.borderBlockEndWidth) > 0;
     return !looks(style) && ![...e.querySelectorAll('*')].some(part => looks(getComputedStyle(part)));
@@ -189,6 +190,8 @@ def look(page: Tab, each: Page, how: str, keep: Path | None) -> Sight:
     page.goto(ORIGIN + urlsplit(each.url).path)
     # From now on whatever has the focus shows it, as for somebody with a keyboard.
     page.keyboard.press("Shift")
+    # What is to have the focus gets it with the first picture, which a busy machine draws late.
+    page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     said = page.evaluate(LOOK)
     said["complaints"] = complaints
     page.evaluate(AXE_SCRIPT)
