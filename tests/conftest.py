@@ -50,16 +50,22 @@ ONE_VERSION = (
     "tests/browser/",
     "tests/web/",
     "tests/cli/test_bench.py",
+    "tests/properties/test_a_year_served.py",
     "tests/properties/test_lives_mutants.py",
+    "tests/properties/test_sheets.py",
+    "tests/properties/test_tampering.py",
     "tests/services/test_import_torture.py",
+    "tests/services/test_two_worlds.py",
     *[
         f"tests/api/test_{name}.py"
         for name in (
             "bodies",
+            "canaries",
             "conditions",
             "description",
             "different_people",
             "examples",
+            "forgotten",
             "generated_client",
             "matrix",
             "pages_of_docs",

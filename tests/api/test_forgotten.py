@@ -24,7 +24,7 @@ from timebank.services.restore import settle
 from timebank.services.verify import verify_group
 from timebank.store.migrate import SUPERUSER
 
-pytestmark = [pytest.mark.database, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 class Spy:

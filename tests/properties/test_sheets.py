@@ -100,7 +100,6 @@ def expected(hours: list[HoursLine], money: list[MoneyLine]) -> dict[str, int]:
     return {name: amount for name, amount in sums.items() if amount}
 
 
-@pytest.mark.database
 @settings(slow, max_examples=20)
 @given(
     st.lists(hours_of_some(), min_size=1, max_size=30), st.lists(money_of_some, max_size=15), ways, st.data()

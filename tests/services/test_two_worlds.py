@@ -209,7 +209,7 @@ async def test_neither_who_drew_nor_twenty_entries_in_an_open_period_change_a_by
             other.book.now += timedelta(days=1)
             saw = differing(await one.look_as_member(), await other.look_as_member())
             # Members of a group that chose *open* see the pot as it is.
-            assert saw == ([f"GET {LIVE}"] if preset == "open" else [])
+            assert saw == ([f"GET {LIVE}", f"GET /g/{SLUG}/me"] if preset == "open" else [])
 
             # The control: a close is seen.
             other.book.now += timedelta(days=31)
