@@ -154,9 +154,7 @@ async def make_link(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASG
     here, _ = await received(request, slug)
     desk: SetUpDesk = request.app.state.set_up
     link = f"{origin_of(request)}/setup/{await desk.make_link(here.actor)}"
-    # It is made of numbers only; what was put into it is in the drawing, not in the text.
-    drawing = qr_inline(link)
-    page = LinkPage(here.group.name, here.href, ways(here, HOST), here.path(HOST), link, drawing)
+    page = LinkPage(here.group.name, here.href, ways(here, HOST), here.path(HOST), link, qr_inline(link))
     return here.page("host_link.html", page)
 
 
