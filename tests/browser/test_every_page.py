@@ -194,6 +194,8 @@ def look(page: Tab, each: Page, how: str, keep: Path | None) -> Sight:
     page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     said = page.evaluate(LOOK)
     said["complaints"] = complaints
+    # From the top: where faults have the focus, the way out lies over a head that was scrolled half away.
+    page.evaluate("scrollTo(0, 0)")
     page.evaluate(AXE_SCRIPT)
     found = page.evaluate(f"axe.run({json.dumps(AXE)}).then(found => found.violations)")
     barriers = [(one["id"], node["html"][:120]) for one in found for node in one["nodes"][:3]]
