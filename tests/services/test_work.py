@@ -553,6 +553,6 @@ async def test_a_server_that_stops_while_it_looks_for_work_gives_its_connection_
             for _ in range(chance.randrange(6)):
                 await asyncio.sleep(chance.random() * 0.004)
 
-    for _ in range(80):
+    for _ in range(40):
         async with asyncio.timeout(50.0):
             await start_and_stop()
