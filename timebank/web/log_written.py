@@ -122,7 +122,7 @@ def _page(
     amounts = Amounts(HOURS, chosen)
     counts = [each for each in logged if each.state not in _GONE]
     title = chosen.say_many(
-        "It is in the book. Thank you.", "%(count)s lines are written. Thank you.", len(counts)
+        "One line is written. Thank you.", "%(count)s lines are written. Thank you.", len(counts)
     )
     page = WrittenPage(
         name=here.group.name,
