@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +19,15 @@ from tests.services.book_with_clock import MARCH_2, Book
 from timebank.errors import NeedsRole
 from timebank.ledger.public_log import LineLeaf
 from timebank.rules import asks, readiness
-from timebank.rules.commands import ApproveDraw, AskDraw, GiveMoney, HandOver, StepAside
+from timebank.rules.commands import (
+    ApproveDraw,
+    AskDraw,
+    CorrectEntry,
+    GiveMoney,
+    HandOver,
+    LogHours,
+    StepAside,
+)
 from timebank.rules.people import Actor
 from timebank.rules.policies import Cap
 from timebank.rules.set_up import MINUTES, NewPot, Terms
@@ -281,3 +290,30 @@ async def test_only_auditors_open_the_book_and_everybody_is_told(a_book: MAKES_B
         again = (await opened(book)).getvalue().decode()
         people = [set(re.findall(r'"person":"(\w+)"', book)) for book in (text, again)]
         assert people[0].isdisjoint(people[1]), "nobody can be followed from one audit to the next"
+
+
+@pytest.mark.parametrize("preset", ["open", "careful"])
+async def test_no_record_ties_the_account_in_it_to_whose_asks_belong_together(
+    a_book: MAKES_BOOKS, preset: str
+):
+    async with a_book(preset=preset, time_bank=True) as book:
+        day = date(2026, 3, 2)
+        exchange = LogHours(
+            book.cast.ids["ada"], book.cast.ids["flo"], None, 90, day, "cooking", exchange=True
+        )
+        entry = UUID((await book.write("flo", exchange))["entry"])
+        await book.write("bo", CorrectEntry(entry))
+        await book.draw("flo", 800)
+
+        lines = [json.loads(line) for line in (await opened(book)).getvalue().splitlines()]
+
+        told = [
+            (json.loads(line["record"])["kind"], bool(line.get("counts_for")))
+            for line in lines
+            if line["line"] == "record" and "transfers" in json.loads(line["record"])
+        ]
+        people = preset == "careful"
+        assert ("help_exchanged", False) in told
+        assert ("correction", False) in told
+        assert ("hand_over", people) in told
+        assert {kind for kind, counts in told if counts} == ({"promise", "hand_over"} if people else set())

@@ -98,11 +98,15 @@ class _Opening:
         async with house.database.read(group_id) as tx:
             ties = await list_ties(tx, house.keys, group_id)
             outside = (await find_frame(tx, group_id)).outside
+        # Under *open* nothing waits for people, and nobody has to know whom anything was for.
+        people_count = any(way.people for _, way in ways)
         for first in range(1, head.seq + 1, store.PAGE):
             last = min(first + store.PAGE - 1, head.seq)
             async with audit_store.open_line(house.database) as connection:
                 records = await store.read_records(connection, group_id, first, last)
-                counted = await audit_store.read_counted(connection, group_id, first, last)
+                counted = (
+                    await audit_store.read_counted(connection, group_id, first, last) if people_count else {}
+                )
             yield b"".join(
                 write_line(
                     RecordLine(
