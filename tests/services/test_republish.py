@@ -37,8 +37,8 @@ from timebank.services.policies import agree_policy
 from timebank.services.public_verify import LogVerdict, check_log
 from timebank.services.published import read_public_book, read_public_group
 from timebank.services.receipts import read_receipt
-from timebank.services.republish import take_log
 from timebank.services.restore import settle, settle_at_start
+from timebank.services.take_log import take_log
 from timebank.services.verify import verify_group
 from timebank.services.witness import Cosigned, Evidence, Witness
 from timebank.store.checkpoints import Checkpoints
@@ -341,6 +341,7 @@ async def test_damaged_or_strange_files_of_the_log_are_refused_and_a_copy_of_som
     await book.give(90, date(2026, 3, 2))
 
     async def then(later: Book) -> None:
+        await save(later, tmp_path / "shorter.zip")
         await later.give(30, date(2026, 3, 2))
         await agree(later, "hours")
         later.now += timedelta(days=2)
@@ -359,6 +360,30 @@ async def test_damaged_or_strange_files_of_the_log_are_refused_and_a_copy_of_som
         with pytest.raises(OperatorError, match="--log"):
             await settle(back.house, back.house.checkpoints, now=back.now)
         assert await restored_records(back) == []
+
+        # What is damaged is taken from somebody who has the log; but the salts, which nobody else has, are kept.
+        text, salts = folder / "hours.2.policy", folder / "000002.salts"
+        before = {leaves: whole, **{path: path.read_bytes() for path in (checkpoint, text, salts)}}
+        assert before[salts]
+        for path, damaged in (
+            (leaves, whole[:-9]),
+            (leaves, whole.replace(b'"kind":"closing"', b'"kind":"closinG"')),
+            (leaves, b""),
+            (text, before[text] + b" "),
+            (folder / "000002.checkpoint", b"\xff"),
+            (checkpoint, b"\xff"),
+        ):
+            path.write_bytes(damaged)
+            await take_log(back.house, str(tmp_path / "published.zip"))
+            assert {path: path.read_bytes() for path in before} == before, path
+        assert not (folder / "000002.checkpoint").exists(), "it comes out the same again"
+        await take_log(back.house, str(tmp_path / "shorter.zip"))
+        assert {path: path.read_bytes() for path in before} == before
+        # Of a checkpoint that says something else nobody knows whether it is right.
+        lines = before[checkpoint].split(b"\n")
+        checkpoint.write_bytes(b"\n".join([*lines[:2], b"A" * 43 + b"=", *lines[3:]]))
+        with pytest.raises(OperatorError, match="take it away first"):
+            await take_log(back.house, str(tmp_path / "published.zip"))
 
         # All is lost beside the key. Somebody has the log; the salts of its padding nobody has.
         shutil.rmtree(folder)
