@@ -145,11 +145,11 @@ async def is_whole(book: Book) -> tuple[str, ...]:
     return verdict.unproved
 
 
-async def agree(book: Book, pot: str) -> None:
+async def agree(book: Book, pot: str, *, yeses: int = 1) -> None:
     once = Once(
         f"agree-{pot}", sha256(pot.encode()).digest(), book.now, lambda refusal: (409, {"code": refusal.code})
     )
-    told = {"approvals": [{"above": 0, "count": 1}]}
+    told = {"approvals": [{"above": 0, "count": yeses}]}
     actor = await book.cast.actor("bo")
     answer = await agree_policy(book.house, actor, pot, told, agreed_on=None, once=once)
     assert answer.status == 201, answer.body
@@ -404,6 +404,32 @@ async def test_damaged_or_strange_files_of_the_log_are_refused_and_a_copy_of_som
         await back.close()
         checked(await save(back, tmp_path / "after.zip"))
         await is_whole(back)
+
+
+async def test_rules_are_those_that_were_published_or_nothing_is_published_again(
+    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path
+) -> None:
+    book = await a_book(house)
+    await book.give(90, date(2026, 3, 2))
+
+    async def then(later: Book) -> None:
+        await agree(later, "hours")
+        later.now += timedelta(days=1)
+        await later.close()
+
+    async with put_back(cluster, book, fresh_dsn, then) as back:
+        text = tmp_path / "logs" / str(back.group_id) / "hours.2.policy"
+        kept = text.read_bytes()
+        text.write_bytes(kept.replace(b"1", b"2"))
+        with pytest.raises(OperatorError, match="have its text"):
+            await settle(back.house, back.house.checkpoints, now=back.now)
+        text.write_bytes(kept)
+
+        # Of the same number, and something else than everybody has read.
+        await agree(back, "hours", yeses=2)
+        with pytest.raises(OperatorError, match="is another one than this book has"):
+            await settle(back.house, back.house.checkpoints, now=back.now)
+        assert await restored_records(back) == []
 
 
 def repacked(source: Path, target: Path) -> Path:

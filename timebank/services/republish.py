@@ -9,11 +9,13 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from timebank.config import OperatorError
+from timebank.ledger.canonical import canonical
 from timebank.ledger.public_log import (
     ClosingLeaf,
     Leaf,
@@ -37,6 +39,7 @@ from timebank.rules.publication import (
 )
 from timebank.rules.readiness import Way, way_on
 from timebank.rules.republished import lost_of, shown_period
+from timebank.rules.set_up import published_terms
 from timebank.services.groups import policy_fields
 from timebank.services.public_log import Growth, append, new_leaf, newest_kept, take_up
 from timebank.store import closes as store
@@ -308,13 +311,18 @@ class _Catching:
         tx, group_id = self.tx, self.group_id
         records: list[NewRecord] = []
         for one in lost:
-            told = sorted((leaf.pot, leaf.version) for leaf in one.leaves if isinstance(leaf, PolicyLeaf))
-            for pot, version in told:
-                text = one.kept.texts.get((pot, version))
+            told = sorted(leaf[1:] for leaf in one.leaves if isinstance(leaf, PolicyLeaf))
+            for pot, version, text_hash in told:
+                text = one.kept.texts.get((pot, version), b"")
                 here = await find_policy(tx, group_id, pot=pot, version=version)
                 if here is not None:
+                    if sha256(canonical(published_terms(here.terms))).digest() != text_hash:
+                        raise OperatorError(
+                            f"Version {version} of the rules of {pot} that was published is another one than this book has."
+                            " Take another backup."
+                        )
                     continue
-                if text is None:
+                if sha256(text).digest() != text_hash:
                     raise OperatorError(
                         f"Version {version} of the rules of {pot} was published, and neither the backup nor the files of"
                         " the public log have its text. Take the log from somebody who kept it (--log)."
