@@ -31,13 +31,16 @@ from timebank.rules.commands import (
 from timebank.rules.people import Actor
 from timebank.rules.policies import Cap
 from timebank.rules.set_up import MINUTES, NewPot, Terms
+from timebank.rules.settings import Change
 from timebank.services import close as close_module
+from timebank.services.acts import Once
 from timebank.services.audit_book import open_book
 from timebank.services.auditing import OWN_ASKS, Audit, audit_book, read_log
 from timebank.services.house import House
 from timebank.services.log_sources import open_log
 from timebank.services.looks import list_seen
 from timebank.services.members import erase_member, grant_role
+from timebank.services.settings import write_settings
 
 RULES = Terms(
     per_request_max=5000,
@@ -290,6 +293,29 @@ async def test_only_auditors_open_the_book_and_everybody_is_told(a_book: MAKES_B
         again = (await opened(book)).getvalue().decode()
         people = [set(re.findall(r'"person":"(\w+)"', book)) for book in (text, again)]
         assert people[0].isdisjoint(people[1]), "nobody can be followed from one audit to the next"
+
+
+async def test_settings_that_change_while_the_book_is_opened_are_left_to_the_next_audit(
+    a_book: MAKES_BOOKS, tmp_path: Path
+):
+    async with a_book() as book:
+        await live_a_little(book)
+        book.now += timedelta(days=1)
+        await book.close()
+        await book.save_log(tmp_path)
+        _, lines = await open_book(book.house, await book.cast.actor("flo"), now=book.now)
+        once = Once("more", bytes(32), book.now, lambda refusal: (409, {"code": refusal.code}))
+        change = Change(confirm_days=9, preset="careful")
+        assert (await write_settings(book.house, await book.cast.actor("bo"), once, change)).status == 200
+
+        file = io.BytesIO(b"".join([piece async for piece in lines]))
+
+        with open_log(str(tmp_path)) as log:
+            verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
+            assert audit_book(log, verdict, leaves, file, lambda *_: None).findings == ()
+        kinds = [json.loads(line)["line"] for line in file.getvalue().splitlines()]
+        assert "setting" not in kinds
+        assert b'"preset":"careful"' not in file.getvalue()
 
 
 @pytest.mark.parametrize("preset", ["open", "careful"])
