@@ -291,13 +291,19 @@ def _next_days(
     group: GroupToClose, last: LastClose, ways: Ways, zone: ZoneInfo, through: date
 ) -> tuple[date, date] | None:
     """Return first and last day of the next period that is due; None when none is."""
+    first_day, last_day, _ = next_period(group, last, ways, zone)
+    return (first_day, last_day) if last_day <= through else None
+
+
+def next_period(group: GroupToClose, last: LastClose, ways: Ways, zone: ZoneInfo) -> tuple[date, date, Way]:
+    """Return first and last day of the period after the last close, and how it is published."""
     if last.last_day is None:
         first_day = group.began_on
         begins = first_period_end(first_day, group.created_at.astimezone(zone).date())
     else:
         first_day = begins = last.last_day + timedelta(days=1)
-    last_day = period_end(way_on(ways, begins).preset, begins)
-    return (first_day, last_day) if last_day <= through else None
+    way = way_on(ways, begins)
+    return first_day, period_end(way.preset, begins), way
 
 
 # ---------------------------------------------------------------- what a period starts from

@@ -210,7 +210,7 @@ class _Catching:
             periods[published[record.commitment]].here.append(record)
         fresh = await self._fresh(frame, last.through_seq)
         through, waits, at = [], list[WaitingRow](), 0
-        for number, one in enumerate(periods):
+        for one in periods:
             assert one.end is not None
             ends_at = datetime.combine(one.end.last_day + timedelta(days=1), datetime.min.time(), zone)
             while at < len(fresh) and fresh[at].recorded_at < ends_at:
@@ -226,7 +226,6 @@ class _Catching:
                     break
                 at += 1
             through.append(fresh[at - 1].seq if at else last.through_seq)
-            assert number == len(through) - 1
         await store.change_waiting(tx, group_id, gone=[one.seq for one in went], new=waits)
         mine = {record.commitment for record in chain(waiting, fresh)}
         if last.through_seq == 0:
