@@ -101,9 +101,10 @@ def build_app(
             writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
             keeper = Doorkeeper(house, clock=clock)
             app.state.database = house.database
-            app.state.witnesses = settings.witnesses
             app.state.machine = Machine(settings.home, settings.witnesses)
-            app.state.door = Door(house, writer, keeper, clock, origin=settings.origin)
+            app.state.door = Door(
+                house, writer, keeper, clock, origin=settings.origin, witnesses=settings.witnesses
+            )
             runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
             async with (
                 open_desk(settings, house, clock=clock) as app.state.set_up,

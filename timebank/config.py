@@ -256,7 +256,7 @@ def _smtp(value: str) -> Smtp:
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password):
         raise ValueError("it must have both a user and a password, or none")
-    if options and user and parts.hostname not in _LOOPBACK:
+    if options and user and parts.hostname not in LOOPBACK:
         raise ValueError("with tls=off it would send the password in clear to another machine")
     tls = "off" if options else "tls" if parts.scheme == "smtps" else "starttls"
     return Smtp(parts.hostname, parts.port or (465 if tls == "tls" else 587), tls, user, password)
@@ -278,7 +278,9 @@ def _witnesses(value: str) -> tuple[str, ...]:
     return keys
 
 
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""What this machine calls itself: only to there may secrets go in clear."""
+
 _MAIL_ADDRESS: Final = re.compile(
     r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII
 )

@@ -20,6 +20,8 @@ from timebank import cli
 from timebank.ledger.notes import parse_note
 from timebank.rules.commands import GiveMoney
 from timebank.services.audit_book import open_book
+from timebank.services.audit_host import AuditHost, AuditRefused
+from timebank.services.log_sources import HttpLog, NoLogError
 from timebank.services.members import grant_role
 
 __all__ = ["house"]
@@ -126,3 +128,30 @@ async def test_an_audit_from_its_key_to_its_signature(
             "it was cut off: nothing is known, neither good nor bad"
         )
         assert taken == {}
+
+
+@pytest.mark.parametrize("status", [404, 499, 599])
+def test_a_host_that_refuses_in_whatever_way_is_told_of_in_a_sentence(status: int):
+    class Refusing(Host):
+        def do_POST(self) -> None:
+            self._answer(status, b"")
+
+    said = "there is no such group" if status == 404 else f"it answered {status}"
+    with serving(Refusing) as address, pytest.raises(AuditRefused, match=said):
+        AuditHost(address, TOKEN).introduce("key")
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:1"])
+def test_a_token_goes_nowhere_in_clear_but_to_this_machine(host: str):
+    assert AuditHost(f"http://{host}/g/garden", TOKEN).log_url == f"http://{host}/g/garden"
+    assert AuditHost("https://pot.example/g/garden", TOKEN).log_url == "https://pot.example/g/garden"
+    with pytest.raises(AuditRefused, match="not https"):
+        AuditHost(f"http://pot.example/{host}/g/garden", TOKEN)
+
+
+@pytest.mark.parametrize("port", ["x", "0", "99999", "]"])
+def test_an_address_that_is_none_is_said_to_be_none(port: str):
+    with pytest.raises(AuditRefused, match="is no address"):
+        AuditHost(f"https://pot.example:{port}/g/garden", TOKEN)
+    with pytest.raises(NoLogError, match="is no address"):
+        HttpLog(f"https://pot.example:{port}/g/garden")

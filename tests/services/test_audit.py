@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,17 +19,28 @@ from tests.services.book_with_clock import MARCH_2, Book
 from timebank.errors import NeedsRole
 from timebank.ledger.public_log import LineLeaf
 from timebank.rules import asks, readiness
-from timebank.rules.commands import ApproveDraw, AskDraw, GiveMoney, HandOver, StepAside
+from timebank.rules.commands import (
+    ApproveDraw,
+    AskDraw,
+    CorrectEntry,
+    GiveMoney,
+    HandOver,
+    LogHours,
+    StepAside,
+)
 from timebank.rules.people import Actor
 from timebank.rules.policies import Cap
 from timebank.rules.set_up import MINUTES, NewPot, Terms
+from timebank.rules.settings import Change
 from timebank.services import close as close_module
+from timebank.services.acts import Once
 from timebank.services.audit_book import open_book
 from timebank.services.auditing import OWN_ASKS, Audit, audit_book, read_log
 from timebank.services.house import House
 from timebank.services.log_sources import open_log
 from timebank.services.looks import list_seen
 from timebank.services.members import erase_member, grant_role
+from timebank.services.settings import write_settings
 
 RULES = Terms(
     per_request_max=5000,
@@ -281,3 +293,53 @@ async def test_only_auditors_open_the_book_and_everybody_is_told(a_book: MAKES_B
         again = (await opened(book)).getvalue().decode()
         people = [set(re.findall(r'"person":"(\w+)"', book)) for book in (text, again)]
         assert people[0].isdisjoint(people[1]), "nobody can be followed from one audit to the next"
+
+
+async def test_settings_that_change_while_the_book_is_opened_are_left_to_the_next_audit(
+    a_book: MAKES_BOOKS, tmp_path: Path
+):
+    async with a_book() as book:
+        await live_a_little(book)
+        book.now += timedelta(days=1)
+        await book.close()
+        await book.save_log(tmp_path)
+        _, lines = await open_book(book.house, await book.cast.actor("flo"), now=book.now)
+        once = Once("more", bytes(32), book.now, lambda refusal: (409, {"code": refusal.code}))
+        change = Change(confirm_days=9, preset="careful")
+        assert (await write_settings(book.house, await book.cast.actor("bo"), once, change)).status == 200
+
+        file = io.BytesIO(b"".join([piece async for piece in lines]))
+
+        with open_log(str(tmp_path)) as log:
+            verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
+            assert audit_book(log, verdict, leaves, file, lambda *_: None).findings == ()
+        kinds = [json.loads(line)["line"] for line in file.getvalue().splitlines()]
+        assert "setting" not in kinds
+        assert b'"preset":"careful"' not in file.getvalue()
+
+
+@pytest.mark.parametrize("preset", ["open", "careful"])
+async def test_no_record_ties_the_account_in_it_to_whose_asks_belong_together(
+    a_book: MAKES_BOOKS, preset: str
+):
+    async with a_book(preset=preset, time_bank=True) as book:
+        day = date(2026, 3, 2)
+        exchange = LogHours(
+            book.cast.ids["ada"], book.cast.ids["flo"], None, 90, day, "cooking", exchange=True
+        )
+        entry = UUID((await book.write("flo", exchange))["entry"])
+        await book.write("bo", CorrectEntry(entry))
+        await book.draw("flo", 800)
+
+        lines = [json.loads(line) for line in (await opened(book)).getvalue().splitlines()]
+
+        told = [
+            (json.loads(line["record"])["kind"], bool(line.get("counts_for")))
+            for line in lines
+            if line["line"] == "record" and "transfers" in json.loads(line["record"])
+        ]
+        people = preset == "careful"
+        assert ("help_exchanged", False) in told
+        assert ("correction", False) in told
+        assert ("hand_over", people) in told
+        assert {kind for kind, counts in told if counts} == ({"promise", "hand_over"} if people else set())

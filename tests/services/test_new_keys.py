@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -15,11 +17,14 @@ from tests.services.book_with_clock import MARCH_2, Book
 from tests.services.test_republish import checked, is_whole, save
 from timebank.config import OperatorError
 from timebank.ledger.public_log import KeyLeaf, RecordLeaf
+from timebank.services import close as close_module
 from timebank.services.close import close_what_is_over
 from timebank.services.house import House
 from timebank.services.log_sources import open_log
 from timebank.services.new_keys import introduce_keys, settle_keys
 from timebank.services.witness import Cosigned, Witness
+from timebank.store.engine import Tx
+from timebank.store.groups import bump_setup_version
 
 pytestmark = pytest.mark.database
 
@@ -165,3 +170,59 @@ async def test_a_change_that_was_cut_short_after_the_book_said_so_is_finished(
     book.now += timedelta(days=1)
     await book.close()
     await is_whole(book)
+
+
+async def test_nobody_changes_keys_or_takes_them_back_while_somebody_else_has_the_book(book: Book) -> None:
+    keys, group_id = book.house.keys, book.group_id
+    before = keys.log_key(group_id)
+
+    async with book.house.database.tx(group_id) as tx:
+        await bump_setup_version(tx, group_id)
+        asked = [asyncio.create_task(introduce(book, "rotation")) for _ in range(2)]
+        await until_waiting(book, 2)
+        assert keys.log_key(group_id) == before
+
+    said = sorted(type(one).__name__ for one in await asyncio.gather(*asked, return_exceptions=True))
+    assert said == ["NewKeys", "OperatorError"], "the second one has to wait for a close"
+    made = keys.log_key(group_id)
+    assert made != before
+
+    # A change under way in another process: its former keys are nobody's to settle.
+    keys.change_log_keys(group_id, bytes(range(32)), keys.live_key(group_id))
+    async with book.house.database.tx(group_id) as tx:
+        await bump_setup_version(tx, group_id)
+        settling = asyncio.create_task(settle_keys(book.house, group_id))
+        await until_waiting(book, 1)
+        assert keys.log_key(group_id) == bytes(range(32))
+    await settling
+    assert keys.log_key(group_id) == made
+
+
+async def test_keys_that_are_changed_while_a_close_adds_up_are_told_with_it(
+    book: Book, witness: Witness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, made = close_module.store.lock_book, []
+
+    async def late(tx: Tx, group_id: UUID) -> None:
+        if not made:
+            made.append(await introduce(book, "rotation"))
+        await right(tx, group_id)
+
+    monkeypatch.setattr(close_module.store, "lock_book", late)
+    book.now += timedelta(days=1)
+    await book.close()
+
+    assert {leaf.new for leaf in await key_leaves(book)} == set(made[0])
+    await is_followed(book, witness, tmp_path / "after.zip")
+    await is_whole(book)
+
+
+async def until_waiting(book: Book, people: int) -> None:
+    """Return as soon as so many wait for somebody's lock."""
+    query = (
+        "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+        " WHERE NOT l.granted AND a.datname = current_database()"
+    )
+    async with asyncio.timeout(30):
+        while (await book.rows(query))[0][0] < people:
+            pass

@@ -37,8 +37,8 @@ from timebank.services.policies import agree_policy
 from timebank.services.public_verify import LogVerdict, check_log
 from timebank.services.published import read_public_book, read_public_group
 from timebank.services.receipts import read_receipt
-from timebank.services.republish import take_log
 from timebank.services.restore import settle, settle_at_start
+from timebank.services.take_log import take_log
 from timebank.services.verify import verify_group
 from timebank.services.witness import Cosigned, Evidence, Witness
 from timebank.store.checkpoints import Checkpoints
@@ -145,11 +145,11 @@ async def is_whole(book: Book) -> tuple[str, ...]:
     return verdict.unproved
 
 
-async def agree(book: Book, pot: str) -> None:
+async def agree(book: Book, pot: str, *, yeses: int = 1) -> None:
     once = Once(
         f"agree-{pot}", sha256(pot.encode()).digest(), book.now, lambda refusal: (409, {"code": refusal.code})
     )
-    told = {"approvals": [{"above": 0, "count": 1}]}
+    told = {"approvals": [{"above": 0, "count": yeses}]}
     actor = await book.cast.actor("bo")
     answer = await agree_policy(book.house, actor, pot, told, agreed_on=None, once=once)
     assert answer.status == 201, answer.body
@@ -341,6 +341,7 @@ async def test_damaged_or_strange_files_of_the_log_are_refused_and_a_copy_of_som
     await book.give(90, date(2026, 3, 2))
 
     async def then(later: Book) -> None:
+        await save(later, tmp_path / "shorter.zip")
         await later.give(30, date(2026, 3, 2))
         await agree(later, "hours")
         later.now += timedelta(days=2)
@@ -359,6 +360,30 @@ async def test_damaged_or_strange_files_of_the_log_are_refused_and_a_copy_of_som
         with pytest.raises(OperatorError, match="--log"):
             await settle(back.house, back.house.checkpoints, now=back.now)
         assert await restored_records(back) == []
+
+        # What is damaged is taken from somebody who has the log; but the salts, which nobody else has, are kept.
+        text, salts = folder / "hours.2.policy", folder / "000002.salts"
+        before = {leaves: whole, **{path: path.read_bytes() for path in (checkpoint, text, salts)}}
+        assert before[salts]
+        for path, damaged in (
+            (leaves, whole[:-9]),
+            (leaves, whole.replace(b'"kind":"closing"', b'"kind":"closinG"')),
+            (leaves, b""),
+            (text, before[text] + b" "),
+            (folder / "000002.checkpoint", b"\xff"),
+            (checkpoint, b"\xff"),
+        ):
+            path.write_bytes(damaged)
+            await take_log(back.house, str(tmp_path / "published.zip"))
+            assert {path: path.read_bytes() for path in before} == before, path
+        assert not (folder / "000002.checkpoint").exists(), "it comes out the same again"
+        await take_log(back.house, str(tmp_path / "shorter.zip"))
+        assert {path: path.read_bytes() for path in before} == before
+        # Of a checkpoint that says something else nobody knows whether it is right.
+        lines = before[checkpoint].split(b"\n")
+        checkpoint.write_bytes(b"\n".join([*lines[:2], b"A" * 43 + b"=", *lines[3:]]))
+        with pytest.raises(OperatorError, match="take it away first"):
+            await take_log(back.house, str(tmp_path / "published.zip"))
 
         # All is lost beside the key. Somebody has the log; the salts of its padding nobody has.
         shutil.rmtree(folder)
@@ -379,6 +404,32 @@ async def test_damaged_or_strange_files_of_the_log_are_refused_and_a_copy_of_som
         await back.close()
         checked(await save(back, tmp_path / "after.zip"))
         await is_whole(back)
+
+
+async def test_rules_are_those_that_were_published_or_nothing_is_published_again(
+    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path
+) -> None:
+    book = await a_book(house)
+    await book.give(90, date(2026, 3, 2))
+
+    async def then(later: Book) -> None:
+        await agree(later, "hours")
+        later.now += timedelta(days=1)
+        await later.close()
+
+    async with put_back(cluster, book, fresh_dsn, then) as back:
+        text = tmp_path / "logs" / str(back.group_id) / "hours.2.policy"
+        kept = text.read_bytes()
+        text.write_bytes(kept.replace(b"1", b"2"))
+        with pytest.raises(OperatorError, match="have its text"):
+            await settle(back.house, back.house.checkpoints, now=back.now)
+        text.write_bytes(kept)
+
+        # Of the same number, and something else than everybody has read.
+        await agree(back, "hours", yeses=2)
+        with pytest.raises(OperatorError, match="is another one than this book has"):
+            await settle(back.house, back.house.checkpoints, now=back.now)
+        assert await restored_records(back) == []
 
 
 def repacked(source: Path, target: Path) -> Path:

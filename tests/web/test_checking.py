@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -22,6 +23,7 @@ from timebank.services.close import close_period
 from timebank.services.members import grant_role, revoke_role
 from timebank.services.new_keys import introduce_keys
 from timebank.services.verify import verify_group
+from timebank.store.auditors import KeyRow, insert_key
 from timebank.store.public_log import find_last_leaf
 
 __all__ = ["cast", "house"]
@@ -159,7 +161,8 @@ async def test_a_group_that_chose_its_witnesses_has_those_and_not_its_hosts(
         return await http.post(settings, json={"witnesses": keys}, headers=headers)
 
     assert (await choose("ada", [theirs])).json()["code"] == "needs_role"
-    for keys in (["no key"], [theirs, theirs]):
+    again = verifier_key("witness.example/di", OTHER.public_key().public_bytes_raw(), COSIGNATURE)
+    for keys in (["no key"], [theirs, theirs], [theirs, again]):
         assert (await choose("bo", keys)).json()["params"]["field"] == "witnesses"
     assert (await choose("bo", [theirs])).json()["changed"] == ["witnesses"]
 
@@ -218,3 +221,73 @@ async def test_what_an_auditor_signs_is_shown_as_that_and_the_next_closing_names
     assert (await post("flo", "key/withdraw", {})).status_code == 404
     assert (await http.post(f"{LOG}/cosignatures", content=note + own)).status_code == 403
     assert "auditor.example/flo opened every record until" in (await http.get(f"/g/{SLUG}/check")).text
+
+
+async def test_nobody_has_the_name_or_the_key_of_somebody_else_whose_word_counts(
+    http: httpx.AsyncClient, cast: Cast
+) -> None:
+    now = datetime.now(UTC)
+    third = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
+    by_host, other, own = (one.public_key().public_bytes_raw() for one in (SECRET, OTHER, third))
+    for name in ("flo", "ada"):
+        await grant_role(cast.house, cast.group_id, cast.ids[name], "auditor", now=now)
+
+    async def post(name: str, path: str, body: object) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {cast.tokens[name]}", "Idempotency-Key": uuid4().hex}
+        return await http.post(f"/api/v1/groups/{SLUG}/{path}", json=body, headers=headers)
+
+    async def refused(name: str, key: str) -> str:
+        said = (await post(name, "audit/key", {"key": key})).json()
+        assert (said["code"], said["params"]["field"]) == ("field_invalid", "key")
+        return str(said["params"]["why"])
+
+    async def choose(key: str) -> dict[str, Any]:
+        return dict((await post("bo", "settings", {"witnesses": [key]})).json())
+
+    def key(name: str, public: bytes) -> str:
+        return verifier_key(name, public, COSIGNATURE)
+
+    name_taken, key_taken = "somebody else has a key of this name", "this key is taken already"
+    # The host's witnesses, the group's, and other auditors, in their names and in their keys.
+    assert await refused("flo", key(NAME, own)) == name_taken
+    assert await refused("flo", key("auditor.example/flo", by_host)) == key_taken
+    assert (await choose(key("witness.example/cy", other)))["changed"] == ["witnesses"]
+    assert await refused("flo", key("witness.example/cy", own)) == name_taken
+    assert await refused("flo", key("auditor.example/flo", other)) == key_taken
+    flos = key("auditor.example/flo", own)
+    assert (await post("flo", "audit/key", {"key": flos})).status_code == 201
+    assert await refused("ada", key("auditor.example/flo", bytes(range(32)))) == name_taken
+    assert await refused("ada", key("auditor.example/ada", own)) == key_taken
+
+    # No steward makes a witness of an auditor either, not even of one whose key counts no more.
+    assert (await post("flo", "audit/key/withdraw", {})).status_code == 200
+    for taken in (flos, key("auditor.example/flo", other), key("witness.example/di", own)):
+        assert (await choose(taken))["params"]["field"] == "witnesses"
+    assert (await post("flo", "audit/key", {"key": flos})).status_code == 201
+
+
+async def test_whom_the_host_was_told_of_later_counts_as_a_witness_and_as_no_auditor(
+    http: httpx.AsyncClient, cast: Cast
+) -> None:
+    now = datetime.now(UTC)
+    for name in ("flo", "ada"):
+        await grant_role(cast.house, cast.group_id, cast.ids[name], "auditor", now=now)
+    keys = {"flo": verifier_key("auditor.example/flo", PUBLIC, COSIGNATURE)}
+    keys["ada"] = verifier_key(NAME, OTHER.public_key().public_bytes_raw(), COSIGNATURE)
+    async with cast.house.database.tx(cast.group_id) as tx:
+        for name, key in keys.items():
+            row = KeyRow(key.split("+")[0], key, cast.ids[name], None)
+            await insert_key(tx, cast.group_id, row, now=now)
+    note = (await http.get(f"{LOG}/checkpoint")).text
+    by_witness = line(note, at=now)
+    renamed = line(note, at=now, name="auditor.example/flo")
+    of_its_name = line(note, at=now, secret=OTHER)
+
+    for other in (renamed, of_its_name):
+        assert (await http.post(f"{LOG}/cosignatures", content=note + other)).status_code == 403
+    assert (
+        await http.post(f"{LOG}/cosignatures", content=note + by_witness + of_its_name)
+    ).status_code == 204
+
+    (said,) = (await http.get(f"/api/v1/groups/{SLUG}/checks")).json()["cosigned"]
+    assert (said["name"], said["said"]) == (NAME, "witnessed")

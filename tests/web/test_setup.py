@@ -265,6 +265,28 @@ async def test_the_key_for_paper_and_an_invitation_come_with_the_group(opened: O
         assert '"consent_hours":48' in rules.text.replace(" ", "")
 
 
+@pytest.mark.parametrize("seconds", [600.0, 0.0])
+async def test_the_secrets_of_a_new_group_are_forgotten_when_they_are_shown_no_more(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr("timebank.services.setup.SHOWN_AGAIN_SECONDS", seconds)
+    async with opened() as (app, http):
+        made = await http.post(LINK, data=FORM)
+        key = re.search(r'dir="ltr">((?:[A-Z2-7]{4} )+[A-Z2-7]{4})<', made.text)
+        assert key is not None
+
+        example = await http.get(f"{LINK}/example")
+        again = await http.post(LINK, data=FORM)
+        held = repr(vars(app.state.set_up))
+        gone = await http.post(f"{LINK}/recovery-key")
+
+        assert example.status_code == 200, "whoever set up the group still finds the example"
+        shown = seconds > 0
+        assert (key[1] in again.text, key[1] in held) == (shown, shown)
+        assert [again.status_code, gone.status_code] == ([200, 200] if shown else [404, 404])
+    assert key[1] not in repr(vars(app.state.set_up))
+
+
 def test_the_higher_amount_fits_the_coins_of_a_currency() -> None:
     assert (two_people_above("EUR"), two_people_above("KWD"), two_people_above("JPY")) == (
         3_000,

@@ -38,7 +38,9 @@ class AuditorKeyOut(msgspec.Struct, frozen=True):
 
 INTRODUCE: Final = Act(
     Reader(AuditorKeyBody),
-    lambda door, actor, body, _params, once: service.introduce_key(door.house, actor, once, body.key),
+    lambda door, actor, body, _params, once: service.introduce_key(
+        door.house, actor, once, body.key, witnesses=door.witnesses
+    ),
 )
 WITHDRAW: Final = Act(
     Reader(NothingBody),

@@ -213,8 +213,8 @@ async def _settle(
     """Erase again, say where each book goes on, and verify; return the new head of each."""
     from timebank.services.house import House
     from timebank.services.new_keys import make_up_for_lost_keys, must_be_introduced
-    from timebank.services.republish import take_log
     from timebank.services.restore import settle
+    from timebank.services.take_log import take_log
     from timebank.services.verify import list_books
     from timebank.store.checkpoints import Checkpoints
     from timebank.store.engine import Database

@@ -38,6 +38,7 @@ class Door:
 
     Attributes:
         origin: What people type to get here, without a slash at the end; empty if the operator did not say.
+        witnesses: Verifier keys of witnesses whom the operator was told of.
     """
 
     house: House
@@ -45,6 +46,7 @@ class Door:
     keeper: Doorkeeper
     clock: Callable[[], datetime]
     origin: str = ""
+    witnesses: tuple[str, ...] = ()
 
 
 class Asked:

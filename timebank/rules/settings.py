@@ -31,11 +31,13 @@ from timebank.rules.set_up import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 NOT_IN_USE: Final = N_("it is not in use")
 NOTHING: Final = N_("nothing is to be changed")
 NOT_A_KEY: Final = N_("it is no key that cosigns")
+NAME_TAKEN: Final = N_("somebody else has a key of this name")
+KEY_TAKEN: Final = N_("this key is taken already")
 
 WITNESSES_MAX: Final = 20
 COSIGNER_NAME_MAX: Final = 200
@@ -204,7 +206,9 @@ def _witnesses(change: Change) -> dict[str, Any]:
     if len(change.witnesses) > WITNESSES_MAX:
         raise FieldInvalid(field="witnesses", why=TOO_MANY)
     names = [cosigner_name(key, field="witnesses") for key in change.witnesses]
-    if len(set(names)) != len(names):
+    # One witness of two names would count as two.
+    publics = [_public(key) for key in change.witnesses]
+    if len(set(names)) != len(names) or len(set(publics)) != len(publics):
         raise FieldInvalid(field="witnesses", why=TWICE)
     return {"witnesses": tuple(change.witnesses)}
 
@@ -222,6 +226,28 @@ def cosigner_name(key: str, *, field: str) -> str:
     if len(name) > COSIGNER_NAME_MAX or len(key) > COSIGNER_KEY_MAX:
         raise FieldInvalid(field=field, why=NOT_A_KEY)
     return name
+
+
+def refuse_taken(key: str, others: Iterable[str], *, field: str) -> None:
+    """Refuse a key of which others have the name or the secret: what one of them says would count as another's word.
+
+    Args:
+        key, others: Verifier keys that ``cosigner_name`` knows.
+
+    Raises:
+        FieldInvalid: One of them has.
+    """
+    name, public = cosigner_name(key, field=field), _public(key)
+    for other in others:
+        if cosigner_name(other, field=field) == name:
+            raise FieldInvalid(field=field, why=NAME_TAKEN)
+        if _public(other) == public:
+            raise FieldInvalid(field=field, why=KEY_TAKEN)
+
+
+def _public(key: str) -> bytes:
+    # A signature says nothing of the name that stands before it, so the name alone tells nobody apart.
+    return read_verifier_key(key, COSIGNATURE)[2]
 
 
 def _one_of(value: Any, known: Collection[Any], field: str) -> dict[str, Any]:

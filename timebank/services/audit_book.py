@@ -72,9 +72,6 @@ class _Opening:
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Yield the file; between two pieces nothing is held in the database."""
         house, group_id, head = self.house, self.group_id, self.head
-        async with audit_store.open_line(house.database) as connection:
-            ways = await audit_store.list_ways(connection, group_id)
-            changes = await store.list_setting_changes(connection, group_id)
         yield write_line(
             HeadLine(
                 format=FORMAT,
@@ -85,10 +82,10 @@ class _Opening:
                 epoch=head.epoch,
                 records=head.seq,
                 live=head.checkpoint,
-                ways=[WayLine(day, *way) for day, way in ways],
+                ways=[WayLine(day, *way) for day, way in head.ways],
             )
         )
-        for change in changes:
+        for change in head.changes:
             yield write_line(SettingLine(*change))
         async for asks in store.list_asks(house.database, group_id):
             yield b"".join(write_line(self._ask(row)) for row in asks)
@@ -98,11 +95,15 @@ class _Opening:
         async with house.database.read(group_id) as tx:
             ties = await list_ties(tx, house.keys, group_id)
             outside = (await find_frame(tx, group_id)).outside
+        # Under *open* nothing waits for people, and nobody has to know whom anything was for.
+        people_count = any(way.people for _, way in head.ways)
         for first in range(1, head.seq + 1, store.PAGE):
             last = min(first + store.PAGE - 1, head.seq)
             async with audit_store.open_line(house.database) as connection:
                 records = await store.read_records(connection, group_id, first, last)
-                counted = await audit_store.read_counted(connection, group_id, first, last)
+                counted = (
+                    await audit_store.read_counted(connection, group_id, first, last) if people_count else {}
+                )
             yield b"".join(
                 write_line(
                     RecordLine(

@@ -6,17 +6,22 @@ import http.client
 import json
 import re
 import secrets
-import ssl
 from http import HTTPStatus
-from typing import BinaryIO, Final
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, BinaryIO, Final
+from urllib.parse import quote
+
+from timebank.config import LOOPBACK
+from timebank.services.log_sources import connect, read_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _TIMEOUT_S: Final = 60.0
 _CHUNK: Final = 1 << 16
 _ANSWER_MAX: Final = 1 << 20
 _PAGE: Final = re.compile(r"(?P<base>.*)/g/(?P<slug>[a-z0-9-]+)(?:/log)?/?", re.ASCII)
 
-_SAID: Final = {
+_SAID: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "it does not know this token",
     HTTPStatus.FORBIDDEN: "this token is not of an auditor of the group",
     HTTPStatus.NOT_FOUND: "there is no such group, or it knows nothing of audits",
@@ -38,14 +43,16 @@ class AuditHost:
             token: Of the auditor; it goes nowhere but to this host.
 
         Raises:
-            AuditRefused: The address is none of a group.
+            AuditRefused: The address is none of a group, or others could read the token on its way.
         """
-        parts = urlsplit(url)
-        found = _PAGE.fullmatch(parts.path)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or found is None:
+        parts = read_address(url)
+        found = None if parts is None else _PAGE.fullmatch(parts.path)
+        if parts is None or found is None:
             raise AuditRefused(f"{url} is no address of a group, such as https://pot.example/g/garden.")
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            raise AuditRefused(f"{url} is not https: whoever is on the way could take the token.")
         self.log_url = f"{parts.scheme}://{parts.netloc}{found['base']}/g/{found['slug']}"
-        self._tls, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
+        self._at, self._host = parts, parts.hostname
         self._path = quote(f"{found['base']}/api/v1/groups/{found['slug']}")
         self._token = token
 
@@ -72,13 +79,7 @@ class AuditHost:
             answer.read(_ANSWER_MAX)
 
     def _asking(self, method: str, what: str, body: bytes | None = None) -> http.client.HTTPResponse:
-        connection: http.client.HTTPConnection
-        if self._tls:
-            connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=_TIMEOUT_S, context=ssl.create_default_context()
-            )
-        else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        connection = connect(self._at, timeout=_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {self._token}", "Connection": "close"}
         if body is not None:
             headers |= {"Content-Type": "application/json", "Idempotency-Key": secrets.token_hex(16)}
@@ -89,7 +90,7 @@ class AuditHost:
             raise AuditRefused(f"{self._host} does not answer: {error}") from error
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        said = _SAID.get(HTTPStatus(answer.status)) or _detail(answer) or f"it answered {answer.status}"
+        said = _SAID.get(answer.status) or _detail(answer) or f"it answered {answer.status}"
         connection.close()
         raise AuditRefused(f"{self._host} refused: {said}.")
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from timebank.errors import N_, AlreadyDone, FieldInvalid, UnknownPage
-from timebank.rules.settings import cosigner_name
+from timebank.errors import AlreadyDone, UnknownPage
+from timebank.rules.settings import cosigner_name, refuse_taken
 from timebank.services.acts import Acted, Once, Records
 from timebank.store import auditors as store
 from timebank.store.auditors import KeyRow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from timebank.rules.people import Actor
     from timebank.services.house import House
     from timebank.services.writer import Answer
     from timebank.store.engine import Tx
 
-NAME_TAKEN: Final = N_("somebody else has a key of this name")
 
-
-async def introduce_key(house: House, actor: Actor, once: Once, key: str) -> Answer:
+async def introduce_key(
+    house: House, actor: Actor, once: Once, key: str, *, witnesses: Sequence[str]
+) -> Answer:
     """Have what an auditor cosigns with this key be taken and shown; the next closing names it.
 
     The key that they had before counts no more.
 
+    Args:
+        witnesses: Verifier keys of those whom the host was told of.
+
     Raises:
         NeedsRole, StepUpNeeded: No auditor, or not one who proved just now who they are.
-        FieldInvalid: It is no such key, or its name is somebody else's.
+        FieldInvalid: It is no such key, or it or its name is that of a witness or of another auditor.
         AlreadyDone: It is their key already.
     """
     name = cosigner_name(key, field="key")
@@ -34,10 +39,10 @@ async def introduce_key(house: House, actor: Actor, once: Once, key: str) -> Ans
     async def act(tx: Tx) -> Acted:
         actor.require_role("auditor")
         actor.require_fresh()
-        known = await store.find_key(tx, actor.group_id, name)
-        taken = known is not None and (known.key, known.member_id) != (key, actor.member_id)
-        if taken or name in await _witness_names(tx, actor):
-            raise FieldInvalid(field="key", why=NAME_TAKEN)
+        introduced = await store.list_introduced(tx, actor.group_id)
+        others = [row.key for row in introduced if (row.key, row.member_id) != (key, actor.member_id)]
+        chosen = await store.list_witnesses(tx, actor.group_id)
+        refuse_taken(key, [*others, *chosen, *witnesses], field="key")
         before = await store.find_key_of(tx, actor.group_id, actor.member_id)
         if before is not None and before.name == name:
             raise AlreadyDone
@@ -71,11 +76,6 @@ async def withdraw_key(house: House, actor: Actor, once: Once) -> Answer:
         return Acted(200, {"name": before.name, "key": before.key}, [_record(actor, before.key, given=False)])
 
     return await once.run(house, actor, act)
-
-
-async def _witness_names(tx: Tx, actor: Actor) -> set[str]:
-    """Return the names of witnesses that the group chose: one name says one thing."""
-    return {cosigner_name(one, field="key") for one in await store.list_witnesses(tx, actor.group_id)}
 
 
 def _record(actor: Actor, key: str, *, given: bool) -> tuple[str, int, dict[str, Any]]:

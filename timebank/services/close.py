@@ -64,7 +64,7 @@ from timebank.rules.readiness import (
     way_on,
 )
 from timebank.services import public_log
-from timebank.services.new_keys import must_sign_for
+from timebank.services.new_keys import must_sign_for, published_keys
 from timebank.services.settings import let_time_zone_begin
 from timebank.store import closes as store
 from timebank.store import public_log as log_store
@@ -291,13 +291,19 @@ def _next_days(
     group: GroupToClose, last: LastClose, ways: Ways, zone: ZoneInfo, through: date
 ) -> tuple[date, date] | None:
     """Return first and last day of the next period that is due; None when none is."""
+    first_day, last_day, _ = next_period(group, last, ways, zone)
+    return (first_day, last_day) if last_day <= through else None
+
+
+def next_period(group: GroupToClose, last: LastClose, ways: Ways, zone: ZoneInfo) -> tuple[date, date, Way]:
+    """Return first and last day of the period after the last close, and how it is published."""
     if last.last_day is None:
         first_day = group.began_on
         begins = first_period_end(first_day, group.created_at.astimezone(zone).date())
     else:
         first_day = begins = last.last_day + timedelta(days=1)
-    last_day = period_end(way_on(ways, begins).preset, begins)
-    return (first_day, last_day) if last_day <= through else None
+    way = way_on(ways, begins)
+    return first_day, period_end(way.preset, begins), way
 
 
 # ---------------------------------------------------------------- what a period starts from
@@ -669,7 +675,7 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
         # Lines and leaves can be many. They are written before the book is locked; nobody sees them yet.
         await store.insert_lines(tx, group_id, period.period, figures.lines)
         log = await log_store.find_head(tx, group_id) or await public_log.begin(house, tx, group_id)
-        await must_sign_for(house, tx, group_id, origin, told=figures.new_keys)
+        keys = await published_keys(tx, group_id)
         growth = await public_log.take_up(tx, group_id, log)
         log_period = log.period + 1
         await public_log.append(tx, group_id, growth, period=log_period, leaves=leaves)
@@ -680,6 +686,10 @@ async def _publish(house: House, group_id: UUID, origin: str, figures: _Figures,
         )
         if following and following[0].recorded_at < figures.ends_at:
             raise _StaleError
+        # New keys must go out with the first close that they sign.
+        if await store.list_told_at_once(tx, group_id, after_seq=figures.through_seq):
+            raise _StaleError
+        must_sign_for(house, group_id, origin, keys, told=figures.new_keys)
 
         await store.insert_figures(
             tx, group_id, period, balances=figures.balances, held=figures.held, totals=figures.totals

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from timebank.ledger.public_log import CHECKPOINT_PATH
 from timebank.ledger.tiles import ENTRY_BYTES_MAX, TILE_WIDTH
@@ -74,6 +74,29 @@ def open_log(where: str) -> Iterator[LogSource]:
 def is_address(where: str) -> bool:
     """Say whether somebody means a host and not a file."""
     return where.startswith(("http://", "https://"))
+
+
+def read_address(url: str) -> SplitResult | None:
+    """Return the parts of an http(s) address that names a host, and a port only if there is such a one; else None."""
+    try:
+        parts = urlsplit(url)
+        return parts if is_address(url) and parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def connect(at: SplitResult, *, timeout: float) -> http.client.HTTPConnection:
+    """Return a connection to the host of an address, which is made with the first question.
+
+    Args:
+        at: See read_address.
+        timeout: Seconds that the host may be silent.
+    """
+    assert at.hostname is not None, at
+    if at.scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(at.hostname, at.port, timeout=timeout, context=context)
+    return http.client.HTTPConnection(at.hostname, at.port, timeout=timeout)
 
 
 class FolderLog:
@@ -143,11 +166,10 @@ class HttpLog:
         Raises:
             NoLogError: The address is none, the host does not answer, or has no checkpoint there.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = read_address(url)
+        if parts is None:
             raise NoLogError(f"{url} is no address.")
-        self._host, self._tls = parts.hostname, parts.scheme == "https"
-        self._port = parts.port
+        self._at, self._host = parts, parts.hostname
         self._timeout = timeout
         self._own = threading.local()
         self._open: list[http.client.HTTPConnection] = []
@@ -229,13 +251,7 @@ class HttpLog:
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
         if connection is None:
-            if self._tls:
-                context = ssl.create_default_context()
-                connection = http.client.HTTPSConnection(
-                    self._host, self._port, timeout=self._timeout, context=context
-                )
-            else:
-                connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+            connection = connect(self._at, timeout=self._timeout)
             self._own.connection = connection
             self._open.append(connection)
         return connection

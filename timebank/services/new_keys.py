@@ -29,7 +29,7 @@ from timebank.rules.closing import key_fields
 from timebank.services.public_verify import verify_with
 from timebank.store import public_log as log_store
 from timebank.store.checkpoints import live_origin
-from timebank.store.closes import list_told_at_once
+from timebank.store.closes import list_told_at_once, lock_book
 from timebank.store.groups import bump_setup_version
 
 if TYPE_CHECKING:
@@ -64,18 +64,20 @@ async def published_keys(tx: Tx, group_id: UUID) -> LogKeys | None:
     return keys
 
 
-async def must_sign_for(
-    house: House, tx: Tx, group_id: UUID, origin: str, *, told: Iterable[Mapping[str, Any]]
+def must_sign_for(
+    house: House, group_id: UUID, origin: str, keys: LogKeys | None, *, told: Iterable[Mapping[str, Any]]
 ) -> None:
     """Refuse to let a log go on with a key that nobody who follows it knows.
 
+    The caller holds the book's lock: keys are changed under it, so what is looked at here is what signs.
+
     Args:
+        keys: What counts before; see published_keys.
         told: What the book says of new keys in what is about to be published.
 
     Raises:
         OperatorError: The key here is not the one of the log, and nothing told introduces it.
     """
-    keys = await published_keys(tx, group_id)
     here = _here(house, group_id, origin)
     if keys is None or keys.log_key == here.log:
         return
@@ -91,6 +93,9 @@ async def introduce_keys(
 ) -> NewKeys:
     """Make new keys and have the book say who introduces them.
 
+    All under the group's lock: nobody else changes keys meanwhile, and nothing is signed with some that the book does
+    not tell of.
+
     Args:
         reason: ``rotation``, ``lost`` or ``stolen``.
         paper: The recovery key, for the latter two.
@@ -99,29 +104,36 @@ async def introduce_keys(
         OperatorError: The log has not begun, earlier new keys still wait for a close, or neither the keys here
             nor the one from paper may introduce others.
     """
-    await settle_keys(house, group_id)
-    async with house.database.read(group_id) as tx:
+    async with house.database.tx(group_id) as tx:
+        await bump_setup_version(tx, group_id)
+        await _settle(house, tx, group_id)
         book = await log_store.find_book(tx, group_id)
         keys = await published_keys(tx, group_id)
         waiting = [one for one in await list_told_at_once(tx, group_id, after_seq=0) if one.kind == "key"]
-    if keys is None:
-        raise OperatorError("Its public log has not begun yet: run timebank close first.")
-    signers = _signers(house, group_id, keys, book.origin, reason, paper, waits=bool(waiting))
-    secrets = house.random(32), house.random(32)
-    await asyncio.to_thread(house.keys.change_log_keys, group_id, *secrets)
-    here = _here(house, group_id, book.origin)
+        if keys is None:
+            raise OperatorError("Its public log has not begun yet: run timebank close first.")
+        signers = _signers(house, group_id, keys, book.origin, reason, paper, waits=bool(waiting))
+        secrets = house.random(32), house.random(32)
+        await asyncio.to_thread(house.keys.change_log_keys, group_id, *secrets)
+        here = _here(house, group_id, book.origin)
+        records = _key_records(keys, here, signers, reason)
+        kept = await house.append_records(tx, group_id, records, now=now)
+    house.checkpoints.keep(group_id, *kept)
+    # Whoever came in between may have settled this already, and have made others.
+    await settle_keys(house, group_id)
+    return here
+
+
+def _key_records(
+    keys: LogKeys, here: NewKeys, signers: tuple[bytes, bytes], reason: str
+) -> list[tuple[str, int, dict[str, Any]]]:
     records = []
     for old, new, secret in zip((keys.log_key, keys.live_key), here, signers, strict=True):
         by_paper = _public(secret) if reason in NEEDS_RECOVERY else b""
         leaf = KeyLeaf(bytes(32), old, new, reason, b"", by_paper)
         signature = Ed25519PrivateKey.from_private_bytes(secret).sign(key_message(keys.book, leaf))
         records.append(("key", 0, key_fields(leaf._replace(signature=signature))))
-    async with house.database.tx(group_id) as tx:
-        await bump_setup_version(tx, group_id)
-        kept = await house.append_records(tx, group_id, records, now=now)
-    house.checkpoints.keep(group_id, *kept)
-    await asyncio.to_thread(house.keys.forget_former_keys, group_id)
-    return here
+    return records
 
 
 async def must_be_introduced(house: House, group_id: UUID) -> bool:
@@ -145,12 +157,22 @@ def make_up_for_lost_keys(house: House, group_id: UUID) -> None:
 
 
 async def settle_keys(house: House, group_id: UUID) -> None:
-    """Finish a change of keys that was cut short: done if the book tells of it, and otherwise undone."""
+    """Finish a change of keys that was cut short: done if the book tells of it, and otherwise undone.
+
+    One that is under way holds the group's lock, and is waited for.
+    """
     if not house.keys.has_former_keys(group_id):
         return
-    async with house.database.read(group_id) as tx:
-        book = await log_store.find_book(tx, group_id)
-        told = await log_store.list_key_records(tx, group_id)
+    async with house.database.tx(group_id) as tx:
+        await lock_book(tx, group_id)
+        await _settle(house, tx, group_id)
+
+
+async def _settle(house: House, tx: Tx, group_id: UUID) -> None:
+    if not house.keys.has_former_keys(group_id):
+        return
+    book = await log_store.find_book(tx, group_id)
+    told = await log_store.list_key_records(tx, group_id)
     here = _here(house, group_id, book.origin)
     done = any(_new_of(record) == here.log for record in told)
     keys = house.keys

@@ -7,15 +7,13 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from timebank.rules.publication import first_period_end
 from timebank.rules.readiness import (
     LONG_STOP_DAYS,
     Way,
-    period_end,
     pots_of,
     touches_of,
-    way_on,
 )
+from timebank.services.close import next_period
 from timebank.store import closes as store
 
 if TYPE_CHECKING:
@@ -97,17 +95,12 @@ async def read_next_close(house: House, actor: Actor) -> NextClose:
         records = await store.list_records(tx, group_id, [row.seq for row in rows], units=frame.units)
         drawn = await store.list_drawn(tx, group_id, [row.seq for row in rows])
     zone = ZoneInfo(group.time_zone)
-    if last.last_day is None:
-        first_day = group.began_on
-        begins = first_period_end(first_day, group.created_at.astimezone(zone).date())
-    else:
-        first_day = begins = last.last_day + timedelta(days=1)
-    way = way_on(ways, begins)
+    first_day, ends_on, way = next_period(group, last, ways, zone)
     undone = {seq: each.undoes for seq, each in drawn.items()}
     return NextClose(
         last_day=last.last_day,
         first_day=first_day,
-        ends_on=period_end(way.preset, begins),
+        ends_on=ends_on,
         way=way,
         entries=count,
         late=tuple(_late(record, zone) for record in reversed(late)),

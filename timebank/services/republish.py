@@ -9,26 +9,23 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from timebank.config import OperatorError
-from timebank.errors import UnknownGroup
-from timebank.ledger.notes import parse_checkpoint, parse_note
+from timebank.ledger.canonical import canonical
 from timebank.ledger.public_log import (
     ClosingLeaf,
-    GenesisLeaf,
     Leaf,
     NotALeaf,
     PolicyLeaf,
     padding_commitment,
-    policy_path,
     read_leaf,
 )
 from timebank.ledger.tiles import NotATile
 from timebank.ledger.tree import Frontier
-from timebank.ledger.witnessing import leaves_from
 from timebank.rules.closing import NOT_IN_PERIODS
 from timebank.rules.publication import (
     NO_LINE,
@@ -42,11 +39,9 @@ from timebank.rules.publication import (
 )
 from timebank.rules.readiness import Way, way_on
 from timebank.rules.republished import lost_of, shown_period
+from timebank.rules.set_up import published_terms
 from timebank.services.groups import policy_fields
-from timebank.services.log_sources import NoLogError, open_log
 from timebank.services.public_log import Growth, append, new_leaf, newest_kept, take_up
-from timebank.services.public_verify import check_log
-from timebank.services.verify import list_books
 from timebank.store import closes as store
 from timebank.store import public_log as log_store
 from timebank.store.closes import NewLine, WaitingRow
@@ -61,8 +56,6 @@ if TYPE_CHECKING:
 
     from timebank.ledger.notes import Checkpoint
     from timebank.services.house import House
-    from timebank.services.log_sources import LogSource
-    from timebank.services.public_verify import LogVerdict
     from timebank.store.closes import ClosableRecord, CloseFrame, GroupToClose
     from timebank.store.engine import Tx
 
@@ -110,57 +103,6 @@ async def republish(house: House, tx: Tx, group_id: UUID, *, now: datetime) -> R
     if not lost:
         return NOTHING
     return await _Catching(house, tx, group_id, now).run(lost)
-
-
-async def take_log(house: House, where: str) -> None:
-    """Keep a public log that somebody else has, as if it had been kept here; a shorter one than is here changes nothing.
-
-    Args:
-        where: Address, archive or folder.
-
-    Raises:
-        OperatorError: It is not whole, cannot be read, or is of none of the books here.
-    """
-    try:
-        with open_log(where) as log:
-            verdict = await asyncio.to_thread(check_log, log)
-            if not verdict.ok:
-                raise OperatorError(f"The public log at {where} is not whole: {verdict.findings[0].what}.")
-            group_id = await _group_of(house, verdict.origin, where)
-            await asyncio.to_thread(_take, log, LogFiles(house.keys.home), group_id, verdict)
-    except NoLogError as error:
-        raise OperatorError(str(error)) from error
-
-
-async def _group_of(house: House, origin: str, where: str) -> UUID:
-    for group_id in await list_books(house):
-        async with house.database.read(group_id) as tx:
-            try:
-                group = await store.find_group_to_close(tx, group_id)
-            except UnknownGroup:
-                continue
-        if group.origin == origin:
-            return group_id
-    raise OperatorError(f"The public log at {where} is of {origin}, and no book here is.")
-
-
-def _take(log: LogSource, files: LogFiles, group_id: UUID, verdict: LogVerdict) -> None:
-    told = newest_kept(files, group_id)
-    size = parse_checkpoint(parse_note(verdict.note).text).size
-    if told is not None and told.size >= size:
-        return
-    period: list[bytes] = []
-    number, texts = 0, {}
-    for data in leaves_from(0, size, lambda path: log.read(path) or b""):
-        period.append(data)
-        leaf = read_leaf(data)
-        if isinstance(leaf, PolicyLeaf):
-            texts[leaf.pot, leaf.version] = log.read(policy_path(leaf.pot, leaf.version)) or b""
-        if isinstance(leaf, ClosingLeaf | GenesisLeaf):
-            if not files.has(group_id, number):
-                files.keep_period(group_id, KeptPeriod(number, period, None, [], texts))
-            number, period, texts = number + 1, [], {}
-    files.keep_checkpoint(group_id, verdict.note.decode())
 
 
 def _read(files: LogFiles, group_id: UUID, after: int) -> list[_Lost]:
@@ -268,7 +210,7 @@ class _Catching:
             periods[published[record.commitment]].here.append(record)
         fresh = await self._fresh(frame, last.through_seq)
         through, waits, at = [], list[WaitingRow](), 0
-        for number, one in enumerate(periods):
+        for one in periods:
             assert one.end is not None
             ends_at = datetime.combine(one.end.last_day + timedelta(days=1), datetime.min.time(), zone)
             while at < len(fresh) and fresh[at].recorded_at < ends_at:
@@ -284,7 +226,6 @@ class _Catching:
                     break
                 at += 1
             through.append(fresh[at - 1].seq if at else last.through_seq)
-            assert number == len(through) - 1
         await store.change_waiting(tx, group_id, gone=[one.seq for one in went], new=waits)
         mine = {record.commitment for record in chain(waiting, fresh)}
         if last.through_seq == 0:
@@ -369,13 +310,18 @@ class _Catching:
         tx, group_id = self.tx, self.group_id
         records: list[NewRecord] = []
         for one in lost:
-            told = sorted((leaf.pot, leaf.version) for leaf in one.leaves if isinstance(leaf, PolicyLeaf))
-            for pot, version in told:
-                text = one.kept.texts.get((pot, version))
+            told = sorted(leaf[1:] for leaf in one.leaves if isinstance(leaf, PolicyLeaf))
+            for pot, version, text_hash in told:
+                text = one.kept.texts.get((pot, version), b"")
                 here = await find_policy(tx, group_id, pot=pot, version=version)
                 if here is not None:
+                    if sha256(canonical(published_terms(here.terms))).digest() != text_hash:
+                        raise OperatorError(
+                            f"Version {version} of the rules of {pot} that was published is another one than this book has."
+                            " Take another backup."
+                        )
                     continue
-                if text is None:
+                if sha256(text).digest() != text_hash:
                     raise OperatorError(
                         f"Version {version} of the rules of {pot} was published, and neither the backup nor the files of"
                         " the public log have its text. Take the log from somebody who kept it (--log)."

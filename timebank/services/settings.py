@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 from timebank.errors import FieldInvalid
 from timebank.ledger.canonical import canonical
 from timebank.rules.readiness import Way, period_end, way_on
-from timebank.rules.settings import NOTHING, Change, Settings, change_settings, difference
+from timebank.rules.settings import NOTHING, Change, Settings, change_settings, difference, refuse_taken
 from timebank.services.acts import Acted, Once, Records
 from timebank.store import groups as groups_store
 from timebank.store import settings as store
+from timebank.store.auditors import list_introduced
 from timebank.store.closes import insert_way, list_ways
 from timebank.store.settings import HistoryRow, NextZone
 
@@ -86,6 +87,10 @@ async def write_settings(house: House, actor: Actor, once: Once, change: Change)
         after, faults = change_settings(said, change, time_zones_known=zoneinfo.available_timezones())
         if faults:
             raise faults[0]
+        if change.witnesses:
+            introduced = [row.key for row in await list_introduced(tx, actor.group_id)]
+            for key in change.witnesses:
+                refuse_taken(key, introduced, field="witnesses")
         if change.time_zone is not None:
             waiting = _next_zone(before.time_zone, change.time_zone, once.now)
         was, now_is = difference(said, after)

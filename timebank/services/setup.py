@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shlex
-import time
 import unicodedata
 import zoneinfo
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -615,7 +614,9 @@ class SetUpDesk:
         self._link = SetUpLink(settings.home)
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._made: tuple[bytes, MadeGroup, float] | None = None
+        #: What the link opened with, and what was made with it until that is shown no more.
+        self._made: tuple[bytes, MadeGroup | None] | None = None
+        self._forgets: asyncio.TimerHandle | None = None
 
     def is_open(self, token: str) -> bool:
         """Whether a group can be set up with this secret."""
@@ -639,9 +640,9 @@ class SetUpDesk:
         """
         async with self._lock:
             if self._made is not None and hmac.compare_digest(self._made[0], _digest(token)):
-                if time.monotonic() - self._made[2] < SHOWN_AGAIN_SECONDS:
-                    return self._made[1]
-                raise UnknownPage
+                if self._made[1] is None:
+                    raise UnknownPage
+                return self._made[1]
             if not self._link.opens_with(token):
                 raise UnknownPage
             descriptor = await asyncio.to_thread(self._link.take)
@@ -653,8 +654,18 @@ class SetUpDesk:
                 await asyncio.to_thread(self._link.use_up, descriptor)
             finally:
                 os.close(descriptor)
-            self._made = (_digest(token), made, time.monotonic())
+            self._made = (_digest(token), made)
+            if self._forgets is not None:
+                self._forgets.cancel()
+            self._forgets = asyncio.get_running_loop().call_later(SHOWN_AGAIN_SECONDS, self.forget)
             return made
+
+    def forget(self) -> None:
+        """Forget the secrets of what was made: the keys, the token, the session, and the invitation."""
+        if self._made is not None:
+            self._made = (self._made[0], None)
+        if self._forgets is not None:
+            self._forgets.cancel()
 
     async def forget_recovery_key(self, token: str) -> MadeGroup:
         """Destroy the recovery key of the group that this link made, once it is on paper; return the group without it.
@@ -663,16 +674,15 @@ class SetUpDesk:
             UnknownPage: The link made none within the last ten minutes.
         """
         async with self._lock:
-            made = self._made
-            if (
-                made is None
-                or not hmac.compare_digest(made[0], _digest(token))
-                or time.monotonic() - made[2] >= SHOWN_AGAIN_SECONDS
-            ):
+            digest, made = self._made or (b"", None)
+            if made is None or not hmac.compare_digest(digest, _digest(token)):
                 raise UnknownPage
-            await forget_recovery_key(self._house, made[1].group_id)
-            self._made = (made[0], replace(made[1], recovery=""), made[2])
-            return self._made[1]
+            await forget_recovery_key(self._house, made.group_id)
+            made = replace(made, recovery="")
+            # Meanwhile its time may have come.
+            if self._made is not None and self._made[1] is not None:
+                self._made = (digest, made)
+            return made
 
     async def make_link(self, actor: Actor) -> str:
         """Return the secret of a fresh link for another group; the one before leads nowhere from now on.
@@ -705,4 +715,5 @@ async def open_desk(
     try:
         yield desk
     finally:
+        desk.forget()
         await desk.example.close()

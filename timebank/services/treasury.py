@@ -153,8 +153,8 @@ class SignedProposal:
     signed_by: str
 
 
-async def list_money(house: House, actor: Actor, *, limit: int = 20) -> tuple[list[MoneyEntry], SetUp]:
-    """Return the last entries that moved money at any place, newest first, and the set-up that they speak of.
+async def list_money(house: House, actor: Actor, *, limit: int = 20) -> list[MoneyEntry]:
+    """Return the last entries that moved money at any place, newest first.
 
     Raises:
         NeedsScope, NeedsRole: See list_held.
@@ -165,11 +165,11 @@ async def list_money(house: House, actor: Actor, *, limit: int = 20) -> tuple[li
         setup = await load_setup(await driver(tx), actor.group_id, 0)
         accounts = [place.account_id for place in setup.held.values()]
         rows = await store.list_last_entries(tx, actor.group_id, accounts, limit=limit)
-    return [entry for row in rows if (entry := _entry(row, setup)) is not None], setup
+    return [entry for row in rows if (entry := _entry(row, setup)) is not None]
 
 
-async def read_money(house: House, actor: Actor, entry_id: UUID) -> tuple[MoneyEntry, SetUp]:
-    """Return one entry about money, and the set-up that it speaks of.
+async def read_money(house: House, actor: Actor, entry_id: UUID) -> MoneyEntry:
+    """Return one entry about money.
 
     Raises:
         NeedsScope, NeedsRole: See list_held.
@@ -186,7 +186,7 @@ async def read_money(house: House, actor: Actor, entry_id: UUID) -> tuple[MoneyE
         if "treasurer" in actor.roles:
             said = await _words(tx, house, actor, [entry_id])
             entry = replace(entry, reference=said.get(entry_id, ""))
-    return entry, setup
+    return entry
 
 
 async def read_proposal(house: House, actor: Actor, proposal_id: UUID) -> SignedProposal:

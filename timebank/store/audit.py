@@ -316,7 +316,11 @@ _COUNTED: Final = """
  LEFT JOIN timebank.entries AS o ON o.group_id = $1 AND o.seq = e.reverses_seq AND e.kind = 'correction'
  LEFT JOIN timebank.draws AS d ON d.group_id = $1 AND d.draw_id = e.draw_id
  LEFT JOIN timebank.draw_hands AS h ON h.group_id = $1 AND h.draw_id = e.draw_id AND h.theirs
- LEFT JOIN timebank.hours AS r ON r.group_id = $1 AND r.hours_id = coalesce(o.entry_id, e.entry_id)
+ LEFT JOIN timebank.hours AS r
+        ON r.group_id = $1
+       AND r.hours_id = coalesce(o.entry_id, e.entry_id)
+       -- Between two people no pot gives anything: it counts for nobody, and the record has both accounts.
+       AND coalesce(o.kind, e.kind) <> 'help_exchanged'
      WHERE e.group_id = $1
        AND e.seq BETWEEN $2 AND $3
 """
@@ -334,7 +338,12 @@ class CountedRow(NamedTuple):
 async def list_ways(connection: Raw, group_id: UUID) -> list[tuple[date, Way]]:
     """Return how a group publishes, and from which first day of a period on; earliest first."""
     async with looking(connection, group_id):
-        return [(day, Way(*way)) for day, *way in await connection.fetch(_WAYS, group_id)]
+        return await fetch_ways(connection, group_id)
+
+
+async def fetch_ways(connection: Raw, group_id: UUID) -> list[tuple[date, Way]]:
+    """Return the same to whoever is looking already."""
+    return [(day, Way(*way)) for day, *way in await connection.fetch(_WAYS, group_id)]
 
 
 async def read_counted(

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from timebank.rules.audit import ChangeRow
-from timebank.store.audit import looking
+from timebank.store.audit import fetch_ways, looking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from timebank.rules.readiness import Way
     from timebank.store.engine import Database, Raw
 
 PAGE: Final = 2_000
 
 
 class OpenedHead(NamedTuple):
-    """What the set-up says, and the head at one moment; everything up to its number never changes."""
+    """What the set-up and its history say, and the head, at one moment; everything up to its number never changes.
+
+    Attributes:
+        ways: How the group publishes, and from which first day of a period on; earliest first.
+        changes: Every change of settings.
+    """
 
     slug: str
     origin: str
@@ -29,6 +35,8 @@ class OpenedHead(NamedTuple):
     seq: int
     epoch: int
     checkpoint: str
+    ways: list[tuple[date, Way]]
+    changes: list[ChangeRow]
 
 
 class AskRow(NamedTuple):
@@ -105,15 +113,13 @@ _RECORDS: Final = """
 
 async def find_head(connection: Raw, group_id: UUID) -> OpenedHead:
     """Return what the set-up of a group that is there says, and the head of its book."""
-    async with looking(connection, group_id):
-        return OpenedHead(*await connection.fetchrow(_HEAD, group_id))
-
-
-async def list_setting_changes(connection: Raw, group_id: UUID) -> list[ChangeRow]:
-    """Return every change of settings."""
-    async with looking(connection, group_id):
+    # A change of settings that came after the head would be one of which the opened records say nothing.
+    async with looking(connection, group_id, "REPEATABLE READ"):
+        head = await connection.fetchrow(_HEAD, group_id)
+        ways = await fetch_ways(connection, group_id)
         rows = await connection.fetch(_CHANGES, group_id)
-    return [ChangeRow(row[0], row[1], json.loads(row[2]), json.loads(row[3])) for row in rows]
+    changes = [ChangeRow(row[0], row[1], json.loads(row[2]), json.loads(row[3])) for row in rows]
+    return OpenedHead(**head, ways=ways, changes=changes)
 
 
 async def list_asks(database: Database, group_id: UUID) -> AsyncIterator[list[AskRow]]:

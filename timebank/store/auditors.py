@@ -46,20 +46,17 @@ async def list_keys(tx: Tx, group_id: UUID, *, now: datetime) -> list[str]:
     return list((await tx.execute(text(_COUNTS), {"group_id": group_id, "now": now})).scalars())
 
 
-async def find_key(tx: Tx, group_id: UUID, name: str) -> KeyRow | None:
-    """Return the key with this name, withdrawn or not."""
-    row = (
-        await tx.execute(
-            text("""
-                SELECT name, key, member_id, withdrawn_at
-                  FROM timebank.auditor_keys
-                 WHERE group_id = :group_id
-                   AND name = :name
-            """),
-            {"group_id": group_id, "name": name},
-        )
-    ).one_or_none()
-    return None if row is None else KeyRow(*row)
+async def list_introduced(tx: Tx, group_id: UUID) -> list[KeyRow]:
+    """Return every key that an auditor ever introduced, withdrawn or not."""
+    rows = await tx.execute(
+        text("""
+            SELECT name, key, member_id, withdrawn_at
+              FROM timebank.auditor_keys
+             WHERE group_id = :group_id
+        """),
+        {"group_id": group_id},
+    )
+    return [KeyRow(*row) for row in rows]
 
 
 async def find_key_of(tx: Tx, group_id: UUID, member_id: UUID) -> KeyRow | None:

@@ -60,18 +60,25 @@ class LogFiles:
             self._write(group_id, self._folder / str(group_id) / f"{pot}.{version}.policy", text)
         self._write(group_id, self._path(group_id, kept.period, "salts"), b"".join(kept.salts))
         self._write(group_id, self._path(group_id, kept.period, "leaves"), _in_bundles(kept.leaves))
-        if kept.note is not None:
-            self._write(group_id, self._path(group_id, kept.period, "checkpoint"), kept.note.encode())
+        note = self._path(group_id, kept.period, "checkpoint")
+        if kept.note is None:
+            note.unlink(missing_ok=True)
+        else:
+            self._write(group_id, note, kept.note.encode())
 
     def keep_checkpoint(self, group_id: UUID, note: str) -> None:
         """Keep the newest checkpoint; the leaves that it speaks of are kept before."""
-        self._write(group_id, self._folder / str(group_id) / CHECKPOINT, note.encode())
+        self._write(group_id, self.checkpoint_path(group_id), note.encode())
 
     def read_checkpoint(self, group_id: UUID) -> str | None:
         """Return the newest checkpoint that was kept, or None."""
         with contextlib.suppress(FileNotFoundError):
-            return (self._folder / str(group_id) / CHECKPOINT).read_text(encoding="utf-8")
+            return self.checkpoint_path(group_id).read_text(encoding="utf-8", errors="replace")
         return None
+
+    def checkpoint_path(self, group_id: UUID) -> Path:
+        """Return where the newest checkpoint is kept."""
+        return self._folder / str(group_id) / CHECKPOINT
 
     def read_periods(self, group_id: UUID, *, after: int) -> list[KeptPeriod]:
         """Return the periods that are kept after one, in order, up to the first that is not there.
@@ -80,23 +87,38 @@ class LogFiles:
             NotATile: A file of leaves is cut off, or none.
         """
         texts = self._read_texts(group_id)
-        found = []
-        period = after + 1
-        while (path := self._path(group_id, period, "leaves")).exists():
-            note = self._path(group_id, period, "checkpoint")
-            salts = self._path(group_id, period, "salts")
-            data = salts.read_bytes() if salts.exists() else b""
-            found.append(
-                KeptPeriod(
-                    period,
-                    _of_bundles(path.read_bytes()),
-                    note.read_text(encoding="utf-8") if note.exists() else None,
-                    [data[at : at + _SALT_BYTES] for at in range(0, len(data), _SALT_BYTES)],
-                    texts,
-                )
-            )
-            period += 1
+        found: list[KeptPeriod] = []
+        while (kept := self._read_period(group_id, after + 1 + len(found), texts)) is not None:
+            found.append(kept)
         return found
+
+    def read_period(self, group_id: UUID, period: int) -> KeptPeriod | None:
+        """Return one period, or None if it is not kept.
+
+        Raises:
+            NotATile: Its file of leaves is cut off, or none.
+        """
+        return self._read_period(group_id, period, self._read_texts(group_id))
+
+    def _read_period(
+        self, group_id: UUID, period: int, texts: dict[tuple[str, int], bytes]
+    ) -> KeptPeriod | None:
+        path, note = (self._path(group_id, period, what) for what in ("leaves", "checkpoint"))
+        if not path.exists():
+            return None
+        return KeptPeriod(
+            period,
+            _of_bundles(path.read_bytes()),
+            note.read_text(encoding="utf-8", errors="replace") if note.exists() else None,
+            self.read_salts(group_id, period),
+            texts,
+        )
+
+    def read_salts(self, group_id: UUID, period: int) -> list[bytes]:
+        """Return the salts of a period's padding, also where its leaves are damaged; none where they are not kept."""
+        path = self._path(group_id, period, "salts")
+        data = path.read_bytes() if path.exists() else b""
+        return [data[at : at + _SALT_BYTES] for at in range(0, len(data), _SALT_BYTES)]
 
     def _read_texts(self, group_id: UUID) -> dict[tuple[str, int], bytes]:
         texts = {}

@@ -109,7 +109,7 @@ async def take(request: Request[Any, Any, Any], slug: FromPath[str]) -> None:
     body = await receive_body(
         request.receive, size_max=BODY_MAX, announced=request.headers.get("content-length", "")
     )
-    await take_cosignatures(door.house, slug, body, witnesses=request.app.state.witnesses, now=door.clock())
+    await take_cosignatures(door.house, slug, body, witnesses=door.witnesses, now=door.clock())
 
 
 @route(f"/{PROGRAM}", http_method=_READ, include_in_schema=False)

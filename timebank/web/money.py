@@ -169,7 +169,7 @@ async def _page(
     chosen, say = here.chosen, here.chosen.say
     desk = await open_desk_of(here)
     live = await read_live(here.door.house.database, here.actor, now=here.door.clock())
-    entries, _ = await list_money(here.door.house, here.actor, limit=LINES)
+    entries = await list_money(here.door.house, here.actor, limit=LINES)
     found = (await list_proposals(here.door.house, here.actor, state="open", limit=100)).proposals
     mine = sum(seen.mine for seen in found)
     page = MoneyPage(

@@ -189,7 +189,7 @@ async def undo_entry(
     """Take an entry back by a second one: nothing is rubbed out."""
     here, fields = await received(request, slug)
     here.actor.require_role("treasurer", "steward")
-    entry, _ = await read_money(here.door.house, here.actor, entry_id)
+    entry = await read_money(here.door.house, here.actor, entry_id)
     reason, fault = read_words(fields, "reason", here.chosen)
     if fault:
         return await _entry_page(here, entry_id, fault=fault, status=422)
@@ -431,7 +431,7 @@ def _refused(here: Inside, desk: Desk, writing: Writing, sent: Sent) -> PrivateP
 async def _entry_page(here: Inside, entry_id: UUID, *, fault: str = "", status: int = 200) -> PrivatePage:
     chosen = here.chosen
     desk = await open_desk_of(here)
-    entry, _ = await read_money(here.door.house, here.actor, entry_id)
+    entry = await read_money(here.door.house, here.actor, entry_id)
     amounts = amounts_of(entry.unit, chosen)
     is_gone = entry.corrected_by is not None
     title = chosen.say(N_("It is in the book"))

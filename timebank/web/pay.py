@@ -297,7 +297,7 @@ def _totals(waiting: list[DrawView], chosen: Language) -> tuple[str, ...]:
 
 async def _handed(here: Inside) -> tuple[Handed, ...]:
     chosen = here.chosen
-    entries, _ = await list_money(here.door.house, here.actor, limit=_LATELY)
+    entries = await list_money(here.door.house, here.actor, limit=_LATELY)
     return tuple(
         Handed(
             here.path(f"{ENTRIES}/{entry.entry_id}"),
