@@ -25,7 +25,7 @@ from tests.api import (
     samples_of_steward_pages,
 )
 from tests.api.principals import PRINCIPALS, World, open_world
-from tests.api.sample_requests import SIGNED_IN_PATHS, Ask, build, send
+from tests.api.sample_requests import Ask, build, send, with_session
 from tests.api.test_matrix import live_routes, matrix
 from tests.cast import SLUG, a_group
 from tests.database import Dsn
@@ -126,7 +126,7 @@ class Walk:
             step.ask, query={**step.ask.query, "lang": language}, more={**step.ask.more}
         )
         headers = dict(ask.more.get("headers", {}))
-        signed_in = step.route.startswith(SIGNED_IN_PATHS)
+        signed_in = with_session(step.route)
         if step.with_nothing:
             # Whoever sends a form has a session of their own: some forms end it.
             headers.pop("Cookie", None)
@@ -177,7 +177,7 @@ async def _steps(world: World) -> list[Step]:
         cells = known[method, route]
         # Who comes first sees what the next ones see, but for their duties.
         viewers = [viewer for viewer, cell in cells.items() if cell == "yes" and viewer in VIEWERS][:2]
-        if not route.startswith(SIGNED_IN_PATHS) or method != "GET":
+        if not with_session(route) or method != "GET":
             viewers = viewers[:1]
         for viewer in viewers:
             ask = await build(world, method, route, PRINCIPALS[viewer])
