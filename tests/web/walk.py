@@ -12,10 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import httpx
-import pytest
 
 from tests.api import (
     samples_of_money,
@@ -315,15 +314,3 @@ def different(pages: list[Page]) -> list[Page]:
         parts = _OF_ONE_LOOK.sub("", "".join(_TAGS.findall(page.html)))
         kept.setdefault(f"{page.answer.status_code} {parts}", page)
     return list(kept.values())
-
-
-@asynccontextmanager
-async def failing(what: str) -> AsyncIterator[None]:
-    """Let something that every page needs fail in a way that nobody foresaw."""
-
-    async def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError("planted")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(what, fail)
-        yield
