@@ -25,6 +25,7 @@ from tests.database import Dsn
 from tests.worker import in_process
 from timebank.app import build_app
 from timebank.config import Settings
+from timebank.i18n import SOURCE_LANGUAGE, language_codes
 from timebank.ledger.tiles import new_paths
 from timebank.services import sessions
 from timebank.services.house import House
@@ -75,7 +76,8 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 _CURSORS: Final = {"flows": "before", "entries": "after"}
-_LANGUAGES: Final = ("en", "es")
+#: Without being asked for another one, the group speaks English.
+_OTHER_LANGUAGES: Final = tuple(code for code in language_codes() if code != SOURCE_LANGUAGE)
 _PAGES_MAX: Final = 60
 
 
@@ -206,9 +208,9 @@ class _Looking:
                 if "?" not in link
             }
             if said.status_code == 200 and self.in_every_way:
-                for language in _LANGUAGES:
+                for language in _OTHER_LANGUAGES:
                     await self._ask("GET", f"{path}?lang={language}")
-                await self._ask("GET", path, {"Accept-Language": _LANGUAGES[-1]})
+                await self._ask("GET", path, {"Accept-Language": _OTHER_LANGUAGES[-1]})
 
     async def through(self, path: str, query: str, name: str) -> None:
         """Read a list to its end."""

@@ -76,20 +76,33 @@ KINDS: Final = {
 }
 
 
-#: Below these a browser asks, with a session and its token; no token of a program counts there.
-SIGNED_IN_PATHS: Final = (
+#: A browser asks for these and what lies below them, with a session and its token; no token of a program counts there.
+_SIGNED_IN: Final = (
     *(
         f"{GROUP}/{path}"
-        for path in ("sign-out", "me/session", "me/prove", "me/ways-in", "me/passkeys", "me/totp")
+        for path in (
+            "sign-out",
+            "me/session",
+            "me/sessions",
+            "me/prove",
+            "me/ways-in",
+            "me/passkeys",
+            "me/totp",
+        )
     ),
-    "/g/{slug}/sign-out",
-    "/g/{slug}/prove",
     *(
         f"/g/{{slug}}/{path}"
-        for path in ("me", "host", "log", "ask", "today", "pay", "money", "statement", "import")
+        for path in (
+            *("sign-out", "prove", "me", "host", "log", "ask", "asks", "today", "pay", "money"),
+            *("statement", "import", "people", "group"),
+        )
     ),
-    *(f"/g/{{slug}}/{path}" for path in ("people", "group")),
 )
+
+
+def with_session(path: str) -> bool:
+    """Return whether a browser shows its session there, if it has one; some of these pages are for everybody."""
+    return any(path == place or path.startswith(f"{place}/") for place in _SIGNED_IN)
 
 
 def sample(method: str, path: str) -> Callable[[Build], Build]:
@@ -118,7 +131,7 @@ async def send(world: World, method: str, path: str, name: str | None, ask: Ask)
     headers = dict(ask.more.get("headers", {}))
     # What answers set is for one request: nobody goes on as whoever asked before.
     world.http.cookies.clear()
-    if path.startswith(SIGNED_IN_PATHS) and "Cookie" not in headers:
+    if with_session(path) and "Cookie" not in headers:
         own, cookie = await world.signed_in(name)
         headers |= {**own, "Cookie": cookie}
         if "data" in ask.more:

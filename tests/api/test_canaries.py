@@ -14,12 +14,11 @@ import itertools
 import logging
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,7 +84,6 @@ def telling_cluster(scratch: Path) -> Iterator[Cluster]:
         asyncio.run(_say_everything(first.dsn))
     with Cluster(place / "pg", durable=False, pg_bin=pg_bin()) as cluster:
         yield cluster
-    shutil.rmtree(place, ignore_errors=True)
 
 
 async def _say_everything(dsn: Any) -> None:
@@ -140,6 +138,21 @@ class Lines(logging.Handler):
         self.lines.append(self.format(record))
 
 
+@contextmanager
+def log_lines() -> Iterator[list[str]]:
+    """Give what is logged meanwhile, line by line."""
+    lines = Lines()
+    root, timebank = logging.getLogger(), logging.getLogger("timebank")
+    before = timebank.level
+    root.addHandler(lines)
+    timebank.setLevel(logging.INFO)
+    try:
+        yield lines.lines
+    finally:
+        root.removeHandler(lines)
+        timebank.setLevel(before)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def scene(telling_cluster: Cluster, scratch: Path) -> AsyncIterator[Scene]:
     home = Path(tempfile.mkdtemp(prefix="h", dir=scratch))
@@ -150,20 +163,14 @@ async def scene(telling_cluster: Cluster, scratch: Path) -> AsyncIterator[Scene]
     async with open_scene(dsn, home) as made:
         await live(made, MANY)
         yield made
-    shutil.rmtree(home, ignore_errors=True)
 
 
 @asynccontextmanager
 async def open_scene(dsn: Dsn, home: Path, *, again: Scene | None = None) -> AsyncIterator[Scene]:
     """Open a group with nobody in it but those with duties, and somebody who looks; or one that was open before."""
-    lines = Lines()
-    root, timebank = logging.getLogger(), logging.getLogger("timebank")
-    before = timebank.level
-    root.addHandler(lines)
-    timebank.setLevel(logging.INFO)
     async with mail_sink() as sink:
         settings = Settings(home=home, database_urls={}, origin=ORIGIN, smtp=sink.smtp, mail_from=SENDER)
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, log_lines() as lines:
             patch.setattr("timebank.store.engine.refuse_unsafe", _trust)
             patch.setattr("timebank.services.limits.wait_seconds", lambda *_, **__: 0)
             app = build_app(settings, dsn, worker=in_process)
@@ -171,12 +178,10 @@ async def open_scene(dsn: Dsn, home: Path, *, again: Scene | None = None) -> Asy
                 transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
                 async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
                     if again is None:
-                        yield Scene(app, await _people(house, http), dsn, home, sink, lines.lines)
+                        yield Scene(app, await _people(house, http), dsn, home, sink, lines)
                     else:
                         stage = Stage(replace(again.stage.cast, house=house), http)
-                        yield Scene(app, stage, dsn, home, sink, lines.lines, again.private)
-    root.removeHandler(lines)
-    timebank.setLevel(before)
+                        yield Scene(app, stage, dsn, home, sink, lines, again.private)
 
 
 async def _trust(_connection: Any) -> None:

@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
 from playwright.sync_api import Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sheets
 from timebank.errors import ServerFault, SlugTaken
 from timebank.services.setup import ExampleState, MadeGroup
 from timebank.web.public import PUBLIC_PAGES
@@ -180,9 +180,7 @@ def test_the_key_and_the_invitation_are_sheets_of_their_own(browser, address):
     go_done(page, address, "")
     page.wait_for_selector("#invite")
 
-    printed = page.pdf(prefer_css_page_size=True)
-
-    assert printed.count(b"/Type /Page\n") == 4
+    assert sheets(page) == 4
     page.close()
 
 

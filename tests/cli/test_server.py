@@ -7,8 +7,9 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,22 @@ async def serving(*, connections_max: int = 100) -> AsyncIterator[int]:
     port = listener.getsockname()[1]
     ready = asyncio.Event()
     task = asyncio.create_task(serve_app(app, settings, listener, ready=ready.set))
-    await asyncio.wait_for(ready.wait(), 10)
     try:
+        await asyncio.wait_for(ready.wait(), 10)
         yield port
     finally:
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(task, 10)
+        if ready.is_set():
+            # Before that nobody has said what the signal means: it would end the tests.
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            task.cancel()
+        await asyncio.wait({task}, timeout=10)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=10)
+            raise AssertionError("it did not stop")
+        with suppress(asyncio.CancelledError):
+            task.result()
 
 
 OPEN: list[asyncio.StreamWriter] = []
@@ -178,14 +189,22 @@ async def test_many_clients_that_ask_nothing_do_not_keep_others_out(monkeypatch:
             assert b" 200 " in await get(port)
 
 
+@pytest.fixture
+def many_files() -> Iterator[Callable[[tuple[int, int]], None]]:
+    """Says how many files may be open; after the test it is as before."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield partial(resource.setrlimit, resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 async def test_while_twelve_hundred_clients_trickle_whoever_asks_is_answered(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, many_files: Callable[[tuple[int, int]], None]
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Both ends of every connection are in this process, and all of them at once.
     if hard != resource.RLIM_INFINITY and hard < 2 * TRICKLING + 200:
         pytest.skip(f"no more than {hard} files can be open here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * TRICKLING + 200), hard))
+    many_files((max(soft, 2 * TRICKLING + 200), hard))
     monkeypatch.setattr(server, "HEAD_WITHIN_S", 60.0)
     answered = 0
     async with serving(connections_max=TRICKLING + 50) as port:
@@ -198,7 +217,6 @@ async def test_while_twelve_hundred_clients_trickle_whoever_asks_is_answered(
                 answered += b" 200 " in await get(port)
         assert not any(writer.is_closing() for writer in tricklers)
     assert answered == 6
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_when_everyone_is_being_served_one_more_is_told_to_come_back() -> None:

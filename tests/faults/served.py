@@ -84,9 +84,7 @@ class Served:
 
     def kill_postgres(self) -> None:
         """Kill PostgreSQL's first process at once."""
-        lines = (self.home / "postgres" / "postmaster.pid").read_text(encoding="ascii").splitlines()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(lines[0]), signal.SIGKILL)
+        kill_database(self.home / "postgres")
 
     def stop(self) -> None:
         """Ask the server to end."""
@@ -97,6 +95,29 @@ class Served:
                 self.process.stdout.close()
             self.process = None
 
+    def end(self) -> None:
+        """Stop the server if there is one; if it does not stop, kill it and its database."""
+        try:
+            self.stop()
+        finally:
+            if self.process is not None:
+                self.kill_server()
+                kill_databases(self.home)
+
+
+def kill_database(data: Path) -> None:
+    """Kill the first process of the PostgreSQL of a directory at once."""
+    lines = (data / "postmaster.pid").read_text(encoding="ascii").splitlines()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(lines[0]), signal.SIGKILL)
+
+
+def kill_databases(place: Path) -> None:
+    """Kill every PostgreSQL below a directory that was left running there."""
+    for file in place.rglob("postmaster.pid"):
+        with contextlib.suppress(OSError, IndexError):
+            kill_database(file.parent)
+
 
 @asynccontextmanager
 async def a_server(place: Path) -> AsyncIterator[Served]:
@@ -105,8 +126,8 @@ async def a_server(place: Path) -> AsyncIterator[Served]:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     served = Served(place / "home", port)
-    await asyncio.to_thread(served.start)
     try:
+        await asyncio.to_thread(served.start)
         async with from_inside(served) as stand:
             served.group = await make_group(stand.house, SLUG)
             ada = served.group.people["ada"].member_id
@@ -116,10 +137,9 @@ async def a_server(place: Path) -> AsyncIterator[Served]:
             served.token = made.token
         yield served
     finally:
+        # Whatever it died of, the tests of it have seen.
         with contextlib.suppress(AssertionError):
-            served.stop()
-        if served.process is not None:
-            served.kill_server()
+            served.end()
 
 
 @asynccontextmanager

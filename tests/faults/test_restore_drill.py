@@ -13,7 +13,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import pg_bin
-from tests.faults.served import ROOT, SLUG, Served, a_server, from_inside
+from tests.faults.served import ROOT, SLUG, Served, a_server, from_inside, kill_databases
 from tests.properties.stand import Stand, hours
 from timebank.services.close import close_period
 from timebank.services.log_sources import open_log
@@ -47,12 +49,13 @@ STEPS = (
 COMMANDS = re.findall(r"^    (timebank .+)$", DRILL, re.MULTILINE)
 
 
-def start(home: Path, *words: str, out: Any = subprocess.PIPE) -> subprocess.Popen[str]:
-    """Start a command as somebody at a terminal does."""
+@contextlib.contextmanager
+def start(home: Path, *words: str, out: Any = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """Start a command as somebody at a terminal does; it is over afterwards, whatever went wrong."""
     named = pg_bin()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TIMEBANK_")}
     environment |= {"TIMEBANK_PG_BIN": str(named)} if named else {}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "timebank", words[0], "--data", str(home), *words[1:]],
         cwd=ROOT,
         env={**environment, "PYTHONPATH": str(ROOT)},
@@ -60,7 +63,11 @@ def start(home: Path, *words: str, out: Any = subprocess.PIPE) -> subprocess.Pop
         stdout=out,
         stderr=subprocess.STDOUT if out == subprocess.PIPE else subprocess.DEVNULL,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def command(home: Path, *words: str, typed: str = "", code: int = 0) -> str:
@@ -80,7 +87,6 @@ def kill_after(seconds: float, home: Path, *words: str, typed: str = "") -> None
             process.stdin.flush()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        process.kill()
 
 
 def kill_at(step: Path, home: Path, *words: str, typed: str = "") -> None:
@@ -94,7 +100,6 @@ def kill_at(step: Path, home: Path, *words: str, typed: str = "") -> None:
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < give_up
             time.sleep(0.001)
-        process.kill()
 
 
 def seconds_of(home: Path, *words: str, typed: str = "") -> tuple[str, float]:
@@ -118,9 +123,16 @@ def walk(line: str, **names: str) -> list[str]:
     return line.split()[1:]
 
 
-async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scratch: Path) -> None:
-    place = scratch / "drill"
-    place.mkdir(mode=0o755)
+@pytest.fixture
+def place(scratch: Path) -> Iterator[Path]:
+    """A directory for homes; a database that a killed command left there does not outlive the test."""
+    place = Path(tempfile.mkdtemp(prefix="d", dir=scratch))
+    place.chmod(0o755)
+    yield place
+    kill_databases(place)
+
+
+async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(place: Path) -> None:
     chance = random.Random(5)
     async with a_server(place) as served:
         home = served.home
@@ -180,8 +192,8 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
 
     assert COMMANDS[1:] == ["timebank verify", "timebank serve", "timebank close --group SLUG"]
     assert "the book is whole" in await asyncio.to_thread(command, there, "verify")
-    await asyncio.to_thread(new.start)
     try:
+        await asyncio.to_thread(new.start)
         await asyncio.to_thread(command, there, *walk(COMMANDS[3], SLUG=SLUG))
         async with from_inside(new) as stand:
             assert await stand.balances() == before
@@ -207,7 +219,7 @@ async def test_a_book_comes_back_on_a_new_machine_by_the_documentation_alone(scr
         )
         assert "restored from a backup" in other.stdout, other.stdout + other.stderr
     finally:
-        new.stop()
+        new.end()
 
 
 async def publish(stand: Stand, *, days: int) -> None:
@@ -234,11 +246,7 @@ async def told(stand: Stand) -> tuple[int, int]:
     return epoch, int(size[1])
 
 
-async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_missing(
-    scratch: Path,
-) -> None:
-    place = scratch / "same"
-    place.mkdir(mode=0o755)
+async def test_a_database_that_is_put_back_on_the_same_machine_says_how_much_is_missing(place: Path) -> None:
     async with a_server(place) as served:
         home: Any = served.home
         assert served.group is not None

@@ -29,7 +29,14 @@ from timebank.rules.written import read_amount, read_minutes
 
 EN, ES, AR = language("en"), language("es"), language("ar")
 PACKAGE = Path(__file__).parents[2] / "timebank"
-KEYWORDS: Any = {"N_": None, "_": None, "say_many": (1, 2), "gettext": None, "ngettext": (1, 2)}
+KEYWORDS: Any = {
+    "N_": None,
+    "_": None,
+    "say_many": (1, 2),
+    "told_many": (2, 3),
+    "gettext": None,
+    "ngettext": (1, 2),
+}
 
 
 def said() -> list[tuple[str | tuple[str, str], str]]:

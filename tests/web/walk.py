@@ -12,10 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import httpx
-import pytest
 
 from tests.api import (
     samples_of_money,
@@ -25,7 +24,7 @@ from tests.api import (
     samples_of_steward_pages,
 )
 from tests.api.principals import PRINCIPALS, World, open_world
-from tests.api.sample_requests import SIGNED_IN_PATHS, Ask, build, send
+from tests.api.sample_requests import Ask, build, send, with_session
 from tests.api.test_matrix import live_routes, matrix
 from tests.cast import SLUG, a_group
 from tests.database import Dsn
@@ -126,7 +125,7 @@ class Walk:
             step.ask, query={**step.ask.query, "lang": language}, more={**step.ask.more}
         )
         headers = dict(ask.more.get("headers", {}))
-        signed_in = step.route.startswith(SIGNED_IN_PATHS)
+        signed_in = with_session(step.route)
         if step.with_nothing:
             # Whoever sends a form has a session of their own: some forms end it.
             headers.pop("Cookie", None)
@@ -177,7 +176,7 @@ async def _steps(world: World) -> list[Step]:
         cells = known[method, route]
         # Who comes first sees what the next ones see, but for their duties.
         viewers = [viewer for viewer, cell in cells.items() if cell == "yes" and viewer in VIEWERS][:2]
-        if not route.startswith(SIGNED_IN_PATHS) or method != "GET":
+        if not with_session(route) or method != "GET":
             viewers = viewers[:1]
         for viewer in viewers:
             ask = await build(world, method, route, PRINCIPALS[viewer])
@@ -315,15 +314,3 @@ def different(pages: list[Page]) -> list[Page]:
         parts = _OF_ONE_LOOK.sub("", "".join(_TAGS.findall(page.html)))
         kept.setdefault(f"{page.answer.status_code} {parts}", page)
     return list(kept.values())
-
-
-@asynccontextmanager
-async def failing(what: str) -> AsyncIterator[None]:
-    """Let something that every page needs fail in a way that nobody foresaw."""
-
-    async def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError("planted")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(what, fail)
-        yield

@@ -1,0 +1,23 @@
+"""Every statement runs on both versions of PostgreSQL: the tests that are named for it are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BOTH_VERSIONS, ONE_VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("place", ONE_VERSION)
+def test_what_is_left_to_one_version_is_there(place: str) -> None:
+    assert (ROOT / place).exists()
+
+
+@pytest.mark.parametrize("name", BOTH_VERSIONS)
+def test_what_runs_on_both_versions_is_there_and_would_be_left_to_one(name: str) -> None:
+    place, _, test = name.partition("::")
+    assert place.startswith(ONE_VERSION)
+    assert f"def {test}(" in (ROOT / place).read_text(encoding="utf-8")
