@@ -29,6 +29,7 @@ from timebank.rules.commands import GiveMoney
 from timebank.rules.publication import PublicRestore
 from timebank.rules.readiness import Way
 from timebank.rules.set_up import MINUTES, NewPot, Terms
+from timebank.services import close as close_module
 from timebank.services.acts import Once
 from timebank.services.auditing import LOST, OWN_ASKS, Audit, audit_book, read_log
 from timebank.services.cosigning import read_checking
@@ -170,7 +171,7 @@ async def a_book(house: House, **group: Any) -> Book:
 
 
 async def test_what_was_published_is_published_again_byte_for_byte_and_goes_on(
-    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path
+    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book = await a_book(house)
     witness = Witness.begin(tmp_path / "witness", "witness.example/ada", bytes(range(32)))
@@ -255,6 +256,18 @@ async def test_what_was_published_is_published_again_byte_for_byte_and_goes_on(
         await is_whole(back)
         found = await audited(back, after)
         assert (found.findings, found.unproved) == ((), (OWN_ASKS, LOST, CLOSES_LOST))
+
+        # One leaf more than was lost: its host may have the record, and does not open it.
+        right = close_module._record
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                close_module, "_record", lambda figures, salts, auditors: right(figures, salts[1:], auditors)
+            )
+            back.now += timedelta(days=1)
+            await back.close()
+        found = await audited(back, tmp_path / "withheld.zip")
+        assert [(one.check, one.seq) for one in found.findings] == [("public_log", 0)]
+        assert LOST not in found.unproved
         page = book_page(await read_public_book(back.house.database, SLUG), language("en"), explicit=False)
         (sentence,) = page.restores
         assert f"It lost {leaf.lost} records that had been published" in sentence

@@ -36,7 +36,8 @@ class Outline:
         put_back: Number of the record of a restore, with what it says of each period that it took up again.
         policies: What the records of all versions of rules say, in order.
         keys: Keys that records introduce.
-        lost: Whether the book says that published records were lost with it.
+        lost: How many published records the book says were lost, in all restores.
+        padding_again: Salts of padding in periods that a restore took up again, as far as it had them.
         reverses: Ids of entries that another one takes back.
         records: How many there are.
     """
@@ -48,7 +49,8 @@ class Outline:
     put_back: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     policies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
-    lost: bool = False
+    lost: int = 0
+    padding_again: list[str] = field(default_factory=list)
     reverses: set[UUID] = field(default_factory=set)
     records: int = 0
 
@@ -82,7 +84,8 @@ class Outline:
         elif kind == "key":
             self.keys.append(str(fields.get("new")))
         elif kind == "restored":
-            self.lost = self.lost or bool(fields.get("published_lost"))
+            self.lost += int(fields.get("published_lost", 0))
+            self.padding_again += fields.get("padding", ())
             self.put_back += ((opened.seq, one) for one in closed_of(fields))
 
     def finish(self) -> None:

@@ -416,18 +416,20 @@ class _Auditing:
             self._find(_LIVE, 0, "the host signed other records than those it opened")
 
     def _compare_padding(self, unmatched: set[bytes], closes: int) -> None:
-        """Tell padding from what is withheld: its salts stand in the records of closings."""
+        """Tell padding from what is withheld: its salts stand in the records of closings, and of restores."""
         padding: dict[bytes, int] = {}
         for seq, fields in self._outline.closings[:closes]:
             for salt in fields.get("padding", ()):
                 padding[padding_commitment(bytes.fromhex(salt))] = seq
-        strange = sorted(self._log.places[one] for one in unmatched - padding.keys())
-        if strange and self._outline.lost:
+        again = {padding_commitment(bytes.fromhex(salt)) for salt in self._outline.padding_again}
+        strange = sorted(self._log.places[one] for one in unmatched - padding.keys() - again)
+        if strange and len(strange) <= self._outline.lost:
             self._unproved.append(LOST)
         elif strange:
-            self._find(
-                "public_log", 0, f"leaf {strange[0]} of the public log is of no record, and no padding"
-            )
+            what = f"leaf {strange[0]} of the public log is of no record, and no padding"
+            if self._outline.lost:
+                what += f"; {len(strange)} leaves are like it, and restores lost {self._outline.lost}"
+            self._find("public_log", 0, what)
         gone = sorted(seq for one, seq in padding.items() if one not in unmatched)
         if gone:
             self._find("public_log", gone[0], "padding that it has the salt of is not in the public log")
