@@ -17,7 +17,7 @@ from tests.cast import make_cast
 from tests.services.book_with_clock import MARCH_2, Book
 from timebank.errors import NeedsRole
 from timebank.ledger.public_log import LineLeaf
-from timebank.rules import asks, readiness
+from timebank.rules import asks, closing_audit, readiness
 from timebank.rules.commands import ApproveDraw, AskDraw, GiveMoney, HandOver, StepAside
 from timebank.rules.draw_audit import HOUSEHOLDS
 from timebank.rules.people import Actor
@@ -104,7 +104,11 @@ async def live_a_little(book: Book) -> None:
 
 
 @pytest.mark.parametrize("preset", ["open", "careful", "sheltered"])
-async def test_a_sound_book_fits_whatever_it_shows(a_book: MAKES_BOOKS, tmp_path: Path, preset: str):
+async def test_a_sound_book_fits_whatever_it_shows(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+):
+    # No page is compared with anything, and none is made.
+    monkeypatch.delattr(closing_audit, "LineRow")
     async with a_book(preset=preset) as book:
         await live_a_little(book)
         book.now += timedelta(days=31)
