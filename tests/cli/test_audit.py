@@ -77,9 +77,12 @@ def serving(host: type[Host]) -> Any:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/g/garden"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/g/garden"
+        finally:
+            # Else what a test finds would be waited for, and not told.
+            server.shutdown()
+            thread.join()
 
 
 async def test_an_audit_from_its_key_to_its_signature(
@@ -101,8 +104,11 @@ async def test_an_audit_from_its_key_to_its_signature(
         return code, said.out + said.err
 
     with serving(host) as address:
-        assert (await audit("open", address))[0] == 1, "there is no key yet"
+        code, said = await audit("open", address)
+        assert (code, "has no key yet. Make one: timebank audit begin NAME" in said) == (1, True)
         assert (await audit("begin", "auditor.example/flo"))[0] == 0
+        code, said = await audit("begin", "auditor.example/flo")
+        assert (code, "has a key already" in said) == (1, True)
         assert (await audit("introduce", address))[0] == 0
         assert b"auditor.example/flo+" in taken["/api/v1/groups/garden/audit/key"]
         code, said = await audit("open", address, token="other")
@@ -116,6 +122,17 @@ async def test_an_audit_from_its_key_to_its_signature(
         assert signed.text == parse_note((tmp_path / "log" / "checkpoint").read_bytes()).text
         assert [one.name for one in signed.signatures][1:] == ["auditor.example/flo"]
         assert "auditor.example/flo" in (await audit("show"))[1]
+
+        # The group moves to another address: the audit goes on from what it knows of this log.
+        with serving(host) as moved:
+            code, said = await audit("open", moved)
+            assert code == 0, said
+            assert f"leaves, at {moved}" in (await audit("show"))[1]
+            other = (tmp_path / "log" / "checkpoint").read_bytes()
+            (tmp_path / "log" / "checkpoint").write_bytes(other.replace(b"\n", b"/other\n", 1))
+            code, said = await audit("open", moved)
+            assert (code, "that was kept is of another log" in said) == (1, True)
+            (tmp_path / "log" / "checkpoint").write_bytes(other)
 
         # The host shows another record than it published, and the last one not at all.
         taken.clear()

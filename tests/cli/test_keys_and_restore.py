@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from timebank.store.checkpoints import Checkpoints
 from timebank.store.engine import Database
 from timebank.store.key_exports import new_code, take_copy, write_copy
 from timebank.store.keys import KeyStore
+from timebank.store.service_user import ServiceUser
 
 
 def sealed(home: Path, code: str, *, made_at: datetime) -> Path:
@@ -89,6 +91,46 @@ def test_what_lies_in_the_home_is_named_from_there(tmp_path: Path) -> None:
     assert brought.found(settings, Path("home:incoming/keys.sealed")) == tmp_path / "incoming" / "keys.sealed"
     assert brought.found(settings, Path("/mnt/stick/keys.sealed")) == Path("/mnt/stick/keys.sealed")
     assert brought.found(settings, None) is None
+
+
+def test_root_brings_a_backup_with_a_log_from_beside_it_each_to_a_place_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick, elsewhere = tmp_path / "stick", tmp_path / "elsewhere"
+    for path in (stick / "backup" / "ABOUT", stick / "logs" / "own", stick / "log" / "checkpoint", elsewhere):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    (stick / "erased.txt").write_text("here")
+    monkeypatch.setattr(
+        brought.service_user, "find_or_make", lambda: ServiceUser("me", os.geteuid(), os.getegid())
+    )
+    settings = Settings(home=tmp_path / "home", database_urls={})
+
+    def prepared(log: str) -> argparse.Namespace:
+        """Give the words as a shell does, and read what root hands on."""
+        parser = argparse.ArgumentParser()
+        restore.add_arguments(parser)
+        words = [f"{stick}/backup/", f"--keys={elsewhere}", "--log", log]
+        args = parser.parse_args(words)
+        args.settings = settings
+        said = parser.parse_args(restore.prepare(words, args))
+        for word in (said.folder, said.keys, said.log):
+            assert str(word).startswith(("home:incoming/", "https:")), word
+        return said
+
+    for log in (f"{stick}/log", f"{stick}/logs/"):
+        said = prepared(log)
+        folder, kept = brought.found(settings, said.folder), brought.found(settings, Path(said.log))
+        assert folder is not None
+        assert kept is not None
+        assert (folder / "ABOUT").read_text() == "ABOUT"
+        assert (folder.parent / "erased.txt").read_text() == "here"
+        assert (folder.parent / "logs" / "own").exists()
+        assert {one.name for one in kept.iterdir()} <= {"checkpoint", "own"}
+    # What is no file is left as it is.
+    assert prepared("https://bank.example/g/riverside").log == "https://bank.example/g/riverside"
+    with pytest.raises(OperatorError, match="No such file"):
+        prepared(f"{stick}/none")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

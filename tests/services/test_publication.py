@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -35,11 +36,13 @@ from timebank.rules.readiness import Way
 from timebank.rules.set_up import MINUTES, NewPot, Terms
 from timebank.services.house import House
 from timebank.services.log_sources import open_log
+from timebank.services.public_log import read_checkpoint
 from timebank.services.public_verify import check_log, is_signed
-from timebank.services.published import read_public_book, read_public_group
+from timebank.services.published import read_public_book, read_public_group, read_public_page
 from timebank.services.receipts import read_receipt
 from timebank.services.verify import verify_group
 from timebank.store.closes import insert_way
+from timebank.store.log_files import LOGS
 from timebank.store.migrate import SUPERUSER
 
 ANYONE = (NewPot("hours", MINUTES), NewPot("money", "EUR", terms=Terms(who="anyone")))
@@ -260,6 +263,31 @@ async def test_verify_finds_what_the_log_withholds_and_what_it_shows_otherwise(
         # The line of the gift; the closing, which names the kind as well, still is one.
         assert sorted(check for check, _ in shown) == ["closing_leaves", "log_whole", "public_log"]
         assert ("public_log", "its leaf in the public log says something else") in shown
+
+
+async def test_the_seal_of_each_page_is_of_its_own_close_also_where_some_came_before_the_log(
+    a_book: MAKES_BOOKS, house: House, fresh_dsn: Dsn
+):
+    async with a_book() as book:
+        for _ in range(2):
+            await book.give(30, book.now.date())
+            book.now += timedelta(days=1)
+            await book.close()
+        # As a program left it that knew of no log.
+        gone = [f"DELETE FROM timebank.published_{what}" for what in ("checkpoints", "leaves", "nodes")]
+        await run(fresh_dsn, SUPERUSER, "; ".join(["SET session_replication_role = replica", *gone]))
+        shutil.rmtree(house.keys.home / LOGS)
+        assert (await read_public_book(house.database, SLUG)).note == ""
+        notes = ["", ""]
+        for _ in range(2):
+            book.now += timedelta(days=1)
+            await book.close()
+            notes.append((await read_checkpoint(house.database, SLUG)).decode())
+
+        pages = [(await read_public_page(house.database, SLUG, number)).note for number in (1, 2, 3, 4)]
+
+        assert pages == notes
+        assert (await read_public_book(house.database, SLUG)).note == notes[-1]
 
 
 async def test_verify_adds_up_again_what_careful_pages_show_and_who_stood_behind_it(

@@ -20,6 +20,7 @@ import pytest
 from tests.cast import SLUG, be_durable_enough, make_cast
 from tests.database import Dsn, Server, copied
 from tests.services.book_with_clock import MARCH_2, Book
+from tests.services.test_audit import opened
 from timebank.config import OperatorError
 from timebank.i18n import language
 from timebank.ledger.canonical import parse
@@ -28,18 +29,21 @@ from timebank.rules.commands import GiveMoney
 from timebank.rules.publication import PublicRestore
 from timebank.rules.readiness import Way
 from timebank.rules.set_up import MINUTES, NewPot, Terms
+from timebank.services import close as close_module
 from timebank.services.acts import Once
+from timebank.services.auditing import LOST, OWN_ASKS, Audit, audit_book, read_log
 from timebank.services.cosigning import read_checking
 from timebank.services.house import House
 from timebank.services.log_archive import write_log
 from timebank.services.log_sources import open_log
+from timebank.services.members import grant_role
 from timebank.services.policies import agree_policy
 from timebank.services.public_verify import LogVerdict, check_log
 from timebank.services.published import read_public_book, read_public_group
 from timebank.services.receipts import read_receipt
 from timebank.services.restore import settle, settle_at_start
 from timebank.services.take_log import take_log
-from timebank.services.verify import verify_group
+from timebank.services.verify import CLOSES_LOST, verify_group
 from timebank.services.witness import Cosigned, Evidence, Witness
 from timebank.store.checkpoints import Checkpoints
 from timebank.store.closes import insert_way
@@ -145,6 +149,13 @@ async def is_whole(book: Book) -> tuple[str, ...]:
     return verdict.unproved
 
 
+async def audited(book: Book, path: Path) -> Audit:
+    """Have Flo open every record, with what anybody can read."""
+    with open_log(str(await save(book, path))) as log:
+        verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
+        return audit_book(log, verdict, leaves, await opened(book), lambda *_: None)
+
+
 async def agree(book: Book, pot: str, *, yeses: int = 1) -> None:
     once = Once(
         f"agree-{pot}", sha256(pot.encode()).digest(), book.now, lambda refusal: (409, {"code": refusal.code})
@@ -160,7 +171,7 @@ async def a_book(house: House, **group: Any) -> Book:
 
 
 async def test_what_was_published_is_published_again_byte_for_byte_and_goes_on(
-    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path
+    house: House, cluster: Server, fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book = await a_book(house)
     witness = Witness.begin(tmp_path / "witness", "witness.example/ada", bytes(range(32)))
@@ -214,6 +225,9 @@ async def test_what_was_published_is_published_again_byte_for_byte_and_goes_on(
         assert [(pot.pot, pot.available) for pot in figures.balances] == [("hours", 165), ("money", 4700)]
         unproved = await is_whole(back)
         assert any("a restore lost" in one for one in unproved)
+        await grant_role(back.house, back.group_id, back.cast.ids["flo"], "auditor", now=back.now)
+        found = await audited(back, tmp_path / "audited.zip")
+        assert (found.findings, found.unproved) == ((), (OWN_ASKS, LOST, CLOSES_LOST))
         await settle_at_start(back.house, now=back.now)
         assert (await settled(back)).epoch == 0
 
@@ -240,6 +254,20 @@ async def test_what_was_published_is_published_again_byte_for_byte_and_goes_on(
         assert isinstance(accepted, Cosigned)
         assert [one.lost for one in accepted.accepted.restores] == [leaf.lost]
         await is_whole(back)
+        found = await audited(back, after)
+        assert (found.findings, found.unproved) == ((), (OWN_ASKS, LOST, CLOSES_LOST))
+
+        # One leaf more than was lost: its host may have the record, and does not open it.
+        right = close_module._record
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                close_module, "_record", lambda figures, salts, auditors: right(figures, salts[1:], auditors)
+            )
+            back.now += timedelta(days=1)
+            await back.close()
+        found = await audited(back, tmp_path / "withheld.zip")
+        assert [(one.check, one.seq) for one in found.findings] == [("public_log", 0)]
+        assert LOST not in found.unproved
         page = book_page(await read_public_book(back.house.database, SLUG), language("en"), explicit=False)
         (sentence,) = page.restores
         assert f"It lost {leaf.lost} records that had been published" in sentence
@@ -290,6 +318,8 @@ async def test_what_waits_and_what_was_lost_is_told_apart_where_people_are_count
         assert record["published_lost"] > 5
         assert await back.rows(WAITING) == waits != []
         await is_whole(back)
+        await grant_role(back.house, back.group_id, back.cast.ids["flo"], "auditor", now=back.now)
+        assert (await audited(back, tmp_path / "audited.zip")).findings == ()
 
         back.now = datetime(2026, 5, 1, 9, 0, tzinfo=UTC) if month else back.now + timedelta(days=7)
         await back.close()
@@ -301,6 +331,8 @@ async def test_what_waits_and_what_was_lost_is_told_apart_where_people_are_count
         )
         checked(await save(back, tmp_path / "after.zip"))
         await is_whole(back)
+        found = await audited(back, tmp_path / "after.zip")
+        assert (found.findings, found.unproved) == ((), (OWN_ASKS, LOST, CLOSES_LOST))
 
 
 async def test_a_backup_that_lacks_nothing_public_says_so_and_takes_nothing_out(

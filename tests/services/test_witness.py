@@ -247,7 +247,7 @@ def test_only_a_whole_log_with_the_key_that_was_given_is_watched(tmp_path: Path,
 
 
 def test_a_witness_begins_once_with_a_name_that_is_one(tmp_path: Path):
-    with pytest.raises(WitnessError, match="no witness yet"):
+    with pytest.raises(WitnessError, match="timebank witness begin NAME"):
         Witness(tmp_path / "w")
     with pytest.raises(WitnessError, match="no name"):
         Witness.begin(tmp_path / "w", "Ada of the garden", bytes(32))

@@ -17,11 +17,11 @@ from typing import Final
 from timebank.cli.progress import Bar
 from timebank.config import OperatorError
 from timebank.formats.opened_book import NotAnOpenedBook
-from timebank.ledger.public_log import COSIGNATURES_PATH
+from timebank.ledger.public_log import CHECKPOINT_PATH, COSIGNATURES_PATH
 from timebank.services.audit_host import AuditHost, AuditRefused
 from timebank.services.auditing import CHECKS, Audit, audit_book, read_log
 from timebank.services.log_sources import HttpLog, NoLogError
-from timebank.services.public_verify import NotACheckpointError
+from timebank.services.public_verify import NotACheckpointError, read_checkpoint
 from timebank.services.witness import Witness, WitnessError
 
 NAME: Final = "audit"
@@ -91,13 +91,13 @@ def _default_folder() -> Path:
 
 
 def _begin(args: argparse.Namespace) -> int:
-    auditor = Witness.begin(args.folder, args.name, secrets.token_bytes(32))
+    auditor = Witness.begin(args.folder, args.name, secrets.token_bytes(32), tool=NAME)
     print(f"The key is in {args.folder}. Keep the folder, and introduce the key to the group:\n{auditor.key}")
     return GOOD
 
 
 def _introduce(args: argparse.Namespace) -> int:
-    auditor = Witness(args.folder)
+    auditor = Witness(args.folder, tool=NAME)
     host = AuditHost(args.where, _token(args.token_file))
     host.introduce(auditor.key)
     print(f"{host.log_url} knows the key from now on; its next closing names it.")
@@ -105,13 +105,13 @@ def _introduce(args: argparse.Namespace) -> int:
 
 
 def _open(args: argparse.Namespace) -> int:
-    auditor = None if args.no_sign else Witness(args.folder)
+    auditor = None if args.no_sign else Witness(args.folder, tool=NAME)
     host = AuditHost(args.where, _token(args.token_file))
     began = time.monotonic()
-    kept = _kept(auditor, host.log_url)
     log = HttpLog(host.log_url)
     bar = Bar(args.where)
     try:
+        kept = _kept(auditor, host.log_url, log)
         # The log first: whatever is in it must be in a book that is opened afterwards.
         verdict, leaves = read_log(log, kept=kept, progress=bar.show)
         # Nobody else on this machine sees the file, and nothing of it stays.
@@ -135,11 +135,17 @@ def _open(args: argparse.Namespace) -> int:
         log.close()
 
 
-def _kept(auditor: Witness | None, url: str) -> bytes | None:
-    """Return the checkpoint that was signed last at this address."""
-    if auditor is None:
-        return None
-    return next((one.note for one in auditor.list_watched() if one.url == url), None)
+def _kept(auditor: Witness | None, url: str, log: HttpLog) -> bytes | None:
+    """Return the checkpoint that was signed last at this address, or of this log while it was at another."""
+    watched = auditor.list_watched() if auditor else []
+    try:
+        origin = read_checkpoint(log.read(CHECKPOINT_PATH) or b"")[1].origin
+    except NotACheckpointError:
+        # The check of the log says what is wrong with it.
+        origin = ""
+    # The address first: whoever answers there must go on from what was there, whatever log they show now.
+    found = [one for one in watched if one.url == url] or [one for one in watched if one.origin == origin]
+    return found[0].note if found else None
 
 
 def _send(log: HttpLog, signed: bytes) -> int:
@@ -187,7 +193,7 @@ def _tell(where: str, audit: Audit, seconds: float) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    auditor = Witness(args.folder)
+    auditor = Witness(args.folder, tool=NAME)
     print(f"Key: {auditor.key}")
     for one in auditor.list_watched():
         checkpoint = one.known.checkpoint

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from timebank.cli.brought import bring, clear, found
+from timebank.cli.brought import BACKUP, bring, clear, found
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.keys import bring_back
 from timebank.cli.new_keys import ask_paper
 from timebank.cli.progress import Bar
 from timebank.config import OperatorError
+from timebank.services.log_sources import is_address
 from timebank.store.embedded import Cluster
 
 if TYPE_CHECKING:
@@ -68,11 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
     """Bring everything to where the server's user can read it."""
-    return bring(words, args, "folder", "keys", "erased", *(["log"] if _is_path(args.log) else []))
-
-
-def _is_path(where: str | None) -> bool:
-    return where is not None and "://" not in str(where)
+    log = [] if is_address(args.log or "") else ["log"]
+    return bring(words, args, BACKUP, "keys", "erased", *log)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
 def _run(settings: Settings, args: argparse.Namespace) -> int:
     if bool(args.folder) == args.settle:
         raise OperatorError("Name the folder of a backup, or say --settle.")
-    for name in ("folder", "keys", "erased"):
+    for name in (BACKUP, "keys", "erased"):
         setattr(args, name, found(settings, getattr(args, name)))
-    if _is_path(args.log):
-        args.log = str(found(settings, args.log))
+    if args.log is not None and not is_address(str(args.log)):
+        args.log = str(found(settings, Path(args.log)))
     if args.settle:
         return _settle_only(settings, args)
     if not settings.embedded:

@@ -180,6 +180,9 @@ class ClosingAudit:
         self._expected: dict[int, _Expected] = {}
         self._given = dict.fromkeys((pot.code for pot in book.pots), (0, 0))
         self._lines: Counter[LineRow] = Counter()
+        # A book that was always open has its pages checked by another program, rules.audit.
+        shown = book.published
+        self._shown = None if shown is None or shown.all_open else shown
 
     def feed(
         self,
@@ -246,12 +249,13 @@ class ClosingAudit:
 
     def compare_lines(self, lines: Iterable[LineRow]) -> None:
         """Take lines of the page of the period that just ended off those it should have."""
-        self._lines.subtract(lines)
+        if self._shown is not None:
+            self._lines.subtract(lines)
 
     def end_lines(self, close: CloseRow) -> None:
         """Say whether all lines of the page were there, and no other."""
         for line, missing in self._lines.items():
-            if missing and self._shown is not None:
+            if missing:
                 said = "missing" if missing > 0 else "published that no entry stands for"
                 what = f"period {close.period}: a line of kind {line.kind} is {said}"
                 self._find("published_lines", close.through_seq, what)
@@ -281,12 +285,6 @@ class ClosingAudit:
     def _log_period(self) -> int:
         """Number in the log of the period that is being read; 0 for one from before there was a log."""
         return max(0, self._done + 1 - self._before_log)
-
-    @property
-    def _shown(self) -> Published | None:
-        # A book that was always open has its pages checked by another program, rules.audit.
-        shown = self._book.published
-        return None if shown is None or shown.all_open else shown
 
     def _no_totals(self) -> dict[str, PotTotals]:
         return {pot.code: PotTotals(pot.unit) for pot in self._book.pots}
@@ -427,7 +425,7 @@ class ClosingAudit:
             add_up(self._sums.totals, item.candidate.changes, shares)
         else:
             add_line(self._sums.totals, line, shares)
-        if line != NO_LINE:
+        if self._shown is not None and line != NO_LINE:
             late = preset == OPEN and item.effective_on < self._closes[0].first_day
             self._sums.lines[LineRow(line.kind, line.category, line.day, late, line.changes)] += 1
         self._compare_leaf(item, line)

@@ -26,7 +26,7 @@ DRAW_CHECKS: Final[Mapping[str, str]] = {
     "not said yes; never more than was promised.",
     "facts": "The facts of every decision that can still be opened are those that the book has the hash of, and they "
     "are true.",
-    "limits": "Nobody, and no household, was promised more than the pot's limits let them ask for.",
+    "limits": "Nobody was promised more than the pot's limits let one person, or a household, ask for.",
 }
 """Every check by name, with the promise that it holds."""
 
@@ -34,6 +34,10 @@ FACTS_GONE: Final = (
     "what {count} decisions rested on: their facts were forgotten with a person, or deleted in time"
 )
 NO_TERMS: Final = "that {count} decisions kept the rules: under which version they were is not known any more"
+HOUSEHOLDS: Final = (
+    "that {count} promises kept the limits per household: people who are one today had more together, and the book does"
+    " not say since when they are"
+)
 ZONE_CHANGED: Final = "that limits were kept day by day: the group changed its time zone"
 
 DayOf = Callable[[datetime], date]
@@ -51,7 +55,7 @@ class AskedBy(NamedTuple):
 
     Attributes:
         person: Stands for one person in this audit; empty for somebody without an account.
-        household: Stands for one household; empty for none.
+        household: Stands for the household that they are in today, whenever they came into it; empty for none.
         asked_at: When it was asked.
     """
 
@@ -121,7 +125,7 @@ class DrawAudit:
         self._roles: dict[int, set[str]] = {}
         self._free: dict[int, int] = dict.fromkeys(self._pots, 0)
         self._copied = 0
-        self._facts_gone = self._no_terms = 0
+        self._facts_gone = self._no_terms = self._households = 0
         self._zone_changed = False
 
     def feed(
@@ -151,6 +155,7 @@ class DrawAudit:
         said = [
             (FACTS_GONE, self._facts_gone),
             (NO_TERMS, self._no_terms),
+            (HOUSEHOLDS, self._households),
             (ZONE_CHANGED, int(self._zone_changed)),
         ]
         return [words.format(count=count) for words, count in said if count]
@@ -362,18 +367,19 @@ class DrawAudit:
             terms = self._opened.terms.get((draw.pot, draw.version))
             if asked is None or not asked.person or terms is None:
                 continue
+            exceeded = False
             for place, cap in enumerate(terms.caps):
-                whose = asked.household if cap.per == "household" and asked.household else asked.person
-                self._check_limit(draw, asked, cap, place, groups[whose, draw.pot])
+                what = self._exceeds(draw, asked, cap, groups[asked.person, draw.pot])
+                if what:
+                    self._find("limits", draw.seq, f"limit {place + 1} of {draw.pot} is {what} one person")
+                elif cap.per == "household" and asked.household:
+                    exceeded |= bool(self._exceeds(draw, asked, cap, groups[asked.household, draw.pot]))
+            self._households += exceeded
 
-    def _check_limit(
-        self,
-        draw: _Draw,
-        asked: AskedBy,
-        cap: Cap,
-        place: int,
-        others: Sequence[tuple[datetime, datetime, _Draw]],
-    ) -> None:
+    def _exceeds(
+        self, draw: _Draw, asked: AskedBy, cap: Cap, others: Sequence[tuple[datetime, datetime, _Draw]]
+    ) -> str:
+        """Return how a promise exceeds a limit, with what else the same people had, or nothing."""
         at = max(asked.asked_at, draw.changed_at or asked.asked_at)
         first = cap.first_day(self._day_of(at))
         # Of two that were asked at one moment, one was the last; which of them does not change what they come to.
@@ -384,12 +390,11 @@ class DrawAudit:
         ]
         amount = draw.taken[0].amount
         if cap.most is not None and sum(used) + amount > cap.most:
-            what = f"limit {place + 1} of {draw.pot} is {cap.most}, and {sum(used) + amount} were promised"
-            self._find("limits", draw.seq, f"{what} to one {cap.per}")
+            return f"{cap.most}, and {sum(used) + amount} were promised to"
         times = sum(amount > 0 for amount in used) + 1
         if cap.times is not None and times > cap.times:
-            what = f"limit {place + 1} of {draw.pot} is {cap.times} times, and this is time {times}"
-            self._find("limits", draw.seq, f"{what} for one {cap.per}")
+            return f"{cap.times} times, and this is time {times} for"
+        return ""
 
 
 def _counted(draw: _Draw, at: datetime) -> int:

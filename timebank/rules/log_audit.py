@@ -154,17 +154,23 @@ def _is_of_other(leaf: Leaf, record: RecordRow) -> bool:
     kind = str(record.kind)
     if kind in NOT_IN_PERIODS:
         return isinstance(leaf, GenesisLeaf if kind == "genesis" else ClosingLeaf)
-    if kind in TOLD_AT_ONCE and isinstance(leaf, RecordLeaf):
-        # A restore of before there was a log; a key that another one replaced before it ever signed.
-        return True
     if kind == "restored":
-        fields = fields_of(record)
-        said = (leaf.epoch, leaf.lost) if isinstance(leaf, RestoredLeaf) else None
-        return said == (fields.get("epoch"), fields.get("published_lost"))
+        return _is_of_restore(leaf, fields_of(record))
+    if kind == "key" and isinstance(leaf, RecordLeaf):
+        # Another one replaced it before it ever signed.
+        return True
     try:
         return leaf == leaf_of_record(kind, bytes(record.commitment), fields_of(record))
     except (KeyError, ValueError):
         return False
+
+
+def _is_of_restore(leaf: Leaf, fields: Mapping[str, Any]) -> bool:
+    if isinstance(leaf, RecordLeaf):
+        # Nothing to tell: it says neither where the book went on nor what it lost.
+        return fields.keys().isdisjoint({"new", "published_lost"})
+    said = (leaf.epoch, leaf.lost) if isinstance(leaf, RestoredLeaf) else None
+    return said == (fields.get("epoch"), fields.get("published_lost"))
 
 
 def fields_of(record: RecordRow) -> dict[str, Any]:

@@ -109,7 +109,13 @@ def free_text(value: str, *, field: str, length_max: int) -> str:
 def _is_piled_up(text: str) -> bool:
     marks = 0
     for sign in text:
-        marks = marks + 1 if unicodedata.combining(sign) else 0
+        category = unicodedata.category(sign)
+        # Those of Thai and Arabic among them, and circles around a letter, have no combining class.
+        if category[0] == "M":
+            marks += 1
+        elif category != "Cf":
+            # What is not seen, as a joiner is not, begins no new letter.
+            marks = 0
         if marks > MARKS_MAX:
             return True
     return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from timebank.ledger.canonical import NotCanonical, read_entry
 from timebank.ledger.checks import AccountRow, EntryRow, HeadRow, RecordRow, TransferRow
 from timebank.ledger.entries import EntryKind
 from timebank.ledger.tree import commitment
-from timebank.rules.audit import CloseRow, PlaceRow, PotRow, read_accounts
+from timebank.rules.audit import CloseRow, PlaceRow, PotRow, closed_of, read_accounts
 from timebank.rules.log_audit import fields_of
 
 _ENTRIES = frozenset(str(kind) for kind in EntryKind)
@@ -33,9 +33,11 @@ class Outline:
     Attributes:
         accounts: As records opened and closed them.
         closings: Number of the record of each close, with what it says.
+        put_back: Number of the record of a restore, with what it says of each period that it took up again.
         policies: What the records of all versions of rules say, in order.
         keys: Keys that records introduce.
-        lost: Whether the book says that published records were lost with it.
+        lost: How many published records the book says were lost, in all restores.
+        padding_again: Salts of padding in periods that a restore took up again, as far as it had them.
         reverses: Ids of entries that another one takes back.
         records: How many there are.
     """
@@ -44,9 +46,11 @@ class Outline:
     accounts: dict[int, AccountRow] = field(default_factory=dict)
     owners: dict[int, str] = field(default_factory=dict)
     closings: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    put_back: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     policies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
-    lost: bool = False
+    lost: int = 0
+    padding_again: list[str] = field(default_factory=list)
     reverses: set[UUID] = field(default_factory=set)
     records: int = 0
 
@@ -80,7 +84,9 @@ class Outline:
         elif kind == "key":
             self.keys.append(str(fields.get("new")))
         elif kind == "restored":
-            self.lost = self.lost or bool(fields.get("published_lost"))
+            self.lost += int(fields.get("published_lost", 0))
+            self.padding_again += fields.get("padding", ())
+            self.put_back += ((opened.seq, one) for one in closed_of(fields))
 
     def finish(self) -> None:
         """Tie the accounts of pots to each other, once every record was taken."""
@@ -125,17 +131,24 @@ class Outline:
         return found
 
     @property
+    def told(self) -> list[tuple[int, dict[str, Any]]]:
+        """What records say of every closed period: their own, or the one of a restore that lost it."""
+        return sorted([*self.closings, *self.put_back], key=lambda one: one[0])
+
+    @property
     def closes(self) -> list[CloseRow]:
-        """The closes, as their records have them."""
-        return [
-            CloseRow(
-                int(fields.get("period", 0)),
-                date.fromisoformat(str(fields.get("first_day"))),
-                date.fromisoformat(str(fields.get("last_day"))),
-                int(fields.get("through_seq", 0)),
-            )
-            for _, fields in self.closings
-        ]
+        """The closes that have a record of their own."""
+        return [close_of(fields) for _, fields in self.closings]
+
+
+def close_of(fields: Mapping[str, Any]) -> CloseRow:
+    """Return a close as a record tells of it."""
+    return CloseRow(
+        int(fields.get("period", 0)),
+        date.fromisoformat(str(fields.get("first_day"))),
+        date.fromisoformat(str(fields.get("last_day"))),
+        int(fields.get("through_seq", 0)),
+    )
 
 
 class Rows(NamedTuple):

@@ -45,7 +45,7 @@ from timebank.rules.audit import (
 from timebank.rules.closing_audit import CLOSING_CHECKS, ClosedBook, ClosingAudit, Counted
 from timebank.rules.draw_audit import DRAW_CHECKS, AskedBy, DrawAudit, Opened, OpenedFacts
 from timebank.rules.log_audit import LOG_CHECKS, LogAudit, PlacedLeaf, PublishedLog
-from timebank.rules.opened_book import OpenedRecord, Outline, RowReader
+from timebank.rules.opened_book import OpenedRecord, Outline, RowReader, close_of
 from timebank.rules.policies import read_policy
 from timebank.rules.publication import OPEN
 from timebank.rules.readiness import Way
@@ -205,7 +205,9 @@ class _Auditing:
             (way.from_day, Way.of(way.preset, people=way.people, gifts_wait=way.gifts_wait))
             for way in self._head.ways
         ]
-        through = closes[-1].through_seq if closes else 0
+        # What a restore took up again was published too, and no close says so.
+        put_back = [close_of(fields) for _, fields in self._outline.put_back]
+        through = max((close.through_seq for close in [*closes[-1:], *put_back]), default=0)
         waiting = (
             {seq for seq in self._bare if seq <= through} if any(way.people for _, way in ways) else set()
         )
@@ -376,11 +378,10 @@ class _Auditing:
         )
 
     def _published(self, terms: Sequence[TermsRow]) -> Published:
-        closes = self._outline.closes
-        presets = [str(fields.get("preset", OPEN)) for _, fields in self._outline.closings]
+        told = [(close_of(fields), str(fields.get("preset", OPEN))) for _, fields in self._outline.told]
+        closes = [close for close, _ in told]
         periods = [
-            PeriodRow(close.period, close.first_day, close.last_day, 0, preset)
-            for close, preset in zip(closes, presets, strict=True)
+            PeriodRow(close.period, close.first_day, close.last_day, 0, preset) for close, preset in told
         ]
         # There is one text only, the published one, which stands for the one that is applied as well.
         both = [*terms, *(row._replace(where="applied") for row in terms)]
@@ -415,18 +416,20 @@ class _Auditing:
             self._find(_LIVE, 0, "the host signed other records than those it opened")
 
     def _compare_padding(self, unmatched: set[bytes], closes: int) -> None:
-        """Tell padding from what is withheld: its salts stand in the records of closings."""
+        """Tell padding from what is withheld: its salts stand in the records of closings, and of restores."""
         padding: dict[bytes, int] = {}
         for seq, fields in self._outline.closings[:closes]:
             for salt in fields.get("padding", ()):
                 padding[padding_commitment(bytes.fromhex(salt))] = seq
-        strange = sorted(self._log.places[one] for one in unmatched - padding.keys())
-        if strange and self._outline.lost:
+        again = {padding_commitment(bytes.fromhex(salt)) for salt in self._outline.padding_again}
+        strange = sorted(self._log.places[one] for one in unmatched - padding.keys() - again)
+        if strange and len(strange) <= self._outline.lost:
             self._unproved.append(LOST)
         elif strange:
-            self._find(
-                "public_log", 0, f"leaf {strange[0]} of the public log is of no record, and no padding"
-            )
+            what = f"leaf {strange[0]} of the public log is of no record, and no padding"
+            if self._outline.lost:
+                what += f"; {len(strange)} leaves are like it, and restores lost {self._outline.lost}"
+            self._find("public_log", 0, what)
         gone = sorted(seq for one, seq in padding.items() if one not in unmatched)
         if gone:
             self._find("public_log", gone[0], "padding that it has the salt of is not in the public log")

@@ -114,8 +114,11 @@ def folder_of(origin: str) -> str:
 class Witness:
     """A folder with a key, the last checkpoint of each log, and evidence."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tool: str = "witness") -> None:
         """Open the folder.
+
+        Args:
+            tool: The command whose folder it is, for whoever has to make a key first.
 
         Raises:
             WitnessError: It has no key yet, or it cannot be read.
@@ -127,20 +130,19 @@ class Witness:
             self._secret = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(said["secret"]))
             self._tag = key_id(self.name, self._public, COSIGNATURE)
         except FileNotFoundError as error:
-            raise WitnessError(
-                f"{folder} has no witness yet. Make one: timebank witness begin NAME."
-            ) from error
+            raise WitnessError(f"{folder} has no key yet. Make one: timebank {tool} begin NAME.") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WitnessError(f"{folder / _KEY_FILE} cannot be read: {error}.") from error
 
     @classmethod
-    def begin(cls, folder: Path, name: str, secret: bytes) -> Witness:
+    def begin(cls, folder: Path, name: str, secret: bytes, *, tool: str = "witness") -> Witness:
         """Make a witness with a key of its own.
 
         Args:
             folder: Where; made if it is not there.
             name: Name of its key, such as ``witness.example/ada``; for ever.
             secret: 32 random bytes.
+            tool: The command whose folder it is.
 
         Raises:
             WitnessError: There is one already, or the name cannot be that of a key.
@@ -154,12 +156,12 @@ class Witness:
         try:
             handle = os.open(folder / _KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
-            raise WitnessError(f"{folder} has a witness already.") from error
+            raise WitnessError(f"{folder} has a key already.") from error
         with os.fdopen(handle, "w") as file:
             json.dump({"name": name, "secret": secret.hex()}, file)
             file.flush()
             os.fsync(file.fileno())
-        return cls(folder)
+        return cls(folder, tool=tool)
 
     @property
     def _public(self) -> bytes:

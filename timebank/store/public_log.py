@@ -185,13 +185,20 @@ async def find_note(tx: Tx, group_id: UUID) -> tuple[int, str] | None:
 
 
 async def find_note_of(tx: Tx, group_id: UUID, period: int) -> str | None:
-    """Return the signed note of the checkpoint that a period ended with."""
+    """Return the signed note of the checkpoint that a closed period ended with; None for one of before the log.
+
+    Args:
+        period: Numbered as pages are. A log counts its own, but both end with the last close.
+    """
     note: str | None = await tx.scalar(
         text("""
             SELECT note
               FROM timebank.published_checkpoints
              WHERE group_id = :group_id
+               AND period > 0
                AND period = :period
+                            + (SELECT max(period) FROM timebank.published_checkpoints WHERE group_id = :group_id)
+                            - (SELECT max(period) FROM timebank.published_periods WHERE group_id = :group_id)
         """),
         {"group_id": group_id, "period": period},
     )
