@@ -72,6 +72,8 @@ async def test_money_is_looked_at_written_once_and_taken_back(stage: Stage, toda
 
     undone = await ed.follow(await ed.send(receipt, "/undo", held="cash-box", reason="A slip"))
     assert "It is taken back: a second line says so" in text_of(undone)
+    assert "Note A slip" in text_of(undone)
+    assert "What they call it" not in text_of(undone), "a reason is no reference"
     gone = await ed.get(written.headers["location"].removeprefix("/g/riverside"))
     assert "It is taken back" in text_of(gone)
     assert [form for form in forms_of(gone) if form.action.endswith("/undo")] == []

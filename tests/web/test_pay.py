@@ -160,6 +160,7 @@ async def test_a_hand_over_is_undone_on_its_receipt_and_promised_again(
     undone = await ed.follow(await ed.send(receipt, "/undo", reason="A slip"))
 
     assert "It is taken back: a second line says so" in text_of(undone)
+    assert "Note A slip" in text_of(undone)
     assert await state_of(stage, draw) == "promised"
     again = await ed.get("/pay")
     assert "€12.50 to a neighbour" in text_of(again)

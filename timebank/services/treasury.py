@@ -35,6 +35,8 @@ KINDS: Final = ("count", "money_out", "opening", "pot_move")
 #: Who sees where money is, and what waits.
 LOOKERS: Final = ("treasurer", "steward", "auditor")
 SWEEP_MAX: Final = 1_000
+#: Their note is the reason that somebody with a duty gave. A note about any other entry may be its giver's own.
+_UNDONE_WITH_WORDS: Final = frozenset({EntryKind.CORRECTION, EntryKind.HAND_OVER_UNDONE})
 #: Of a row in a list: when it was proposed, and its id.
 Place = tuple[datetime, UUID]
 _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -104,7 +106,7 @@ async def list_proposals(
             tx, actor.group_id, state=state or None, kind=kind or None, before=place, limit=limit + 1
         )
         shown = rows[:limit]
-        said = await _words(tx, house, actor, [row.proposal_id for row in shown])
+        said = await _words(tx, house, actor, [row.proposal_id for row in shown], what="note")
     seen = tuple(_seen(row, said, actor) for row in shown)
     last = shown[-1] if len(rows) > limit else None
     return ProposalPage(seen, None if last is None else (last.proposed_at, last.proposal_id))
@@ -124,6 +126,7 @@ class MoneyEntry:
         corrects, corrected_by: What it takes back, and what took it back.
         draw_state: How far its ask is now; empty where it has none.
         reference: What came with money; for treasurers alone, and empty for others.
+        note: Why something was taken back; for treasurers alone, and empty for others.
     """
 
     entry_id: UUID
@@ -142,6 +145,7 @@ class MoneyEntry:
     corrects: UUID | None
     corrected_by: UUID | None
     reference: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +188,11 @@ async def read_money(house: House, actor: Actor, entry_id: UUID) -> tuple[MoneyE
         if entry is None:
             raise UnknownEntry
         if "treasurer" in actor.roles:
-            said = await _words(tx, house, actor, [entry_id])
+            said = await _words(tx, house, actor, [entry_id], what="reference")
             entry = replace(entry, reference=said.get(entry_id, ""))
+            if entry.kind in _UNDONE_WITH_WORDS:
+                said = await _words(tx, house, actor, [entry_id], what="note")
+                entry = replace(entry, note=said.get(entry_id, ""))
     return entry, setup
 
 
@@ -203,7 +210,7 @@ async def read_proposal(house: House, actor: Actor, proposal_id: UUID) -> Signed
         if proposal_id not in found:
             raise UnknownProposal
         proposal = found[proposal_id]
-        said = await _words(tx, house, actor, [proposal_id])
+        said = await _words(tx, house, actor, [proposal_id], what="note")
         people = [one for one in (proposal.proposed_by, proposal.signed_by) if one is not None]
         names = await find_nicknames(tx, house.keys, actor.group_id, people)
     return SignedProposal(
@@ -268,18 +275,22 @@ async def due_proposals(house: House, group_id: UUID, *, now: datetime) -> list[
     return [ExpireProposal(proposal_id) for proposal_id in overdue]
 
 
-async def _words(tx: Tx, house: House, actor: Actor, about: Sequence[UUID]) -> dict[UUID, str]:
-    """Return what was written about things by whoever wrote it down; what cannot be opened any more is left out."""
+async def _words(tx: Tx, house: House, actor: Actor, about: Sequence[UUID], *, what: str) -> dict[UUID, str]:
+    """Return what was written about things by whoever wrote it down; what cannot be opened any more is left out.
+
+    Args:
+        what: Which words: notes of another kind are sealed for others, and stay closed.
+    """
     said = {}
-    for proposal_id, what, author, box in await list_notes_of_others(tx, actor.group_id, about):
-        key = house.keys.find_member_key(actor.group_id, author)
+    for about_id, kind, author, box in await list_notes_of_others(tx, actor.group_id, about):
+        key = house.keys.find_member_key(actor.group_id, author) if kind == what else None
         if key is None:
             continue
         try:
             words = open_box(
-                key, box, group_id=actor.group_id, table="people.notes", row=proposal_id, column=what
+                key, box, group_id=actor.group_id, table="people.notes", row=about_id, column=what
             )
         except BoxBrokenError:
             continue
-        said[proposal_id] = words.decode()
+        said[about_id] = words.decode()
     return said

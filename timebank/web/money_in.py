@@ -484,6 +484,8 @@ def _rows(here: Inside, desk: Desk, entry: MoneyEntry) -> tuple[Row, ...]:
         rows.append(Row(chosen.say(N_("Who gave it")), chosen.say(from_whom)))
     if entry.reference:
         rows.append(Row(chosen.say(N_("What they call it")), entry.reference))
+    if entry.note:
+        rows.append(Row(chosen.say(N_("Note")), entry.note))
     if entry.draw_id is not None:
         short = chosen.say(N_("Ask %(short)s"), short=str(entry.draw_id)[:4].upper())
         rows.append(Row(short, chosen.say(draw_words(entry.draw_state))))
