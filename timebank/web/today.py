@@ -38,7 +38,7 @@ from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.policy_words import rule_numbers
 from timebank.web.private import go_to
-from timebank.web.rooms import TODAY, Way, ways
+from timebank.web.rooms import LOG_MANY, TODAY, Way, ways
 from timebank.web.sending import key_of, new_key, send
 from timebank.web.sign_in import duty_location
 from timebank.web.today_more import MoreLine, read_more
@@ -183,6 +183,7 @@ class TodayPage:
     hours_aside: str
     further: tuple[MoreLine, ...]
     lost: tuple[LostLink, ...]
+    many_href: str
     import_href: str
     words_max: int
 
@@ -361,6 +362,7 @@ async def _page(
         else "",
         further=further,
         lost=_lost(here, await _on_its_way(here)),
+        many_href=here.path(LOG_MANY),
         import_href=here.path("/import"),
         words_max=WORDS_MAX,
     )
