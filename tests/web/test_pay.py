@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import forms_of, grow_old, signed_in, text_of
@@ -172,6 +174,23 @@ async def test_a_hand_over_is_undone_on_its_receipt_and_promised_again(
     await grow_old(fresh_dsn)
     assert "Prove that it is you" in text_of(await ed.send(page, "/undo"))
     assert await state_of(stage, draw) == "handed_over"
+
+
+async def test_a_hand_over_stands_there_however_much_came_in_after_it(
+    stage: Stage, today: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("timebank.web.pay._LATELY", 2)
+    draw = await promised(stage, today)
+    ed = await signed_in(stage, "ed")
+    await ed.send(await ed.get("/pay"), draw, held="cash-box", amount="12.50", day=today)
+    for _ in range(3):
+        await filled(stage, today)
+
+    page = await ed.get("/pay")
+
+    assert "whoever asked has not said yet that it has arrived" in text_of(page)
+    assert "Nothing was handed over yet." not in text_of(page)
+    assert page.text.count('href="/g/riverside/money/entries/') == 1
 
 
 async def test_what_is_not_needed_goes_back_and_two_at_once_lose_nothing(stage: Stage, today: str) -> None:

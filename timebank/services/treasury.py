@@ -157,8 +157,14 @@ class SignedProposal:
     signed_by: str
 
 
-async def list_money(house: House, actor: Actor, *, limit: int = 20) -> tuple[list[MoneyEntry], SetUp]:
+async def list_money(
+    house: House, actor: Actor, *, kind: EntryKind | None = None, limit: int = 20
+) -> tuple[list[MoneyEntry], SetUp]:
     """Return the last entries that moved money at any place, newest first, and the set-up that they speak of.
+
+    Args:
+        kind: Only these; None for all.
+        limit: Most entries.
 
     Raises:
         NeedsScope, NeedsRole: See list_held.
@@ -168,7 +174,7 @@ async def list_money(house: House, actor: Actor, *, limit: int = 20) -> tuple[li
     async with house.database.read(actor.group_id) as tx:
         setup = await load_setup(await driver(tx), actor.group_id, 0)
         accounts = [place.account_id for place in setup.held.values()]
-        rows = await store.list_last_entries(tx, actor.group_id, accounts, limit=limit)
+        rows = await store.list_last_entries(tx, actor.group_id, accounts, kind=kind, limit=limit)
     return [entry for row in rows if (entry := _entry(row, setup)) is not None], setup
 
 

@@ -297,7 +297,7 @@ def _totals(waiting: list[DrawView], chosen: Language) -> tuple[str, ...]:
 
 async def _handed(here: Inside) -> tuple[Handed, ...]:
     chosen = here.chosen
-    entries, _ = await list_money(here.door.house, here.actor, limit=_LATELY)
+    entries, _ = await list_money(here.door.house, here.actor, kind=EntryKind.HAND_OVER, limit=_LATELY)
     return tuple(
         Handed(
             here.path(f"{ENTRIES}/{entry.entry_id}"),
@@ -312,7 +312,7 @@ async def _handed(here: Inside) -> tuple[Handed, ...]:
             "solid" if entry.draw_state == "arrived" else "hatched",
         )
         for entry in entries
-        if entry.kind == EntryKind.HAND_OVER and entry.corrected_by is None
+        if entry.corrected_by is None
     )
 
 
