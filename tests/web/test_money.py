@@ -81,6 +81,34 @@ async def test_money_is_looked_at_written_once_and_taken_back(stage: Stage, toda
     assert "Corrected" in text_of(await ed.get("/money"))
 
 
+async def test_a_refused_undo_keeps_what_was_written_and_shows_what_the_public_will_see(
+    stage: Stage, today: str
+) -> None:
+    ed = await signed_in(stage, "ed")
+    given = await write_down(ed, await ed.get("/money/in"), "/in", **BOX, day=today)
+    receipt = await ed.follow(given)
+    told = text_of(receipt).partition("Where is the money now?")[2].partition("Undo this entry")[0]
+    assert "The public will see Money In Out Corrected 12.50" in told, "made as a close makes it"
+    assert "for treasurers alone" in told
+
+    empty = await ed.send(receipt, "/undo", held="bank", reason='In the "other" place')
+    long = await ed.send(receipt, "/undo", held="bank", reason="x" * 501)
+
+    assert empty.status_code == 409
+    assert 'href="#held"' in empty.text
+    assert 'value="In the &#34;other&#34; place"' in empty.text
+    assert long.status_code == 422
+    assert 'href="#reason"' in long.text
+    assert f'value="{"x" * 501}"' in long.text
+    for page in (empty, long):
+        assert re.search(r'value="bank"[^>]* checked', page.text), "the place stays chosen"
+    assert await figures(stage) == {"bank": 0, "cash-box": 1250}
+    await ed.follow(await ed.send(empty, "/undo", held="cash-box"))
+    late = await ed.send(receipt, "/undo", held="cash-box", reason="Twice")
+    assert 'href="#receipt"' in late.text, "nothing is left to mend, and no way there leads nowhere"
+    assert await figures(stage) == {"bank": 0, "cash-box": 0}
+
+
 async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str) -> None:
     ed = await signed_in(stage, "ed")
     form = await ed.get("/money/in")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from timebank.errors import FieldInvalid, UnknownEntry, UnknownProposal
-from timebank.ledger.entries import EntryKind
+from timebank.ledger.entries import EntryKind, Transfer
 from timebank.rules.commands import ExpireProposal
 from timebank.rules.proposals import DAYS_OPEN, PROPOSAL_STATES
 from timebank.rules.set_up import NOT_KNOWN
@@ -125,6 +125,8 @@ class MoneyEntry:
         receipt: Code by which it can be shown to be in the book.
         corrects, corrected_by: What it takes back, and what took it back.
         draw_state: How far its ask is now; empty where it has none.
+        category: As the book has it; empty for most.
+        moved: All that it moved, in order.
         reference: What came with money; for treasurers alone, and empty for others.
         note: Why something was taken back; for treasurers alone, and empty for others.
     """
@@ -144,6 +146,8 @@ class MoneyEntry:
     draw_state: str
     corrects: UUID | None
     corrected_by: UUID | None
+    category: str
+    moved: tuple[Transfer, ...]
     reference: str = ""
     note: str = ""
 
@@ -244,11 +248,12 @@ def _entry(row: MoneyRow, setup: SetUp) -> MoneyEntry | None:
     if place is None and len(codes) < 2:
         return None
     debit = row.moved[0][0]
+    unit = place.unit if place is not None else touched[0].unit
     return MoneyEntry(
         entry_id=row.entry_id,
         kind=row.kind,
         amount=row.moved[0][2],
-        unit=place.unit if place is not None else touched[0].unit,
+        unit=unit,
         pots=codes,
         into="" if into is None else into.code,
         out_of="" if out_of is None else out_of.code,
@@ -256,6 +261,8 @@ def _entry(row: MoneyRow, setup: SetUp) -> MoneyEntry | None:
         effective_on=row.effective_on,
         recorded_at=row.recorded_at,
         receipt=receipt_code(row.commitment),
+        category=row.category,
+        moved=tuple(Transfer(unit, debit, credit, amount) for debit, credit, amount in row.moved),
         draw_id=row.draw_id,
         draw_state=row.draw_state or "",
         corrects=row.corrects,
