@@ -122,7 +122,7 @@ async def test_a_form_writes_once_and_what_is_unusual_only_once_it_was_shown(
 
     assert first.headers["location"] == second.headers["location"]
     assert other.status_code == 422
-    assert "This form was sent before." in text_of(other)
+    assert "This form was sent before, with something else in it." in text_of(other)
     assert await given(stage) == 60
     assert (await stage.get("ada", "/me/statement")).json()["lines"][0]["effective_on"] == today
     assert "or the number of a day that was" in text_of(await send(bo, ("Ada", "", "1", "repairs", "soon")))
