@@ -215,13 +215,13 @@ async def test_places_open_carry_and_close(stage: Stage, today: str) -> None:
     await filled(stage, today)
     ed = await signed_in(stage, "ed")
 
-    bad = await ed.send(await ed.get("/money/places/new"), "/new", code="Not Good")
+    bad = await ed.send(await ed.get("/money/new-place"), "/new-place", code="Not Good")
     assert bad.status_code == 422
-    wrong = await ed.send(bad, "/new", kind="cash", code="Not Good")
+    wrong = await ed.send(bad, "/new-place", kind="cash", code="Not Good")
     assert 'id="code-fault"' in wrong.text
-    taken = await ed.send(wrong, "/new", kind="cash", code="cash-box")
+    taken = await ed.send(wrong, "/new-place", kind="cash", code="cash-box")
     assert (taken.status_code, 'id="code-fault"' in taken.text) == (409, True)
-    page = await ed.follow(await ed.send(taken, "/new", kind="cash"))
+    page = await ed.follow(await ed.send(taken, "/new-place", kind="cash"))
     assert "cash box 2 cash-1" in text_of(page)
     carry = await ed.get("/money/carry")
     fields = {"source": "cash-box", "held": "cash-1", "amount": "40", "day": today}
@@ -248,6 +248,17 @@ async def test_places_open_carry_and_close(stage: Stage, today: str) -> None:
     assert "Close it bank" in text_of(await ed.follow(await ed.send(closed, "/bank/reopen")))
 
 
+async def test_a_place_may_have_any_short_name_and_is_counted_all_the_same(stage: Stage) -> None:
+    ed = await signed_in(stage, "ed")
+    await ed.send(await ed.get("/money/new-place"), "/new-place", kind="cash", code="new")
+
+    count = await ed.get("/money/places/new")
+    right = await write_down(ed, count, "/places/new", amount="0")
+
+    assert "counted, and right" in text_of(await ed.follow(right))
+    assert await figures(stage) == {"bank": 0, "cash-box": 0, "new": 0}
+
+
 def test_a_gift_is_said_to_wait_for_others_only_where_the_group_chose_so() -> None:
     day, english = date(2026, 3, 4), language("en")
     group = PublicGroup("g", "G", ("en",), "careful", day, day, (), (), people=3)
@@ -267,7 +278,7 @@ READ = (
     "/money/in",
     "/money/out",
     "/money/carry",
-    "/money/places/new",
+    "/money/new-place",
     "/money/places/bank",
 )
 WELCOME = {
@@ -276,10 +287,10 @@ WELCOME = {
     "/money/in": {"ed"},
     "/money/out": {"ed"},
     "/money/carry": {"ed"},
-    "/money/places/new": {"ed", "bo"},
+    "/money/new-place": {"ed", "bo"},
     "/money/places/bank": {"ed", "bo"},
 }
-WRITE = ("/money/in", "/money/out", "/money/pots", "/money/carry", "/money/places/new", "/money/places/bank",
+WRITE = ("/money/in", "/money/out", "/money/pots", "/money/carry", "/money/new-place", "/money/places/bank",
          "/money/places/bank/close", "/money/places/bank/reopen")  # fmt: skip
 NO_ID = "00000000-0000-4000-8000-000000000000"
 

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 PLACES_AT: Final = f"{MONEY}/places"
-NEW: Final = f"{PLACES_AT}/new"
+#: Not below the places: groups name them as they like.
+NEW: Final = f"{MONEY}/new-place"
 
 #: Coins and notes to count by, in units of the currency; others have empty lines.
 _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -292,7 +293,7 @@ def _count_sight(
 # ---------------------------------------------------------------- opening
 
 
-@route("/g/{slug:str}/money/places/new", http_method=_READ, include_in_schema=False)
+@route("/g/{slug:str}/money/new-place", http_method=_READ, include_in_schema=False)
 async def new_place_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show the form of a new place."""
     here = await inside(request, slug)
@@ -303,7 +304,7 @@ async def new_place_page(request: Request[Any, Any, Any], slug: FromPath[str]) -
     return _place_form(here, desk, {}, {}) if desk.units else here.go(MONEY)
 
 
-@post("/g/{slug:str}/money/places/new", include_in_schema=False)
+@post("/g/{slug:str}/money/new-place", include_in_schema=False)
 async def open_place(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Open a place."""
     here, fields = await received(request, slug)
