@@ -202,6 +202,7 @@ async def test_what_is_not_needed_goes_back_and_two_at_once_lose_nothing(stage: 
         wrong = await ed.send(await ed.get("/pay"), "/back", back=amount)
         assert wrong.status_code in {409, 422}
         assert f'href="#back-{draw}"' in wrong.text
+        assert f'aria-describedby="back-{draw}-fault back-{draw}-hint" aria-invalid="true"' in wrong.text
         assert f'value="{amount}"' in wrong.text
     part = await ed.follow(await ed.send(one, "/back", back="2.50"))
     assert "It is written: back in the pot." in text_of(part)
