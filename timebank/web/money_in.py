@@ -23,6 +23,8 @@ from timebank.web.money_pages import (
     Desk,
     Question,
     Row,
+    amount_question,
+    day_question,
     field_of,
     money_check,
     money_form,
@@ -186,13 +188,7 @@ def _form(
 ) -> PrivatePage:
     chosen, pots = here.chosen, desk.money_pots
     questions = [
-        Question(
-            "amount",
-            "amount",
-            chosen.say(N_("How much came in?")),
-            chosen.say(N_("For example 12.50.")),
-            Answer(writing.amount, faults.get("amount", "")),
-        ),
+        amount_question(N_("How much came in?"), N_("For example 12.50."), writing.amount, faults, chosen),
         Question(
             "held",
             "choice",
@@ -201,14 +197,7 @@ def _form(
             Answer("", faults.get("held", "")),
             desk.place_options(writing.held, chosen),
         ),
-        Question(
-            "day",
-            "day",
-            chosen.say(N_("When?")),
-            chosen.say(N_("The day on which it came.")),
-            Answer(writing.day, faults.get("day", "")),
-            most=desk.today.isoformat(),
-        ),
+        day_question(N_("When?"), N_("The day on which it came."), writing.day, faults, desk, chosen),
         Question(
             "giver",
             "text",

@@ -249,6 +249,23 @@ def proof_words(here: Inside) -> str:
 # ---------------------------------------------------------------- pages
 
 
+def amount_question(
+    label: str, hint: str, written: str, faults: Mapping[str, str], chosen: Language
+) -> Question:
+    """Return the question for how much; label and hint are not translated yet."""
+    answer = Answer(written, faults.get("amount", ""))
+    return Question("amount", "amount", chosen.say(label), chosen.say(hint), answer)
+
+
+def day_question(
+    label: str, hint: str, written: str, faults: Mapping[str, str], desk: Desk, chosen: Language
+) -> Question:
+    """Return the question for a day that is not to come; label and hint are not translated yet."""
+    answer = Answer(written, faults.get("day", ""))
+    most = desk.today.isoformat()
+    return Question("day", "day", chosen.say(label), chosen.say(hint), answer, most=most)
+
+
 def money_form(
     here: Inside,
     *,

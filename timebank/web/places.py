@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from babel.numbers import get_currency_precision
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -26,6 +25,7 @@ from timebank.web.money_pages import (
     Option,
     Question,
     Row,
+    amount_question,
     difference_in_words,
     field_of,
     money_check,
@@ -56,11 +56,11 @@ PLACES_AT: Final = f"{MONEY}/places"
 #: Not below the places: groups name them as they like.
 NEW: Final = f"{MONEY}/new-place"
 
-#: Coins and notes to count by, in units of the currency; others have empty lines.
-_PIECES: Final[Mapping[str, tuple[str, ...]]] = {
-    "EUR": ("50", "20", "10", "5", "2", "1", "0.50", "0.20", "0.10", "0.05", "0.02", "0.01"),
-    "GBP": ("50", "20", "10", "5", "2", "1", "0.50", "0.20", "0.10", "0.05", "0.02", "0.01"),
-    "USD": ("100", "50", "20", "10", "5", "1", "0.50", "0.25", "0.10", "0.05", "0.01"),
+#: Coins and notes to count by, in cents; other currencies have empty lines.
+_PIECES: Final[Mapping[str, tuple[int, ...]]] = {
+    "EUR": (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1),
+    "GBP": (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1),
+    "USD": (10000, 5000, 2000, 1000, 500, 100, 50, 25, 10, 5, 1),
 }
 _LINES: Final = 12
 
@@ -152,12 +152,12 @@ def _count_form(
     chosen, amounts, pots = here.chosen, amounts_of(place.unit, here.chosen), _pots_of(desk, place.unit)
     label = desk.label(place, chosen)
     questions = [
-        Question(
-            "amount",
-            "amount",
-            chosen.say(N_("How much is there?")),
-            chosen.say(N_("Count it, or read it off the statement of the bank. 0 if it is empty.")),
-            Answer(counting.amount, faults.get("amount", "")),
+        amount_question(
+            N_("How much is there?"),
+            N_("Count it, or read it off the statement of the bank. 0 if it is empty."),
+            counting.amount,
+            faults,
+            chosen,
         ),
         Question(
             "reason",
@@ -206,9 +206,7 @@ def _slip(here: Inside, place: ListedPlace) -> CountSlip | None:
     if place.kind != "cash":
         return None
     chosen, amounts = here.chosen, amounts_of(place.unit, here.chosen)
-    each = 10 ** get_currency_precision(place.unit)
-    pieces = [round(float(piece) * each) for piece in _PIECES.get(place.unit, ())]
-    shown = tuple(amounts.words(piece) for piece in pieces) or ("",) * _LINES
+    shown = tuple(amounts.words(piece) for piece in _PIECES.get(place.unit, ())) or ("",) * _LINES
     return CountSlip(chosen.currency_name(place.unit), shown)
 
 

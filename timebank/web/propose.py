@@ -22,6 +22,8 @@ from timebank.web.money_pages import (
     Desk,
     Question,
     Row,
+    amount_question,
+    day_question,
     field_of,
     money_check,
     money_form,
@@ -201,15 +203,7 @@ def _form(
     hint = N_("For example 12.50.")
     if any(pot.unit == MINUTES for pot in pots):
         hint = N_("For example 12.50, or 1:30 for hours.")
-    questions = [
-        Question(
-            "amount",
-            "amount",
-            chosen.say(N_("How much?")),
-            chosen.say(hint),
-            Answer(writing.amount, faults.get("amount", "")),
-        )
-    ]
+    questions = [amount_question(N_("How much?"), hint, writing.amount, faults, chosen)]
     if below == POTS or len(pots) != 1:
         questions.append(choice("pot", N_("From which pot?"), desk.pot_options(pots, writing.pot, chosen)))
     if below == POTS:
@@ -218,13 +212,8 @@ def _form(
         options = desk.place_options(writing.held, chosen)
         questions.append(choice("held", N_("Where was it taken from?"), options))
     questions += [
-        Question(
-            "day",
-            "day",
-            chosen.say(N_("On which day")),
-            chosen.say(N_("Today, or the day on which it was.")),
-            Answer(writing.day, faults.get("day", "")),
-            most=desk.today.isoformat(),
+        day_question(
+            N_("On which day"), N_("Today, or the day on which it was."), writing.day, faults, desk, chosen
         ),
         Question(
             "reason",
