@@ -114,7 +114,7 @@ class Promise:
 
 
 class Handed(NamedTuple):
-    """Money that was handed over lately; ``state`` says whether it has arrived, ``mark`` is solid once it has."""
+    """Money that was handed over lately; ``about`` says whether it has arrived, ``mark`` is solid once it has."""
 
     href: str
     what: str
