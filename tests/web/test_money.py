@@ -96,6 +96,7 @@ async def test_a_refused_undo_keeps_what_was_written_and_shows_what_the_public_w
 
     assert empty.status_code == 409
     assert 'href="#held"' in empty.text
+    assert "There is not enough: €0.00 available, €12.50 asked for." in text_of(empty), "not in cents"
     assert 'value="In the &#34;other&#34; place"' in empty.text
     assert long.status_code == 422
     assert 'href="#reason"' in long.text

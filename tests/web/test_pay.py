@@ -96,6 +96,7 @@ async def test_what_is_wrong_stands_in_place(stage: Stage, today: str) -> None:
     more = await ed.send(page, draw, held="cash-box", amount="13", day=today)
     assert more.status_code == 409
     assert f'href="#amount-{draw}"' in more.text
+    assert "Only €12.50 is still promised; €13.00 was to be handed over." in text_of(more), "not in cents"
     assert await state_of(stage, draw) == "promised"
 
 

@@ -31,6 +31,7 @@ from timebank.web.money_pages import (
     open_desk_of,
     read_past_day,
     read_sum,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.rooms import MONEY
@@ -104,7 +105,8 @@ async def carry(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp
     sent = await send(here, fields, command)
     if sent.is_refused:
         field = "source" if sent.code == "below_floor" else field_of(sent.code, Carrying._fields)
-        return _carry_form(here, desk, carrying, {field: sent.sentence}, status=sent.status)
+        told = refusal_in_words(sent, move.source.unit, here.chosen)
+        return _carry_form(here, desk, carrying, {field: told}, status=sent.status)
     return here.go(f"{ENTRIES}/{sent.body['entry']}")
 
 

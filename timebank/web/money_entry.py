@@ -32,6 +32,7 @@ from timebank.web.money_pages import (
     open_desk_of,
     proof_words,
     read_words,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.rooms import MONEY, PAY, Way, ways
@@ -133,7 +134,8 @@ async def undo_entry(
     sent = await send(here, fields, command)
     if sent.is_refused:
         field = _FIELD_OF.get(sent.code, "undo")
-        return await _entry_page(here, entry_id, fields, {field: sent.sentence}, status=sent.status)
+        told = refusal_in_words(sent, entry.unit, here.chosen)
+        return await _entry_page(here, entry_id, fields, {field: told}, status=sent.status)
     return here.go(f"{ENTRIES}/{sent.body['entry']}")
 
 

@@ -33,6 +33,7 @@ from timebank.web.money_pages import (
     open_desk_of,
     read_sum,
     read_words,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.private import go_to
@@ -116,7 +117,8 @@ async def count(request: Request[Any, Any, Any], slug: FromPath[str], held: From
     sent = await send(here, fields, CountHeld(held, counted, place.unit, pot.code, reason))
     if sent.is_refused:
         field = field_of(sent.code, Counting._fields)
-        return _count_form(here, desk, place, counting, {field: sent.sentence}, status=sent.status)
+        told = refusal_in_words(sent, place.unit, chosen)
+        return _count_form(here, desk, place, counting, {field: told}, status=sent.status)
     if sent.body["state"] == "right":
         return go_to(here.path(MONEY) + ("&" if here.query else "?") + "said=right")
     return here.go(f"{SECOND}/{sent.body['proposal']}")

@@ -31,6 +31,7 @@ from timebank.web.money_pages import (
     read_past_day,
     read_sum,
     read_words,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.rooms import MONEY
@@ -144,7 +145,8 @@ async def _take_form(request: Request[Any, Any, Any], slug: str, below: str) -> 
     sent = await send(here, fields, command)
     if sent.is_refused:
         field = field_of(sent.code, Writing._fields)
-        return _form(here, desk, below, writing, {field: sent.sentence}, status=sent.status)
+        told = refusal_in_words(sent, unit, here.chosen)
+        return _form(here, desk, below, writing, {field: told}, status=sent.status)
     return here.go(f"{SECOND}/{sent.body['proposal']}")
 
 

@@ -36,6 +36,7 @@ from timebank.web.ask import WORDS_MAX, policy_words
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.money_pages import refusal_in_words
 from timebank.web.policy_words import rule_numbers
 from timebank.web.private import go_to
 from timebank.web.rooms import LOG_MANY, TODAY, Way, ways
@@ -224,7 +225,7 @@ async def decide(request: Request[Any, Any, Any], slug: FromPath[str], draw_id: 
     sent = await send(here, fields, command)
     if not sent.is_refused:
         return here.go(TODAY)
-    told = sent.sentence
+    told = refusal_in_words(sent, view.pot.unit, here.chosen)
     if sent.code == "policy_refuses":
         told = policy_words(sent.body, amounts_of(view.pot.unit, here.chosen))
     return await _page(here, _Fault(draw_id, "say", told, fields), status=sent.status)
