@@ -55,6 +55,7 @@ from timebank.web.looks import LOOKS_PAGES
 from timebank.web.lost_link import LOST_LINK_PAGES
 from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.money import MONEY_PAGES
+from timebank.web.money_entry import MONEY_ENTRY_PAGES
 from timebank.web.money_in import MONEY_IN_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.people import PEOPLE_PAGES
@@ -145,6 +146,7 @@ def build_app(
             *LOST_LINK_PAGES,
             *PAY_PAGES,
             *MONEY_PAGES,
+            *MONEY_ENTRY_PAGES,
             *MONEY_IN_PAGES,
             *PLACE_PAGES,
             *CARRY_PAGES,

@@ -87,7 +87,7 @@ async def _(world: World, name: str | None) -> Ask:
 # ---------------------------------------------------------------- places
 
 
-@sample("POST", f"{MONEY}/places/new")
+@sample("POST", f"{MONEY}/new-place")
 async def _(world: World, name: str | None) -> Ask:
     return form(kind="cash")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -13,7 +12,7 @@ from tests.api.samples_of_money import hours_for_ada
 from tests.cast import SLUG
 from timebank.ledger.cosignatures import cosign
 from timebank.ledger.notes import signature_line
-from timebank.services.asks import make_form
+from timebank.services.asks import find_holder, make_form, make_key
 from timebank.services.close import close_period
 from timebank.web.sending import new_key
 
@@ -28,19 +27,18 @@ def _form(path: dict[str, str] | None = None, **fields: str) -> Ask:
 # ---------------------------------------------------------------- asking without an account
 
 
-async def _at_new_link(world: World, **more: Any) -> Ask:
-    secret = make_form(world.house.keys, world.stage.cast.group_id)
-    return Ask({"secret": secret}, more=more)
-
-
 @sample("GET", "/g/{slug}/a/{secret}")
 async def _(world: World, name: str | None) -> Ask:
-    return await _at_new_link(world)
+    return Ask({"secret": make_form(world.house.keys, world.stage.cast.group_id)})
 
 
 @sample("POST", "/g/{slug}/a/{secret}")
 async def _(world: World, name: str | None) -> Ask:
-    return await _at_new_link(world, data=dict(ASKING))
+    keys, group_id = world.house.keys, world.stage.cast.group_id
+    secret = make_form(keys, group_id)
+    holder = await find_holder(world.house, group_id, secret)
+    key = make_key(keys, group_id, holder.link_hash)
+    return Ask({"secret": secret}, more={"data": {**ASKING, "key": key}})
 
 
 # ---------------------------------------------------------------- hours

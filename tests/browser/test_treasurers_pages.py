@@ -163,7 +163,7 @@ def test_every_page_of_a_treasurer_and_of_a_host_fits_and_has_no_barrier(
 ) -> None:
     at = f"{served.address}/g/{SLUG}"
     page = browse(browser, served, "ed", 320)
-    for path in ("", "/carry", "/out", "/places/new", "/places/cash-box", "/second"):
+    for path in ("", "/carry", "/out", "/new-place", "/places/cash-box", "/second"):
         page.goto(f"{at}/money{path}")
         look_at(page, pictures, f"money{path.replace('/', '-')}-phone")
     page.goto(f"{at}/money/in")

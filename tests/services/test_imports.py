@@ -28,6 +28,7 @@ from timebank.services.groups import create_group
 from timebank.services.import_report import ImportOptions, Report, Source
 from timebank.services.jobs import JobCancelled, Teller
 from timebank.services.statement import read_statement
+from timebank.services.treasury import list_money, read_money
 from timebank.services.verify import verify_group
 from timebank.services.writer import Writer
 
@@ -145,6 +146,23 @@ async def test_money_comes_in_before_it_goes_out_whatever_the_order_of_the_file(
         "held:EUR": -3250,
     }
     assert await is_whole(cast)
+
+
+async def test_a_treasurer_reads_the_banks_reference_of_an_imported_gift_and_never_its_givers_note(
+    cast: Cast,
+) -> None:
+    lines = (
+        "date,direction,person,amount,currency,held,reference,note\n"
+        "2026-01-02,in,Ada,40.00,EUR,cash-box,R1,for my late mother\n"
+        "2026-01-03,in,Ada,5.00,EUR,cash-box,,for my late mother\n"
+    )
+    await bring_in(cast, lines)
+    ed = await cast.actor("ed")
+
+    entries = await list_money(cast.house, ed)
+    seen = [await read_money(cast.house, ed, entry.entry_id) for entry in entries]
+
+    assert [(one.amount, one.reference, one.note) for one in seen] == [(500, "", ""), (4000, "R1", "")]
 
 
 async def test_money_that_was_never_there_cannot_have_gone_out(cast: Cast) -> None:

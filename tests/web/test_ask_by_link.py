@@ -86,13 +86,20 @@ async def test_what_is_wrong_is_said_and_nothing_is_asked(open_stage: Stage) -> 
         ({**SAMPLE, "amount": "x"}, "Write an amount"),
         ({**SAMPLE, "amount": "50.01"}, "Ask for at most €50.00: the rules allow no more for one ask"),
         ({**SAMPLE, "pot": "hours", "amount": "1:00"}, ""),
+        ({**SAMPLE, "amount": "50.02"}, "This form was sent before, with something else in it."),
     ):
         answer = await send(open_stage, place, page, **fields)
         assert answer.status_code in {403, 409, 422}, fields
         assert advice in text_of(answer)
     assert (await open_stage.get("bo", "/draws")).json()["draws"] == []
-    fresh, form = await start(open_stage)
-    assert (await send(open_stage, fresh, form, **SAMPLE)).headers["location"] == fresh
+    no_key = await open_stage.http.post(place, data=SAMPLE)
+    assert no_key.status_code == 422
+    assert (await open_stage.get("bo", "/draws")).json()["draws"] == []
+    mended = await send(open_stage, place, answer, **SAMPLE)
+    assert mended.headers["location"] == place, "what was refused can be asked once it is mended"
+    late = await send(open_stage, place, page, **{**SAMPLE, "amount": "3.00"})
+    assert late.headers["location"] == place
+    assert len((await open_stage.get("bo", "/draws")).json()["draws"]) == 1
 
 
 async def test_addresses_that_were_not_given_out_and_those_of_another_group_lead_nowhere(

@@ -106,7 +106,9 @@ async def test_what_the_book_refuses_stands_here_again_and_the_rest_is_written(
     assert (await given(stage), await given(stage, "ed")) == (90, 0)
     there = re.search(r'href="/g/riverside(/log/many/[^"]+)"', answer.text)
     assert there
-    assert "2 lines are written" in text_of(await flo.get(there[1]))
+    written = await flo.get(there[1])
+    assert "2 lines are written" in text_of(written)
+    assert 'href="/g/riverside/log/many">Log for others' in written.text, "who stands in goes on there, too"
 
 
 async def test_a_form_writes_once_and_what_is_unusual_only_once_it_was_shown(
@@ -122,7 +124,7 @@ async def test_a_form_writes_once_and_what_is_unusual_only_once_it_was_shown(
 
     assert first.headers["location"] == second.headers["location"]
     assert other.status_code == 422
-    assert "This form was sent before." in text_of(other)
+    assert "This form was sent before, with something else in it." in text_of(other)
     assert await given(stage) == 60
     assert (await stage.get("ada", "/me/statement")).json()["lines"][0]["effective_on"] == today
     assert "or the number of a day that was" in text_of(await send(bo, ("Ada", "", "1", "repairs", "soon")))
@@ -165,6 +167,8 @@ async def test_the_page_is_for_those_who_log_for_others_and_its_receipts_for_who
     assert (await ada.get("/log/many")).status_code == 403
     assert "/log/many" not in (await ada.get("/log")).text
     assert "/log/many" in (await bo.get("/log")).text
+    waits = await (await signed_in(stage, "bo", strong=False)).get("/log/many")
+    assert waits.headers["location"] == "/g/riverside/prove?next=%2Fg%2Friverside%2Flog%2Fmany"
     for somebody in (ada, cy):
         theirs, none = await somebody.get(place), await somebody.get(f"/log/many/{'A' * 22}")
         assert theirs.status_code == none.status_code == 404

@@ -72,11 +72,42 @@ async def test_money_is_looked_at_written_once_and_taken_back(stage: Stage, toda
 
     undone = await ed.follow(await ed.send(receipt, "/undo", held="cash-box", reason="A slip"))
     assert "It is taken back: a second line says so" in text_of(undone)
+    assert "Note A slip" in text_of(undone)
+    assert "What they call it" not in text_of(undone), "a reason is no reference"
     gone = await ed.get(written.headers["location"].removeprefix("/g/riverside"))
     assert "It is taken back" in text_of(gone)
     assert [form for form in forms_of(gone) if form.action.endswith("/undo")] == []
     assert await figures(stage) == {"bank": 0, "cash-box": 1250}
     assert "Corrected" in text_of(await ed.get("/money"))
+
+
+async def test_a_refused_undo_keeps_what_was_written_and_shows_what_the_public_will_see(
+    stage: Stage, today: str
+) -> None:
+    ed = await signed_in(stage, "ed")
+    given = await write_down(ed, await ed.get("/money/in"), "/in", **BOX, day=today)
+    receipt = await ed.follow(given)
+    told = text_of(receipt).partition("Where is the money now?")[2].partition("Undo this entry")[0]
+    assert "The public will see Money In Out Corrected 12.50" in told, "made as a close makes it"
+    assert "for treasurers alone" in told
+
+    empty = await ed.send(receipt, "/undo", held="bank", reason='In the "other" place')
+    long = await ed.send(receipt, "/undo", held="bank", reason="x" * 501)
+
+    assert empty.status_code == 409
+    assert 'href="#held"' in empty.text
+    assert "There is not enough: €0.00 available, €12.50 asked for." in text_of(empty), "not in cents"
+    assert 'value="In the &#34;other&#34; place"' in empty.text
+    assert long.status_code == 422
+    assert 'href="#reason"' in long.text
+    assert f'value="{"x" * 501}"' in long.text
+    for page in (empty, long):
+        assert re.search(r'value="bank"[^>]* checked', page.text), "the place stays chosen"
+    assert await figures(stage) == {"bank": 0, "cash-box": 1250}
+    await ed.follow(await ed.send(empty, "/undo", held="cash-box"))
+    late = await ed.send(receipt, "/undo", held="cash-box", reason="Twice")
+    assert 'href="#receipt"' in late.text, "nothing is left to mend, and no way there leads nowhere"
+    assert await figures(stage) == {"bank": 0, "cash-box": 0}
 
 
 async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str) -> None:
@@ -185,13 +216,13 @@ async def test_places_open_carry_and_close(stage: Stage, today: str) -> None:
     await filled(stage, today)
     ed = await signed_in(stage, "ed")
 
-    bad = await ed.send(await ed.get("/money/places/new"), "/new", code="Not Good")
+    bad = await ed.send(await ed.get("/money/new-place"), "/new-place", code="Not Good")
     assert bad.status_code == 422
-    wrong = await ed.send(bad, "/new", kind="cash", code="Not Good")
+    wrong = await ed.send(bad, "/new-place", kind="cash", code="Not Good")
     assert 'id="code-fault"' in wrong.text
-    taken = await ed.send(wrong, "/new", kind="cash", code="cash-box")
+    taken = await ed.send(wrong, "/new-place", kind="cash", code="cash-box")
     assert (taken.status_code, 'id="code-fault"' in taken.text) == (409, True)
-    page = await ed.follow(await ed.send(taken, "/new", kind="cash"))
+    page = await ed.follow(await ed.send(taken, "/new-place", kind="cash"))
     assert "cash box 2 cash-1" in text_of(page)
     carry = await ed.get("/money/carry")
     fields = {"source": "cash-box", "held": "cash-1", "amount": "40", "day": today}
@@ -218,6 +249,17 @@ async def test_places_open_carry_and_close(stage: Stage, today: str) -> None:
     assert "Close it bank" in text_of(await ed.follow(await ed.send(closed, "/bank/reopen")))
 
 
+async def test_a_place_may_have_any_short_name_and_is_counted_all_the_same(stage: Stage) -> None:
+    ed = await signed_in(stage, "ed")
+    await ed.send(await ed.get("/money/new-place"), "/new-place", kind="cash", code="new")
+
+    count = await ed.get("/money/places/new")
+    right = await write_down(ed, count, "/places/new", amount="0")
+
+    assert "counted, and right" in text_of(await ed.follow(right))
+    assert await figures(stage) == {"bank": 0, "cash-box": 0, "new": 0}
+
+
 def test_a_gift_is_said_to_wait_for_others_only_where_the_group_chose_so() -> None:
     day, english = date(2026, 3, 4), language("en")
     group = PublicGroup("g", "G", ("en",), "careful", day, day, (), (), people=3)
@@ -237,7 +279,7 @@ READ = (
     "/money/in",
     "/money/out",
     "/money/carry",
-    "/money/places/new",
+    "/money/new-place",
     "/money/places/bank",
 )
 WELCOME = {
@@ -246,10 +288,10 @@ WELCOME = {
     "/money/in": {"ed"},
     "/money/out": {"ed"},
     "/money/carry": {"ed"},
-    "/money/places/new": {"ed", "bo"},
+    "/money/new-place": {"ed", "bo"},
     "/money/places/bank": {"ed", "bo"},
 }
-WRITE = ("/money/in", "/money/out", "/money/pots", "/money/carry", "/money/places/new", "/money/places/bank",
+WRITE = ("/money/in", "/money/out", "/money/pots", "/money/carry", "/money/new-place", "/money/places/bank",
          "/money/places/bank/close", "/money/places/bank/reopen")  # fmt: skip
 NO_ID = "00000000-0000-4000-8000-000000000000"
 

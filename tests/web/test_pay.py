@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import forms_of, grow_old, signed_in, text_of
@@ -94,6 +96,7 @@ async def test_what_is_wrong_stands_in_place(stage: Stage, today: str) -> None:
     more = await ed.send(page, draw, held="cash-box", amount="13", day=today)
     assert more.status_code == 409
     assert f'href="#amount-{draw}"' in more.text
+    assert "Only €12.50 is still promised; €13.00 was to be handed over." in text_of(more), "not in cents"
     assert await state_of(stage, draw) == "promised"
 
 
@@ -160,6 +163,7 @@ async def test_a_hand_over_is_undone_on_its_receipt_and_promised_again(
     undone = await ed.follow(await ed.send(receipt, "/undo", reason="A slip"))
 
     assert "It is taken back: a second line says so" in text_of(undone)
+    assert "Note A slip" in text_of(undone)
     assert await state_of(stage, draw) == "promised"
     again = await ed.get("/pay")
     assert "€12.50 to a neighbour" in text_of(again)
@@ -173,6 +177,23 @@ async def test_a_hand_over_is_undone_on_its_receipt_and_promised_again(
     assert await state_of(stage, draw) == "handed_over"
 
 
+async def test_a_hand_over_stands_there_however_much_came_in_after_it(
+    stage: Stage, today: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("timebank.web.pay._LATELY", 2)
+    draw = await promised(stage, today)
+    ed = await signed_in(stage, "ed")
+    await ed.send(await ed.get("/pay"), draw, held="cash-box", amount="12.50", day=today)
+    for _ in range(3):
+        await filled(stage, today)
+
+    page = await ed.get("/pay")
+
+    assert "whoever asked has not said yet that it has arrived" in text_of(page)
+    assert "Nothing was handed over yet." not in text_of(page)
+    assert page.text.count('href="/g/riverside/money/entries/') == 1
+
+
 async def test_what_is_not_needed_goes_back_and_two_at_once_lose_nothing(stage: Stage, today: str) -> None:
     draw = await promised(stage, today)
     ed = await signed_in(stage, "ed")
@@ -182,6 +203,7 @@ async def test_what_is_not_needed_goes_back_and_two_at_once_lose_nothing(stage: 
         wrong = await ed.send(await ed.get("/pay"), "/back", back=amount)
         assert wrong.status_code in {409, 422}
         assert f'href="#back-{draw}"' in wrong.text
+        assert f'aria-describedby="back-{draw}-fault back-{draw}-hint" aria-invalid="true"' in wrong.text
         assert f'value="{amount}"' in wrong.text
     part = await ed.follow(await ed.send(one, "/back", back="2.50"))
     assert "It is written: back in the pot." in text_of(part)

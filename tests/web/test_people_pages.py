@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
+import pytest
 
 from tests.cast import Stage, cast, house, stage
 from tests.database import Dsn
 from tests.web.member import forms_of, grow_old, signed_in, text_of
 from timebank.services.cards import sign_in
+from timebank.services.house import House
 from timebank.services.members import load_member, revoke_role
+from timebank.services.ways_in import time_zone_of
 
 __all__ = ["cast", "house", "stage"]
 
@@ -187,6 +191,35 @@ async def test_an_invitation_is_made_printed_joined_by_and_ended(stage: Stage) -
     assert "It opens nothing any more." in text_of(await bo.follow(ended))
     assert (await stage.http.get(address[1])).status_code == 404
     assert (await bo.get(made[0].headers["location"].removeprefix("/g/riverside"))).status_code == 404
+
+
+async def test_an_invitation_that_is_open_stands_above_all_that_are_over_however_many(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bo, asked = await signed_in(stage, "bo"), list[UUID]()
+
+    async def counted(house: House, group_id: UUID) -> str:
+        asked.append(group_id)
+        return await time_zone_of(house, group_id)
+
+    monkeypatch.setattr("timebank.web.invitations.time_zone_of", counted)
+    made = []
+    for _ in range(5):
+        sent = await bo.send(await bo.get("/people/invitations"), "/invitations", uses="2", days="7")
+        made.append(sent.headers["location"])
+    for each in made[1:4]:
+        await bo.send(await bo.get("/people/invitations"), each.rpartition("/")[2])
+    asked.clear()
+    monkeypatch.setattr("timebank.web.invitations._SHOWN", 2)
+    monkeypatch.setattr("timebank.services.joining.LISTED_MAX", 3)
+
+    page = await bo.get("/people/invitations")
+
+    cards = re.findall(r'href="(/g/riverside/people/invitations/[^"]+)">Its card', page.text)
+    assert sorted(cards) == sorted([made[0], made[4]])
+    assert "taken back" not in text_of(page)
+    assert (await bo.get(made[0].removeprefix("/g/riverside"))).status_code == 200
+    assert len(asked) == 2, "once for the page, once for the card"
 
 
 async def test_somebody_asks_to_join_and_is_let_in_or_told_not_now_or_takes_it_back(stage: Stage) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
 
 from tests.cast import Stage, cast, house, stage, today
-from tests.database import Dsn
+from tests.database import Dsn, run
 from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
 from tests.web.test_ask import SAMPLE
 from timebank.services.members import revoke_role
+from timebank.store.migrate import SUPERUSER
 
 __all__ = ["cast", "house", "stage", "today"]
 
@@ -242,6 +244,22 @@ async def test_what_is_answered_elsewhere_stands_below_with_its_age(stage: Stage
     assert "A duty for Ada waits for a second yes: treasurer waiting since today" in theirs
     assert "1 person asks to join waiting since today" in theirs
     assert "A duty for Ada" not in own, "it waits for somebody else"
+
+
+async def test_a_group_whose_address_begins_like_a_page_finds_that_page_all_the_same(
+    stage: Stage, fresh_dsn: Dsn
+) -> None:
+    for table in ("groups", "published_slugs", "published_groups"):
+        rename = f"UPDATE timebank.{table} SET slug = 'import' WHERE slug = 'riverside'"
+        await run(fresh_dsn, SUPERUSER, rename)
+    bo = replace(await signed_in(stage, "bo"), slug="import")
+
+    page = await bo.get("/today")
+
+    assert 'href="/g/import/log/many">Log for others</a>' in page.text
+    assert 'href="/g/import/import">Bring in a file</a>' in page.text
+    assert "Key them in row by row, or bring in a file with their rows." in text_of(page)
+    assert (await bo.get("/log/many")).status_code == 200
 
 
 async def test_a_lost_link_is_made_anew_and_the_one_before_leads_nowhere(

@@ -236,7 +236,7 @@ async def _money(world: World) -> list[Step]:
             {**money.COUNTED, "amount": "0"},
         ),
         "a count that is not": (f"{own}/places/{{held}}", {"held": missed}, money.COUNTED),
-        "a new place": (f"{own}/places/new", {}, {"kind": "cash", "code": "X 1"}),
+        "a new place": (f"{own}/new-place", {}, {"kind": "cash", "code": "X 1"}),
     }
     looks = [
         Step(f"{name}, looked at", "POST", route, "treasurer", money.form(path, **said))

@@ -231,15 +231,15 @@ async def invite(request: Request[Any, Any, Any]) -> ASGIApp:
     operation_class=reads(
         InvitationsOut,
         summary="The group's invitations",
-        description="For stewards.",
+        description="Those that are open first, then the newest first. For stewards.",
         refusals=(errors.NeedsRole,),
     ),
 )
 async def list_invitations(request: Request[Any, Any, Any]) -> ASGIApp:
     """Return the group's invitations."""
     door, actor = await signed_in(request)
-    rows = await service.list_invitations(door.house, actor)
     now = door.clock()
+    rows = await service.list_invitations(door.house, actor, now=now)
     return json_reply(InvitationsOut([_invitation(row, now) for row in rows]))
 
 
@@ -258,7 +258,7 @@ async def list_invitations(request: Request[Any, Any, Any]) -> ASGIApp:
 async def get_qr(request: Request[Any, Any, Any], invitation_id: FromPath[UUID]) -> ASGIApp:
     """Return the address of an invitation as a QR code."""
     door, actor = await signed_in(request)
-    rows = await service.list_invitations(door.house, actor)
+    rows = await service.list_invitations(door.house, actor, now=door.clock())
     row = next((row for row in rows if row.invitation_id == invitation_id), None)
     if row is None or row.state(door.clock()) != "open":
         raise UnknownInvitation

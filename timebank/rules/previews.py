@@ -105,6 +105,24 @@ def money_line(
     return _line(setup, preset, kind, "", effective_on, transfers)
 
 
+def undo_line(
+    setup: SetUp,
+    kind: str,
+    transfers: tuple[Transfer, ...],
+    *,
+    preset: str,
+    category: str,
+    effective_on: date,
+) -> PublicLine:
+    """Return the public line of what takes an entry about money back.
+
+    Args:
+        kind, transfers, category, effective_on: Of the entry that is taken back.
+    """
+    undoes = EntryKind.HAND_OVER_UNDONE if kind == EntryKind.HAND_OVER else EntryKind.CORRECTION
+    return _line(setup, preset, undoes, category, effective_on, posting.mirror(transfers))
+
+
 def _line(
     setup: SetUp,
     preset: str,

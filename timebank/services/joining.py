@@ -151,8 +151,8 @@ async def make_invitation(
     return await once.run(house, actor, act)
 
 
-async def list_invitations(house: House, actor: Actor) -> list[InvitationRow]:
-    """Return the group's invitations, newest first, at most 200.
+async def list_invitations(house: House, actor: Actor, *, now: datetime) -> list[InvitationRow]:
+    """Return the group's invitations, at most 200: those that are open first, and then the newest first.
 
     Raises:
         NeedsScope: The token was not made for reading.
@@ -161,7 +161,7 @@ async def list_invitations(house: House, actor: Actor) -> list[InvitationRow]:
     actor.require_scope("read")
     actor.require_role("steward", "host")
     async with house.database.read(actor.group_id) as tx:
-        return await store.list_invitations(tx, actor.group_id, limit=LISTED_MAX)
+        return await store.list_invitations(tx, actor.group_id, now=now, limit=LISTED_MAX)
 
 
 async def revoke_invitation(house: House, actor: Actor, once: Once, invitation_id: UUID) -> Answer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from timebank.errors import FieldInvalid, UnknownEntry, UnknownProposal
-from timebank.ledger.entries import EntryKind
+from timebank.ledger.entries import EntryKind, Transfer
 from timebank.rules.commands import ExpireProposal
 from timebank.rules.proposals import DAYS_OPEN, PROPOSAL_STATES
 from timebank.rules.set_up import NOT_KNOWN
@@ -35,6 +35,8 @@ KINDS: Final = ("count", "money_out", "opening", "pot_move")
 #: Who sees where money is, and what waits.
 LOOKERS: Final = ("treasurer", "steward", "auditor")
 SWEEP_MAX: Final = 1_000
+#: Their note is the reason that somebody with a duty gave. A note about any other entry may be its giver's own.
+_UNDONE_WITH_WORDS: Final = frozenset({EntryKind.CORRECTION, EntryKind.HAND_OVER_UNDONE})
 #: Of a row in a list: when it was proposed, and its id.
 Place = tuple[datetime, UUID]
 _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -104,7 +106,7 @@ async def list_proposals(
             tx, actor.group_id, state=state or None, kind=kind or None, before=place, limit=limit + 1
         )
         shown = rows[:limit]
-        said = await _words(tx, house, actor, [row.proposal_id for row in shown])
+        said = await _words(tx, house, actor, [row.proposal_id for row in shown], what="note")
     seen = tuple(_seen(row, said, actor) for row in shown)
     last = shown[-1] if len(rows) > limit else None
     return ProposalPage(seen, None if last is None else (last.proposed_at, last.proposal_id))
@@ -123,7 +125,10 @@ class MoneyEntry:
         receipt: Code by which it can be shown to be in the book.
         corrects, corrected_by: What it takes back, and what took it back.
         draw_state: How far its ask is now; empty where it has none.
+        category: As the book has it; empty for most.
+        moved: All that it moved, in order.
         reference: What came with money; for treasurers alone, and empty for others.
+        note: Why something was taken back; for treasurers alone, and empty for others.
     """
 
     entry_id: UUID
@@ -141,7 +146,10 @@ class MoneyEntry:
     draw_state: str
     corrects: UUID | None
     corrected_by: UUID | None
+    category: str
+    moved: tuple[Transfer, ...]
     reference: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +161,14 @@ class SignedProposal:
     signed_by: str
 
 
-async def list_money(house: House, actor: Actor, *, limit: int = 20) -> list[MoneyEntry]:
+async def list_money(
+    house: House, actor: Actor, *, kind: EntryKind | None = None, limit: int = 20
+) -> list[MoneyEntry]:
     """Return the last entries that moved money at any place, newest first.
+
+    Args:
+        kind: Only these; None for all.
+        limit: Most entries.
 
     Raises:
         NeedsScope, NeedsRole: See list_held.
@@ -164,7 +178,7 @@ async def list_money(house: House, actor: Actor, *, limit: int = 20) -> list[Mon
     async with house.database.read(actor.group_id) as tx:
         setup = await load_setup(await driver(tx), actor.group_id, 0)
         accounts = [place.account_id for place in setup.held.values()]
-        rows = await store.list_last_entries(tx, actor.group_id, accounts, limit=limit)
+        rows = await store.list_last_entries(tx, actor.group_id, accounts, kind=kind, limit=limit)
     return [entry for row in rows if (entry := _entry(row, setup)) is not None]
 
 
@@ -184,8 +198,11 @@ async def read_money(house: House, actor: Actor, entry_id: UUID) -> MoneyEntry:
         if entry is None:
             raise UnknownEntry
         if "treasurer" in actor.roles:
-            said = await _words(tx, house, actor, [entry_id])
+            said = await _words(tx, house, actor, [entry_id], what="reference")
             entry = replace(entry, reference=said.get(entry_id, ""))
+            if entry.kind in _UNDONE_WITH_WORDS:
+                said = await _words(tx, house, actor, [entry_id], what="note")
+                entry = replace(entry, note=said.get(entry_id, ""))
     return entry
 
 
@@ -203,7 +220,7 @@ async def read_proposal(house: House, actor: Actor, proposal_id: UUID) -> Signed
         if proposal_id not in found:
             raise UnknownProposal
         proposal = found[proposal_id]
-        said = await _words(tx, house, actor, [proposal_id])
+        said = await _words(tx, house, actor, [proposal_id], what="note")
         people = [one for one in (proposal.proposed_by, proposal.signed_by) if one is not None]
         names = await find_nicknames(tx, house.keys, actor.group_id, people)
     return SignedProposal(
@@ -231,11 +248,12 @@ def _entry(row: MoneyRow, setup: SetUp) -> MoneyEntry | None:
     if place is None and len(codes) < 2:
         return None
     debit = row.moved[0][0]
+    unit = place.unit if place is not None else touched[0].unit
     return MoneyEntry(
         entry_id=row.entry_id,
         kind=row.kind,
         amount=row.moved[0][2],
-        unit=place.unit if place is not None else touched[0].unit,
+        unit=unit,
         pots=codes,
         into="" if into is None else into.code,
         out_of="" if out_of is None else out_of.code,
@@ -243,6 +261,8 @@ def _entry(row: MoneyRow, setup: SetUp) -> MoneyEntry | None:
         effective_on=row.effective_on,
         recorded_at=row.recorded_at,
         receipt=receipt_code(row.commitment),
+        category=row.category,
+        moved=tuple(Transfer(unit, debit, credit, amount) for debit, credit, amount in row.moved),
         draw_id=row.draw_id,
         draw_state=row.draw_state or "",
         corrects=row.corrects,
@@ -268,18 +288,22 @@ async def due_proposals(house: House, group_id: UUID, *, now: datetime) -> list[
     return [ExpireProposal(proposal_id) for proposal_id in overdue]
 
 
-async def _words(tx: Tx, house: House, actor: Actor, about: Sequence[UUID]) -> dict[UUID, str]:
-    """Return what was written about things by whoever wrote it down; what cannot be opened any more is left out."""
+async def _words(tx: Tx, house: House, actor: Actor, about: Sequence[UUID], *, what: str) -> dict[UUID, str]:
+    """Return what was written about things by whoever wrote it down; what cannot be opened any more is left out.
+
+    Args:
+        what: Which words: notes of another kind are sealed for others, and stay closed.
+    """
     said = {}
-    for proposal_id, what, author, box in await list_notes_of_others(tx, actor.group_id, about):
-        key = house.keys.find_member_key(actor.group_id, author)
+    for about_id, kind, author, box in await list_notes_of_others(tx, actor.group_id, about):
+        key = house.keys.find_member_key(actor.group_id, author) if kind == what else None
         if key is None:
             continue
         try:
             words = open_box(
-                key, box, group_id=actor.group_id, table="people.notes", row=proposal_id, column=what
+                key, box, group_id=actor.group_id, table="people.notes", row=about_id, column=what
             )
         except BoxBrokenError:
             continue
-        said[proposal_id] = words.decode()
+        said[about_id] = words.decode()
     return said

@@ -71,17 +71,18 @@ async def find_invitation(
     return None if row is None else InvitationRow(*row)
 
 
-async def list_invitations(tx: Tx, group_id: UUID, *, limit: int) -> list[InvitationRow]:
-    """Return invitations, newest first."""
+async def list_invitations(tx: Tx, group_id: UUID, *, now: datetime, limit: int) -> list[InvitationRow]:
+    """Return invitations: those that are open first, and of each kind the newest first."""
     rows = await tx.execute(
         text(f"""
             SELECT {_COLUMNS}
               FROM people.invitations
              WHERE group_id = :group_id
-          ORDER BY made_at DESC, invitation_id
+          ORDER BY (revoked_at IS NULL AND uses < uses_max AND expires_at > :now) DESC,
+                   made_at DESC, invitation_id
              LIMIT :limit
         """),
-        {"group_id": group_id, "limit": limit},
+        {"group_id": group_id, "now": now, "limit": limit},
     )
     return [InvitationRow(*row) for row in rows]
 

@@ -298,19 +298,26 @@ _LAST = """
                  CROSS JOIN LATERAL ((SELECT seq
                                         FROM timebank.transfers
                                        WHERE group_id = :group_id
-                                         AND debit_account = place.account_id
+                                         AND debit_account = place.account_id {of_kind}
                                     ORDER BY seq DESC
                                        LIMIT :limit)
                                        UNION ALL
                                      (SELECT seq
                                         FROM timebank.transfers
                                        WHERE group_id = :group_id
-                                         AND credit_account = place.account_id
+                                         AND credit_account = place.account_id {of_kind}
                                     ORDER BY seq DESC
                                        LIMIT :limit)) AS t)
   ORDER BY e.seq DESC
      LIMIT :limit
 """
+
+_OF_KIND = """
+                                         AND EXISTS (SELECT
+                                                       FROM timebank.entries AS k
+                                                      WHERE k.group_id = :group_id
+                                                        AND k.seq = transfers.seq
+                                                        AND k.kind = :kind)"""
 
 _ONE = """
      WHERE e.group_id = :group_id
@@ -326,12 +333,14 @@ async def find_entry(tx: Tx, group_id: UUID, entry_id: UUID) -> MoneyRow | None:
 
 
 async def list_last_entries(
-    tx: Tx, group_id: UUID, accounts: Collection[int], *, limit: int
+    tx: Tx, group_id: UUID, accounts: Collection[int], *, kind: EntryKind | None = None, limit: int
 ) -> list[MoneyRow]:
-    """Return the last entries that touch some accounts, newest first."""
-    rows = await tx.execute(
-        text(_ENTRIES + _LAST), {"group_id": group_id, "accounts": list(accounts), "limit": limit}
-    )
+    """Return the last entries that touch some accounts, newest first; of one kind only where one is named."""
+    names = {"group_id": group_id, "accounts": list(accounts), "limit": limit}
+    if kind is not None:
+        names["kind"] = kind.value
+    last = _LAST.format(of_kind="" if kind is None else _OF_KIND)
+    rows = await tx.execute(text(_ENTRIES + last), names)
     return [_money_row(row) for row in rows]
 
 

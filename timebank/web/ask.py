@@ -130,7 +130,7 @@ class AskPage:
 
     Attributes:
         ways: Other pages of the reader; empty for somebody without an account.
-        key: Tells this form from others; empty where the address does.
+        key: Tells this form from others.
         today: First day that can be chosen.
         few: What stewards will see; ``hands`` what whoever hands over will see.
         learn: What a member who watches could learn, in one sentence.

@@ -126,15 +126,16 @@ async def _ask(
     if command is None:
         return _form(place, rules, asking, faults, status=422)
     await slow_down(request, place.group_id, "ask")
-    keys, holder = place.door.house.keys, place.holder
+    keys, holder, key = place.door.house.keys, place.holder, field_text(fields, "key")
+    # Not the link itself: what is refused is kept under its key, and may come again, mended.
+    asks.check_key(keys, place.group_id, holder.link_hash, key)
     command = command._replace(
         without_account=True,
         link=holder.link_hash,
         contact_index=asks.contact_index(keys, place.group_id, command.contact),
         ask_id=holder.ask_id,
     )
-    # The link is the key: pressing the button twice asks once.
-    sent = await _send(place, f"ask {holder.link_hash.hex()}", command)
+    sent = await _send(place, key, command)
     if sent.is_refused and sent.code != "already_done":
         if (await asks.find_holder(place.door.house, place.group_id, place.secret)).asked:
             return go_to(place.here)
@@ -189,7 +190,7 @@ def _form(
         href=place.href,
         rooms=(),
         action=place.here,
-        key="",
+        key=asks.make_key(place.door.house.keys, place.group_id, place.holder.link_hash),
         by_link=True,
     )
     return place.page("ask.html", page, status=status)

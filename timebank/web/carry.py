@@ -23,12 +23,15 @@ from timebank.web.money_pages import (
     Desk,
     Question,
     Row,
+    amount_question,
+    day_question,
     field_of,
     money_check,
     money_form,
     open_desk_of,
     read_past_day,
     read_sum,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.rooms import MONEY
@@ -102,7 +105,8 @@ async def carry(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp
     sent = await send(here, fields, command)
     if sent.is_refused:
         field = "source" if sent.code == "below_floor" else field_of(sent.code, Carrying._fields)
-        return _carry_form(here, desk, carrying, {field: sent.sentence}, status=sent.status)
+        told = refusal_in_words(sent, move.source.unit, here.chosen)
+        return _carry_form(here, desk, carrying, {field: told}, status=sent.status)
     return here.go(f"{ENTRIES}/{sent.body['entry']}")
 
 
@@ -155,20 +159,14 @@ def _carry_form(
                 Answer("", faults.get("held", "")),
                 desk.place_options(carrying.held, chosen),
             ),
-            Question(
-                "amount",
-                "amount",
-                chosen.say(N_("How much?")),
-                chosen.say(N_("For example 12.50.")),
-                Answer(carrying.amount, faults.get("amount", "")),
-            ),
-            Question(
-                "day",
-                "day",
-                chosen.say(N_("On which day")),
-                chosen.say(N_("Today, or the day on which it was.")),
-                Answer(carrying.day, faults.get("day", "")),
-                most=desk.today.isoformat(),
+            amount_question(N_("How much?"), N_("For example 12.50."), carrying.amount, faults, chosen),
+            day_question(
+                N_("On which day"),
+                N_("Today, or the day on which it was."),
+                carrying.day,
+                faults,
+                desk,
+                chosen,
             ),
         ),
         faults=faults,

@@ -20,7 +20,6 @@ from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import proof_words
 from timebank.web.private import go_to
 from timebank.web.rooms import HOST, Way, ways
-from timebank.web.sending import new_key
 from timebank.web.sign_in import duty_location
 
 if TYPE_CHECKING:
@@ -104,7 +103,6 @@ class HostPage:
     facts: tuple[Fact, ...]
     groups: tuple[GroupRow, ...]
     link_action: str
-    key: str
     proof: str
     seizure_href: str
 
@@ -141,7 +139,6 @@ async def host_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASG
         facts=facts,
         groups=tuple(_group(group, here) for group in health.groups),
         link_action=here.path(f"{HOST}/link"),
-        key=new_key(),
         proof=proof_words(here),
         seizure_href=here.path(f"{HOST}/seizure"),
     )

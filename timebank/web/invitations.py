@@ -61,7 +61,7 @@ class InvitationLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InvitationsPage:
-    """The group's invitations, newest first, and the form for another."""
+    """The group's invitations, those that are open first, and the form for another."""
 
     name: str
     href: str
@@ -144,7 +144,7 @@ async def invitation_card(
     here = await steward_reads(request, slug, f"{INVITATIONS}/{invitation_id}")
     if isinstance(here, PrivatePage):
         return here
-    rows = await service.list_invitations(here.door.house, here.actor)
+    rows = await service.list_invitations(here.door.house, here.actor, now=here.door.clock())
     row = next((row for row in rows if row.invitation_id == invitation_id), None)
     if row is None or row.state(here.door.clock()) != "open":
         raise UnknownInvitation
@@ -158,7 +158,7 @@ async def invitation_card(
         address=address,
         # It is made of numbers only; what was put into it is in the drawing, not in the text.
         qr=qr_inline(address),
-        holds=await _holds(here, row),
+        holds=_holds(here, row, await _zone(here)),
         duties=duties_in_words(row.roles, here.chosen),
         copies=_ON_A_SHEET - 1 if row.uses_max - row.uses > 1 else 0,
     )
@@ -203,8 +203,8 @@ async def _page(
     told: str = "",
     status: int = 200,
 ) -> PrivatePage:
-    said, wrong = fields or {}, faults or {}
-    rows = await service.list_invitations(here.door.house, here.actor)
+    said, wrong, zone = fields or {}, faults or {}, await _zone(here)
+    rows = await service.list_invitations(here.door.house, here.actor, now=here.door.clock())
     page = InvitationsPage(
         name=here.group.name,
         href=here.href,
@@ -212,7 +212,7 @@ async def _page(
         back=here.path(PEOPLE),
         told=told,
         faults=tuple(wrong.items()),
-        invitations=tuple([await _line(here, row) for row in rows[:_SHOWN]]),
+        invitations=tuple(_line(here, row, zone) for row in rows[:_SHOWN]),
         action=here.path(INVITATIONS),
         key=new_key(),
         uses=Answer(field_text(said, "uses") or _USES, wrong.get("uses", "")),
@@ -226,7 +226,7 @@ async def _page(
     return here.page("invitations.html", page, status=status)
 
 
-async def _line(here: Inside, row: InvitationRow) -> InvitationLine:
+def _line(here: Inside, row: InvitationRow, zone: ZoneInfo) -> InvitationLine:
     chosen, state = here.chosen, row.state(here.door.clock())
     words = chosen.say(
         N_("%(used)s of %(most)s joined by it"),
@@ -240,16 +240,20 @@ async def _line(here: Inside, row: InvitationRow) -> InvitationLine:
     return InvitationLine(
         id=str(row.invitation_id),
         words=words,
-        age=await _holds(here, row) if is_open else chosen.say(_STATES[state]),
+        age=_holds(here, row, zone) if is_open else chosen.say(_STATES[state]),
         card_href=here.path(path) if is_open else "",
         action=here.path(path) if is_open else "",
         key=new_key(),
     )
 
 
-async def _holds(here: Inside, row: InvitationRow) -> str:
+async def _zone(here: Inside) -> ZoneInfo:
+    return ZoneInfo(await time_zone_of(here.door.house, here.actor.group_id))
+
+
+def _holds(here: Inside, row: InvitationRow, zone: ZoneInfo) -> str:
     """Return how often an invitation still opens, and until when."""
-    chosen, zone = here.chosen, ZoneInfo(await time_zone_of(here.door.house, here.actor.group_id))
+    chosen = here.chosen
     return chosen.say_many(
         "for %(count)s person, until %(day)s",
         "for %(count)s people, until %(day)s",

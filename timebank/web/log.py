@@ -28,6 +28,7 @@ from timebank.web.log_reading import (
     Voice,
     Writing,
     list_voices,
+    may_log_for_others,
     read_help,
     voice_of,
     writing_of,
@@ -300,7 +301,7 @@ async def _form(
         time_hint=_time_hint(rules, chosen),
         sight=both_sights(here, rules, today, kind),
         few=few_before(rules, chosen),
-        many_href=here.path(LOG_MANY) if len(voices) > 1 or "steward" in here.actor.roles else "",
+        many_href=here.path(LOG_MANY) if may_log_for_others(here) else "",
     )
     return here.page("log.html", page, status=status)
 

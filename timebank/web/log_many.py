@@ -22,11 +22,13 @@ from timebank.services.overview import today_of
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log import LONG_AGO, LONG_MINUTES, Choice
-from timebank.web.log_reading import is_possible, read_past_day, read_time
+from timebank.web.log_reading import is_possible, may_log_for_others, read_past_day, read_time
 from timebank.web.log_sight import both_sights, few_before, sentence
+from timebank.web.private import go_to
 from timebank.web.rooms import LOG, LOG_MANY, Way, ways
 from timebank.web.sending import SENT_BEFORE, new_key, send_many
 from timebank.web.sight import Sight
+from timebank.web.sign_in import duty_location
 from timebank.web.words import category_in_words
 
 if TYPE_CHECKING:
@@ -135,7 +137,10 @@ class ManyPage:
 @route("/g/{slug:str}/log/many", http_method=_READ, include_in_schema=False)
 async def many_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show empty rows."""
-    here = await _allowed(await inside(request, slug))
+    here = await inside(request, slug)
+    if "steward" in here.visitor.duties_wait and not may_log_for_others(here):
+        return go_to(duty_location(here, LOG_MANY))
+    _allowed(here)
     said = request.query_params.get("rows", "")
     count = min(int(said), ROWS_MAX) if said.isascii() and said.isdigit() and len(said) < 4 else ROWS
     return await _page(here, *await _rules(here), [Written() for _ in range(max(count, 1))])
@@ -145,7 +150,7 @@ async def many_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASG
 async def log_many(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Write all rows down, once they are all understood; or show how they are read, and what is wrong with which."""
     here, fields = await received(request, slug, size_max=FORM_MAX, fields_max=_FIELDS_MAX)
-    await _allowed(here)
+    _allowed(here)
     rules, today = await _rules(here)
     written, wish = _written(fields), field_text(fields, "do")
     read, faults = await _read(here, rules, today, written)
@@ -166,15 +171,14 @@ async def log_many(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
 LOG_MANY_PAGES: Final[list[HTTPRouteHandler]] = [many_page, log_many]
 
 
-async def _allowed(here: Inside) -> Inside:
+def _allowed(here: Inside) -> None:
     """Refuse whoever logs for nobody but themselves.
 
     Raises:
         NeedsRole
     """
-    if not any("log" in scopes for scopes in here.actor.stands_in.values()):
+    if not may_log_for_others(here):
         here.actor.require_role("steward")
-    return here
 
 
 async def _rules(here: Inside) -> tuple[SetUp, date]:

@@ -90,10 +90,19 @@ class Help:
 async def list_voices(here: Inside) -> tuple[Voice, ...]:
     """Return the reader, and everybody for whom they may log help."""
     me = Voice(here.actor.member_id)
-    if not any("log" in scopes for scopes in here.actor.stands_in.values()):
+    if not _stands_in(here):
         return (me,)
     others = await list_stood_in_for(here.door.house, here.actor, "log")
     return (me, *(Voice(member_id, nickname) for member_id, nickname in others))
+
+
+def may_log_for_others(here: Inside) -> bool:
+    """Return whether the page for help of others is the reader's: stewards have it, and whoever stands in."""
+    return "steward" in here.actor.roles or _stands_in(here)
+
+
+def _stands_in(here: Inside) -> bool:
+    return any("log" in scopes for scopes in here.actor.stands_in.values())
 
 
 def voice_of(writing: Writing, voices: tuple[Voice, ...]) -> Voice:

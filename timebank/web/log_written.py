@@ -18,6 +18,7 @@ from timebank.rules.commands import WithdrawHours
 from timebank.services.overview import LoggedHours, list_logged, read_answer
 from timebank.web.forms import field_text
 from timebank.web.inside import Inside, inside, received
+from timebank.web.log_reading import may_log_for_others
 from timebank.web.receipt import what_happened
 from timebank.web.rooms import LOG, LOG_MANY, Way, ways
 from timebank.web.sending import SENT_BEFORE, form_key, new_key, send_many
@@ -137,7 +138,7 @@ def _page(
         whole=amounts.digits(sum(each.minutes for each in counts)),
         can_undo=sum(each.may_withdraw for each in logged),
         log_href=here.path(LOG),
-        many_href=here.path(LOG_MANY) if "steward" in here.actor.roles else "",
+        many_href=here.path(LOG_MANY) if may_log_for_others(here) else "",
         home_href=here.path("/me"),
     )
     return here.page("log_written.html", page, status=status)

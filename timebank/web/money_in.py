@@ -1,11 +1,9 @@
-"""Money that came in: a form, a second look, the receipt, and the way to take an entry about money back."""
+"""Money that came in: a form, and a second look before it is written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
@@ -14,34 +12,31 @@ from litestar.types import ASGIApp
 
 from timebank.errors import N_, FieldInvalid, MemberNotFound
 from timebank.ledger.entries import EntryKind
-from timebank.rules.commands import CorrectEntry, GiveMoney, UndoDrawEntry
+from timebank.rules.commands import GiveMoney
 from timebank.rules.previews import money_line
 from timebank.services.member_acts import find_by_name
-from timebank.services.treasury import read_money
 from timebank.web.forms import Answer, field_text, field_whole
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import (
     FORM_MAX,
     Desk,
-    Option,
     Question,
     Row,
-    draw_words,
+    amount_question,
+    day_question,
     field_of,
     money_check,
     money_form,
     open_desk_of,
-    proof_words,
     read_past_day,
     read_sum,
     read_words,
     wait_for_proof,
 )
-from timebank.web.rooms import MONEY, PAY, Way, ways
-from timebank.web.sending import new_key, send
+from timebank.web.rooms import MONEY
+from timebank.web.sending import send
 from timebank.web.sight import Sight, published_gift, seen_lines, sight_line
-from timebank.web.words import kind_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,18 +45,12 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from timebank.rules.state import Pot
-    from timebank.services.treasury import MoneyEntry
     from timebank.web.private import PrivatePage
     from timebank.web.sending import Sent
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 IN: Final = f"{MONEY}/in"
 ENTRIES: Final = f"{MONEY}/entries"
-
-#: Undone through the ask that they belong to.
-_OF_DRAW: Final = frozenset({EntryKind.HAND_OVER, EntryKind.HAND_OVER_UNDONE, EntryKind.MONEY_RETURNED})
-#: What takes something back is not taken back itself.
-_NOT_UNDONE: Final = frozenset({EntryKind.CORRECTION, EntryKind.HAND_OVER_UNDONE, EntryKind.MONEY_RETURNED})
 
 
 class Writing(NamedTuple):
@@ -86,39 +75,6 @@ class Gift(NamedTuple):
     giver: UUID | None
     giver_name: str
     reference: str
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    """An entry about money, to keep and to take back.
-
-    Attributes:
-        title: What became of it; ``sentence`` is the entry in a line.
-        rows: What it says.
-        receipt: Code by which it can be shown to be in the book.
-        links: (address, words) of the entries that belong to it.
-        undo: Where the form that takes it back goes; empty where it cannot be.
-        places: Where the money can be by now, for the undo.
-        proof: What is said about the fresh proof that it takes.
-        fault: Why it was not taken back just now; mostly empty.
-        more: (address, words): where to go on.
-    """
-
-    name: str
-    href: str
-    ways: tuple[Way, ...]
-    title: str
-    sentence: str
-    rows: tuple[Row, ...]
-    receipt: str
-    links: tuple[tuple[str, str], ...]
-    undo: str
-    undo_hint: str
-    key: str
-    places: tuple[Option, ...]
-    proof: str
-    fault: str
-    more: tuple[tuple[str, str], ...]
 
 
 # ---------------------------------------------------------------- handlers
@@ -171,40 +127,7 @@ async def take_money_in(request: Request[Any, Any, Any], slug: FromPath[str]) ->
     return here.go(f"{ENTRIES}/{sent.body['entry']}")
 
 
-@route("/g/{slug:str}/money/entries/{entry_id:uuid}", http_method=_READ, include_in_schema=False)
-async def entry_page(
-    request: Request[Any, Any, Any], slug: FromPath[str], entry_id: FromPath[UUID]
-) -> ASGIApp:
-    """Show an entry about money, and the way to take it back."""
-    here = await inside(request, slug)
-    if waiting := wait_for_proof(here, f"{ENTRIES}/{entry_id}"):
-        return waiting
-    return await _entry_page(here, entry_id)
-
-
-@post("/g/{slug:str}/money/entries/{entry_id:uuid}/undo", include_in_schema=False)
-async def undo_entry(
-    request: Request[Any, Any, Any], slug: FromPath[str], entry_id: FromPath[UUID]
-) -> ASGIApp:
-    """Take an entry back by a second one: nothing is rubbed out."""
-    here, fields = await received(request, slug)
-    here.actor.require_role("treasurer", "steward")
-    entry = await read_money(here.door.house, here.actor, entry_id)
-    reason, fault = read_words(fields, "reason", here.chosen)
-    if fault:
-        return await _entry_page(here, entry_id, fault=fault, status=422)
-    held = field_text(fields, "held")
-    command: CorrectEntry | UndoDrawEntry = CorrectEntry(entry_id, reason, held=held)
-    if entry.draw_id is not None:
-        here.actor.require_fresh()
-        command = UndoDrawEntry(entry.draw_id, entry_id, held, reason)
-    sent = await send(here, fields, command)
-    if sent.is_refused:
-        return await _entry_page(here, entry_id, fault=sent.sentence, status=sent.status)
-    return here.go(f"{ENTRIES}/{sent.body['entry']}")
-
-
-MONEY_IN_PAGES: Final[list[HTTPRouteHandler]] = [money_in_page, take_money_in, entry_page, undo_entry]
+MONEY_IN_PAGES: Final[list[HTTPRouteHandler]] = [money_in_page, take_money_in]
 
 
 # ---------------------------------------------------------------- reading
@@ -265,13 +188,7 @@ def _form(
 ) -> PrivatePage:
     chosen, pots = here.chosen, desk.money_pots
     questions = [
-        Question(
-            "amount",
-            "amount",
-            chosen.say(N_("How much came in?")),
-            chosen.say(N_("For example 12.50.")),
-            Answer(writing.amount, faults.get("amount", "")),
-        ),
+        amount_question(N_("How much came in?"), N_("For example 12.50."), writing.amount, faults, chosen),
         Question(
             "held",
             "choice",
@@ -280,14 +197,7 @@ def _form(
             Answer("", faults.get("held", "")),
             desk.place_options(writing.held, chosen),
         ),
-        Question(
-            "day",
-            "day",
-            chosen.say(N_("When?")),
-            chosen.say(N_("The day on which it came.")),
-            Answer(writing.day, faults.get("day", "")),
-            most=desk.today.isoformat(),
-        ),
+        day_question(N_("When?"), N_("The day on which it came."), writing.day, faults, desk, chosen),
         Question(
             "giver",
             "text",
@@ -423,106 +333,3 @@ def _refused(here: Inside, desk: Desk, writing: Writing, sent: Sent) -> PrivateP
         more=(first, chosen.say(N_("The one that is in the book already"))),
         status=sent.status,
     )
-
-
-# ---------------------------------------------------------------- an entry
-
-
-async def _entry_page(here: Inside, entry_id: UUID, *, fault: str = "", status: int = 200) -> PrivatePage:
-    chosen = here.chosen
-    desk = await open_desk_of(here)
-    entry = await read_money(here.door.house, here.actor, entry_id)
-    amounts = amounts_of(entry.unit, chosen)
-    is_gone = entry.corrected_by is not None
-    title = chosen.say(N_("It is in the book"))
-    if is_gone:
-        title = chosen.say(N_("It is taken back"))
-    elif entry.corrects is not None:
-        title = chosen.say(N_("It is taken back: a second line says so"))
-    can_undo = not is_gone and entry.kind not in _NOT_UNDONE and "auditor" not in _only(here)
-    kind = kind_in_words(entry.kind, amounts.unit, chosen)
-    page = EntryPage(
-        name=here.group.name,
-        href=here.href,
-        ways=ways(here, MONEY),
-        title=title,
-        sentence=f"{kind}: {amounts.words(entry.amount)}",
-        rows=_rows(here, desk, entry),
-        receipt=entry.receipt,
-        links=_links(here, entry),
-        undo=here.path(f"{ENTRIES}/{entry_id}/undo") if can_undo else "",
-        undo_hint=_undo_hint(here, entry),
-        key=new_key(),
-        places=_places_for_undo(here, desk, entry),
-        proof=proof_words(here) if entry.kind in _OF_DRAW else "",
-        fault=fault,
-        more=_more(here, entry),
-    )
-    return here.page("money_entry.html", page, status=status)
-
-
-def _only(here: Inside) -> frozenset[str]:
-    """Return the duties of somebody who looks and does not write; none for others."""
-    return frozenset() if here.actor.roles & {"treasurer", "steward"} else here.actor.roles
-
-
-def _rows(here: Inside, desk: Desk, entry: MoneyEntry) -> tuple[Row, ...]:
-    chosen = here.chosen
-    zone = ZoneInfo(desk.rules.time_zone)
-    rows = [Row(chosen.say(N_("When")), chosen.day(entry.effective_on))]
-    if entry.out_of:
-        rows.append(Row(chosen.say(N_("Taken from")), desk.label_of(entry.out_of, chosen)))
-    if entry.into:
-        rows.append(Row(chosen.say(N_("Where it is")), desk.label_of(entry.into, chosen)))
-    if entry.pots and (len(entry.pots) > 1 or len(desk.money_pots) > 1):
-        pots = [desk.pot_name(desk.rules.pots[code], chosen) for code in entry.pots]
-        rows.append(Row(chosen.say(N_("Which pot")), " · ".join(pots)))
-    if entry.kind == EntryKind.MONEY_IN:
-        from_whom = (
-            N_("somebody of the group") if entry.from_member else N_("somebody outside, or without a name")
-        )
-        rows.append(Row(chosen.say(N_("Who gave it")), chosen.say(from_whom)))
-    if entry.reference:
-        rows.append(Row(chosen.say(N_("What they call it")), entry.reference))
-    if entry.draw_id is not None:
-        short = chosen.say(N_("Ask %(short)s"), short=str(entry.draw_id)[:4].upper())
-        rows.append(Row(short, chosen.say(draw_words(entry.draw_state))))
-    rows.append(Row(chosen.say(N_("Written")), chosen.day(entry.recorded_at.astimezone(zone).date())))
-    return tuple(rows)
-
-
-def _links(here: Inside, entry: MoneyEntry) -> tuple[tuple[str, str], ...]:
-    links = []
-    if entry.corrects is not None:
-        links.append((here.path(f"{ENTRIES}/{entry.corrects}"), here.chosen.say(N_("What it takes back"))))
-    if entry.corrected_by is not None:
-        links.append((here.path(f"{ENTRIES}/{entry.corrected_by}"), here.chosen.say(N_("What took it back"))))
-    return tuple(links)
-
-
-def _undo_hint(here: Inside, entry: MoneyEntry) -> str:
-    if entry.kind == EntryKind.HAND_OVER:
-        return here.chosen.say(
-            N_(
-                "Undo it if it was not handed over, or came back whole. Then it is promised again, and nothing is rubbed out."
-            )
-        )
-    return here.chosen.say(N_("Undo writes a second line that takes this one back. Nothing is rubbed out."))
-
-
-def _places_for_undo(here: Inside, desk: Desk, entry: MoneyEntry) -> tuple[Option, ...]:
-    """Return where the money can be by now; nothing where there is no choice."""
-    if bool(entry.into) == bool(entry.out_of):
-        return ()
-    found = desk.place_options(entry.into or entry.out_of, here.chosen, unit=entry.unit)
-    return found if len(found) > 1 else ()
-
-
-def _more(here: Inside, entry: MoneyEntry) -> tuple[tuple[str, str], ...]:
-    say = here.chosen.say
-    more = [(here.path(MONEY), say(N_("Back to the money")))]
-    if "treasurer" not in here.actor.roles:
-        return tuple(more)
-    if entry.kind in _OF_DRAW:
-        return ((here.path(PAY), say(N_("Hand over more"))), *more)
-    return ((here.path(IN), say(N_("Write down more money"))), *more)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from babel.numbers import get_currency_precision
 
 from timebank.edge.days import read_day
-from timebank.errors import N_, AmountOutOfRange, FieldInvalid, NumberAmbiguous, Refusal
+from timebank.errors import (
+    N_,
+    AmountOutOfRange,
+    BelowFloor,
+    FieldInvalid,
+    MoreThanHanded,
+    MoreThanPromised,
+    NumberAmbiguous,
+    Refusal,
+)
 from timebank.ledger.units import MINUTES
 from timebank.rules.names import free_text
 from timebank.rules.written import read_amount, read_minutes
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from timebank.store.treasury import ListedPlace
     from timebank.web.inside import Inside
     from timebank.web.private import PrivatePage
+    from timebank.web.sending import Sent
     from timebank.web.sight import Sight
 
 WORDS_MAX: Final = 500
@@ -49,6 +59,8 @@ _FIELD_OF: Final = {
     "unknown_member": "giver",
     "unknown_pot": "pot",
 }
+#: Refusals that say how much there is and how much was asked for.
+_OF_SUMS: Final = {each.code: each.message for each in (BelowFloor, MoreThanHanded, MoreThanPromised)}
 
 
 class Option(NamedTuple):
@@ -249,6 +261,23 @@ def proof_words(here: Inside) -> str:
 # ---------------------------------------------------------------- pages
 
 
+def amount_question(
+    label: str, hint: str, written: str, faults: Mapping[str, str], chosen: Language
+) -> Question:
+    """Return the question for how much; label and hint are not translated yet."""
+    answer = Answer(written, faults.get("amount", ""))
+    return Question("amount", "amount", chosen.say(label), chosen.say(hint), answer)
+
+
+def day_question(
+    label: str, hint: str, written: str, faults: Mapping[str, str], desk: Desk, chosen: Language
+) -> Question:
+    """Return the question for a day that is not to come; label and hint are not translated yet."""
+    answer = Answer(written, faults.get("day", ""))
+    most = desk.today.isoformat()
+    return Question("day", "day", chosen.say(label), chosen.say(hint), answer, most=most)
+
+
 def money_form(
     here: Inside,
     *,
@@ -327,6 +356,16 @@ def field_of(code: str, fields: Sequence[str]) -> str:
     """Return which of some questions a refusal of the rules is about."""
     field = _FIELD_OF.get(code, "form")
     return field if field in fields else "form"
+
+
+def refusal_in_words(sent: Sent, unit: str, chosen: Language) -> str:
+    """Return why something was refused, with its amounts as people write them: the rules speak of cents and minutes."""
+    message = _OF_SUMS.get(sent.code)
+    if message is None:
+        return sent.sentence
+    amounts = amounts_of(unit, chosen)
+    sums = {name: amounts.words(value) for name, value in sent.body.items() if isinstance(value, int)}
+    return chosen.say(message, **sums)
 
 
 def difference_in_words(counted: int, book: int, unit: str, chosen: Language) -> str:

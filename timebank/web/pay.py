@@ -30,7 +30,7 @@ from timebank.web.forms import Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_in import ENTRIES
-from timebank.web.money_pages import draw_words, proof_words, read_sum
+from timebank.web.money_pages import draw_words, proof_words, read_sum, refusal_in_words
 from timebank.web.private import go_to
 from timebank.web.rooms import PAY, Way, ways
 from timebank.web.sending import new_key, send
@@ -114,7 +114,7 @@ class Promise:
 
 
 class Handed(NamedTuple):
-    """Money that was handed over lately; ``state`` says whether it has arrived, ``mark`` is solid once it has."""
+    """Money that was handed over lately; ``about`` says whether it has arrived, ``mark`` is solid once it has."""
 
     href: str
     what: str
@@ -208,7 +208,8 @@ async def give_back(request: Request[Any, Any, Any], slug: FromPath[str], draw_i
         return await _page(here, _Shown(draw_id, {"back": fault}, fields), status=422)
     sent = await send(here, fields, ReleaseDraw(draw_id, amount, view.pot.unit))
     if sent.is_refused:
-        return await _page(here, _Shown(draw_id, {"back": sent.sentence}, fields), status=sent.status)
+        told = refusal_in_words(sent, view.pot.unit, here.chosen)
+        return await _page(here, _Shown(draw_id, {"back": told}, fields), status=sent.status)
     return go_to(here.path(PAY) + ("&" if here.query else "?") + "done=back")
 
 
@@ -244,7 +245,7 @@ def _read(
 
 def _refused(sent: Sent, view: DrawView, chosen: Language) -> dict[str, str]:
     if sent.code != "policy_refuses":
-        return {_FIELD_OF.get(sent.code, "form"): sent.sentence}
+        return {_FIELD_OF.get(sent.code, "form"): refusal_in_words(sent, view.pot.unit, chosen)}
     field = {"rhythm": "day", "receipts": "receipt"}.get(str(sent.body.get("rule", "")), "form")
     return {field: policy_words(sent.body, amounts_of(view.pot.unit, chosen))}
 
@@ -297,7 +298,7 @@ def _totals(waiting: list[DrawView], chosen: Language) -> tuple[str, ...]:
 
 async def _handed(here: Inside) -> tuple[Handed, ...]:
     chosen = here.chosen
-    entries = await list_money(here.door.house, here.actor, limit=_LATELY)
+    entries = await list_money(here.door.house, here.actor, kind=EntryKind.HAND_OVER, limit=_LATELY)
     return tuple(
         Handed(
             here.path(f"{ENTRIES}/{entry.entry_id}"),
@@ -312,7 +313,7 @@ async def _handed(here: Inside) -> tuple[Handed, ...]:
             "solid" if entry.draw_state == "arrived" else "hatched",
         )
         for entry in entries
-        if entry.kind == EntryKind.HAND_OVER and entry.corrected_by is None
+        if entry.corrected_by is None
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from babel.numbers import get_currency_precision
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -26,6 +25,7 @@ from timebank.web.money_pages import (
     Option,
     Question,
     Row,
+    amount_question,
     difference_in_words,
     field_of,
     money_check,
@@ -33,6 +33,7 @@ from timebank.web.money_pages import (
     open_desk_of,
     read_sum,
     read_words,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.private import go_to
@@ -53,13 +54,14 @@ if TYPE_CHECKING:
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 PLACES_AT: Final = f"{MONEY}/places"
-NEW: Final = f"{PLACES_AT}/new"
+#: Not below the places: groups name them as they like.
+NEW: Final = f"{MONEY}/new-place"
 
-#: Coins and notes to count by, in units of the currency; others have empty lines.
-_PIECES: Final[Mapping[str, tuple[str, ...]]] = {
-    "EUR": ("50", "20", "10", "5", "2", "1", "0.50", "0.20", "0.10", "0.05", "0.02", "0.01"),
-    "GBP": ("50", "20", "10", "5", "2", "1", "0.50", "0.20", "0.10", "0.05", "0.02", "0.01"),
-    "USD": ("100", "50", "20", "10", "5", "1", "0.50", "0.25", "0.10", "0.05", "0.01"),
+#: Coins and notes to count by, in cents; other currencies have empty lines.
+_PIECES: Final[Mapping[str, tuple[int, ...]]] = {
+    "EUR": (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1),
+    "GBP": (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1),
+    "USD": (10000, 5000, 2000, 1000, 500, 100, 50, 25, 10, 5, 1),
 }
 _LINES: Final = 12
 
@@ -115,7 +117,8 @@ async def count(request: Request[Any, Any, Any], slug: FromPath[str], held: From
     sent = await send(here, fields, CountHeld(held, counted, place.unit, pot.code, reason))
     if sent.is_refused:
         field = field_of(sent.code, Counting._fields)
-        return _count_form(here, desk, place, counting, {field: sent.sentence}, status=sent.status)
+        told = refusal_in_words(sent, place.unit, chosen)
+        return _count_form(here, desk, place, counting, {field: told}, status=sent.status)
     if sent.body["state"] == "right":
         return go_to(here.path(MONEY) + ("&" if here.query else "?") + "said=right")
     return here.go(f"{SECOND}/{sent.body['proposal']}")
@@ -151,12 +154,12 @@ def _count_form(
     chosen, amounts, pots = here.chosen, amounts_of(place.unit, here.chosen), _pots_of(desk, place.unit)
     label = desk.label(place, chosen)
     questions = [
-        Question(
-            "amount",
-            "amount",
-            chosen.say(N_("How much is there?")),
-            chosen.say(N_("Count it, or read it off the statement of the bank. 0 if it is empty.")),
-            Answer(counting.amount, faults.get("amount", "")),
+        amount_question(
+            N_("How much is there?"),
+            N_("Count it, or read it off the statement of the bank. 0 if it is empty."),
+            counting.amount,
+            faults,
+            chosen,
         ),
         Question(
             "reason",
@@ -205,9 +208,7 @@ def _slip(here: Inside, place: ListedPlace) -> CountSlip | None:
     if place.kind != "cash":
         return None
     chosen, amounts = here.chosen, amounts_of(place.unit, here.chosen)
-    each = 10 ** get_currency_precision(place.unit)
-    pieces = [round(float(piece) * each) for piece in _PIECES.get(place.unit, ())]
-    shown = tuple(amounts.words(piece) for piece in pieces) or ("",) * _LINES
+    shown = tuple(amounts.words(piece) for piece in _PIECES.get(place.unit, ())) or ("",) * _LINES
     return CountSlip(chosen.currency_name(place.unit), shown)
 
 
@@ -292,7 +293,7 @@ def _count_sight(
 # ---------------------------------------------------------------- opening
 
 
-@route("/g/{slug:str}/money/places/new", http_method=_READ, include_in_schema=False)
+@route("/g/{slug:str}/money/new-place", http_method=_READ, include_in_schema=False)
 async def new_place_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show the form of a new place."""
     here = await inside(request, slug)
@@ -303,7 +304,7 @@ async def new_place_page(request: Request[Any, Any, Any], slug: FromPath[str]) -
     return _place_form(here, desk, {}, {}) if desk.units else here.go(MONEY)
 
 
-@post("/g/{slug:str}/money/places/new", include_in_schema=False)
+@post("/g/{slug:str}/money/new-place", include_in_schema=False)
 async def open_place(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Open a place."""
     here, fields = await received(request, slug)

@@ -22,6 +22,8 @@ from timebank.web.money_pages import (
     Desk,
     Question,
     Row,
+    amount_question,
+    day_question,
     field_of,
     money_check,
     money_form,
@@ -29,6 +31,7 @@ from timebank.web.money_pages import (
     read_past_day,
     read_sum,
     read_words,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.rooms import MONEY
@@ -142,7 +145,8 @@ async def _take_form(request: Request[Any, Any, Any], slug: str, below: str) -> 
     sent = await send(here, fields, command)
     if sent.is_refused:
         field = field_of(sent.code, Writing._fields)
-        return _form(here, desk, below, writing, {field: sent.sentence}, status=sent.status)
+        told = refusal_in_words(sent, unit, here.chosen)
+        return _form(here, desk, below, writing, {field: told}, status=sent.status)
     return here.go(f"{SECOND}/{sent.body['proposal']}")
 
 
@@ -201,15 +205,7 @@ def _form(
     hint = N_("For example 12.50.")
     if any(pot.unit == MINUTES for pot in pots):
         hint = N_("For example 12.50, or 1:30 for hours.")
-    questions = [
-        Question(
-            "amount",
-            "amount",
-            chosen.say(N_("How much?")),
-            chosen.say(hint),
-            Answer(writing.amount, faults.get("amount", "")),
-        )
-    ]
+    questions = [amount_question(N_("How much?"), hint, writing.amount, faults, chosen)]
     if below == POTS or len(pots) != 1:
         questions.append(choice("pot", N_("From which pot?"), desk.pot_options(pots, writing.pot, chosen)))
     if below == POTS:
@@ -218,13 +214,8 @@ def _form(
         options = desk.place_options(writing.held, chosen)
         questions.append(choice("held", N_("Where was it taken from?"), options))
     questions += [
-        Question(
-            "day",
-            "day",
-            chosen.say(N_("On which day")),
-            chosen.say(N_("Today, or the day on which it was.")),
-            Answer(writing.day, faults.get("day", "")),
-            most=desk.today.isoformat(),
+        day_question(
+            N_("On which day"), N_("Today, or the day on which it was."), writing.day, faults, desk, chosen
         ),
         Question(
             "reason",

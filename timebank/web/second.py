@@ -29,6 +29,7 @@ from timebank.web.money_pages import (
     difference_in_words,
     open_desk_of,
     proof_words,
+    refusal_in_words,
     wait_for_proof,
 )
 from timebank.web.rooms import MONEY, Way, ways
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from timebank.rules.state import Pot, Proposal
     from timebank.services.treasury import SeenProposal
     from timebank.web.private import PrivatePage
+    from timebank.web.sending import Sent
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 SECOND: Final = f"{MONEY}/second"
@@ -192,14 +194,14 @@ async def sign(request: Request[Any, Any, Any], slug: FromPath[str], proposal_id
         here.actor.require_fresh()
         sent = await send(here, fields, SignProposal(proposal_id))
     if sent.is_refused:
-        return await _sign_page(here, proposal_id, fault=sent.sentence, status=sent.status)
+        return await _sign_page(here, proposal_id, sent)
     return here.go(f"{SECOND}/{proposal_id}")
 
 
 SECOND_PAGES: Final[list[HTTPRouteHandler]] = [second_page, sign_page, sign]
 
 
-async def _sign_page(here: Inside, proposal_id: UUID, *, fault: str = "", status: int = 200) -> PrivatePage:
+async def _sign_page(here: Inside, proposal_id: UUID, refused: Sent | None = None) -> PrivatePage:
     chosen, desk = here.chosen, await open_desk_of(here)
     found = await read_proposal(here.door.house, here.actor, proposal_id)
     seen, proposal = found.seen, found.seen.proposal
@@ -232,12 +234,12 @@ async def _sign_page(here: Inside, proposal_id: UUID, *, fault: str = "", status
         why_not=why_not,
         withdraw=withdraw,
         proof=proof_words(here),
-        fault=fault,
+        fault=refusal_in_words(refused, proposal.body["unit"], chosen) if refused else "",
         entry_href=here.path(f"{ENTRIES}/{proposal.entry_id}")
         if proposal.entry_id and proposal.body["unit"] != MINUTES
         else "",
     )
-    return here.page("sign.html", page, status=status)
+    return here.page("sign.html", page, status=refused.status if refused else 200)
 
 
 def _rows(

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 #: Hidden in every form that writes to a book.
 KEY_FIELD: Final = "key"
-SENT_BEFORE: Final = N_("This form was sent before. Look at your statement first, and then send it again.")
+#: Of a form that was sent with something else in it, taken or refused, by anybody: most have no statement to look at.
+SENT_BEFORE: Final = N_(
+    "This form was sent before, with something else in it. Look first at what became of that, and then send it again."
+)
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 
 

@@ -36,9 +36,10 @@ from timebank.web.ask import WORDS_MAX, policy_words
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.money_pages import refusal_in_words
 from timebank.web.policy_words import rule_numbers
 from timebank.web.private import go_to
-from timebank.web.rooms import TODAY, Way, ways
+from timebank.web.rooms import LOG_MANY, TODAY, Way, ways
 from timebank.web.sending import key_of, new_key, send
 from timebank.web.sign_in import duty_location
 from timebank.web.today_more import MoreLine, read_more
@@ -183,6 +184,7 @@ class TodayPage:
     hours_aside: str
     further: tuple[MoreLine, ...]
     lost: tuple[LostLink, ...]
+    many_href: str
     import_href: str
     words_max: int
 
@@ -223,7 +225,7 @@ async def decide(request: Request[Any, Any, Any], slug: FromPath[str], draw_id: 
     sent = await send(here, fields, command)
     if not sent.is_refused:
         return here.go(TODAY)
-    told = sent.sentence
+    told = refusal_in_words(sent, view.pot.unit, here.chosen)
     if sent.code == "policy_refuses":
         told = policy_words(sent.body, amounts_of(view.pot.unit, here.chosen))
     return await _page(here, _Fault(draw_id, "say", told, fields), status=sent.status)
@@ -361,6 +363,7 @@ async def _page(
         else "",
         further=further,
         lost=_lost(here, await _on_its_way(here)),
+        many_href=here.path(LOG_MANY),
         import_href=here.path("/import"),
         words_max=WORDS_MAX,
     )
