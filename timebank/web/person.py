@@ -354,7 +354,7 @@ async def _page(
     member = next(iter(found.members), None)
     if member is None or member.state == "erased":
         raise MemberNotFound
-    _, today = await today_of(house, actor.group_id, now=now)
+    rules, today = await today_of(house, actor.group_id, now=now)
     said = fault.fields if fault else {}
     is_here = member.state in {"active", "suspended"}
     page = PersonPage(
@@ -379,12 +379,12 @@ async def _page(
         answers=_answers(fault, member, today),
         give=_duties(here, member, said.get("give", ()), given=True),
         take=_duties(here, member, said.get("take", ()), given=False),
-        cards=await _cards(here, member_id) if member.state == "active" else (),
+        cards=await _cards(here, member_id, ZoneInfo(rules.time_zone)) if member.state == "active" else (),
         household=await _household(here, member),
         ties=tuple(
             _tie_row(here, tie, member_id)
-            for tie in await stand_ins.list_stand_ins(house, actor, now=now)
-            if tie.state == "active" and member_id in (tie.stand_in[0], tie.member[0])
+            for tie in await stand_ins.list_stand_ins(house, actor, now=now, member_id=member_id)
+            if tie.state == "active"
         ),
         scopes=tuple(
             Option(scope, chosen.say(words), scope in said.get("scopes", ()))
@@ -427,10 +427,9 @@ def _duties(here: Inside, member: Listed, pressed: Sequence[str], *, given: bool
     )
 
 
-async def _cards(here: Inside, member_id: UUID) -> tuple[CardRow, ...]:
+async def _cards(here: Inside, member_id: UUID, zone: ZoneInfo) -> tuple[CardRow, ...]:
     rows = await cards.list_cards(here.door.house, here.actor, member_id, now=here.door.clock())
-    rules, _ = await today_of(here.door.house, here.actor.group_id, now=here.door.clock())
-    zone, chosen = ZoneInfo(rules.time_zone), here.chosen
+    chosen = here.chosen
 
     return tuple(
         CardRow(
