@@ -633,10 +633,10 @@ def _hours(
     nobody = chosen.say(N_("A neighbour"))
     giver = names.get(hours.giver, nobody) if hours.giver else nobody
     time = chosen.hours(hours.minutes)
-    if hours.receiver is None:
+    if hours.is_for_pot:
         what = chosen.say(N_("%(name)s helped the whole group, %(time)s"), name=giver, time=time)
     else:
-        receiver = names.get(hours.receiver, nobody)
+        receiver = names.get(hours.receiver, nobody) if hours.receiver else nobody
         what = chosen.say(N_("%(name)s helped %(other)s, %(time)s"), name=giver, other=receiver, time=time)
     age = [chosen.weekday(hours.effective_on), category_in_words(hours.category, chosen)]
     if rules.time_bank and hours.state == "logged":
