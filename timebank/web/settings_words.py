@@ -52,7 +52,9 @@ def setting_in_words(name: str, value: Any, chosen: Language) -> str:
     for known, words in (("joining", JOINING), ("preset", PRESETS), ("words", POT_WORDS)):
         if name == known and value in words:
             return chosen.say(words[value])
-    return chosen.number(value) if isinstance(value, int) else str(value).replace("_", " ")
+    if name == "time_zone":
+        return str(value).replace("_", " ")
+    return chosen.number(value) if isinstance(value, int) else str(value)
 
 
 def rounding_of(minutes: int, *, up: bool) -> str:
