@@ -124,6 +124,10 @@ async def test_households_stand_ins_names_and_codes(stage: Stage) -> None:
     await bo.send(await bo.get(path), "/household", household="flo")
     page = await bo.get(path)
     assert "Together with Flo" in text_of(page)
+    other = await bo.get(f"/people/{stage.cast.ids['ed']}")
+    assert (await bo.send(other, "/household", household="Ada")).status_code == 303
+    arabic = await bo.get(path, lang="ar")
+    assert re.search(r"<bdi>(Flo|Ed)</bdi>، <bdi>(Flo|Ed)</bdi>", arabic.text), "in a row, each by itself"
     nobody = await bo.send(page, "/stand-in", **{"stand-in": "nobody", "scopes": "log"})
     assert nobody.status_code == 422
     assert "nobody here has exactly this name or code" in text_of(nobody)
@@ -140,6 +144,7 @@ async def test_households_stand_ins_names_and_codes(stage: Stage) -> None:
     assert (await bo.send(await bo.get(path), "/stand-in", **fields)).status_code == 303
     page = await bo.get(path)
     assert "Flo stands in for them until" in text_of(page)
+    assert "<bdi>Flo</bdi> stands in for them" in page.text
     assert (await bo.send(page, "/stand-in-end", id=_id_of(page, "/stand-in-end"))).status_code == 303
     assert "Flo stands in" not in text_of(await bo.get(path))
 

@@ -216,6 +216,7 @@ async def test_hours_that_two_do_not_agree_on_are_settled_by_a_third(stage: Stag
     bo = await signed_in(stage, "bo")
     page = await bo.get("/today")
     assert "Flo helped Ada, 1 h" in text_of(page)
+    assert "<bdi>Flo</bdi> helped <bdi>Ada</bdi>," in page.text
     assert "One of them says it was 30 min. It was short" in text_of(page)
 
     wrong = await bo.send(page, hours, time="a bit")

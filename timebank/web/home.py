@@ -308,7 +308,8 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
 
 
 def _what(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> Markup:
-    return Markup("{}, {}").format(_who(hours, nicknames, me, chosen), chosen.hours(hours.minutes))
+    # The first is escaped, and the second is digits and letters of our own.
+    return Markup(chosen.listed((_who(hours, nicknames, me, chosen), chosen.hours(hours.minutes))))  # noqa: S704
 
 
 def _who(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> Markup:
@@ -356,7 +357,7 @@ def _pot(pot: LivePot, pots: tuple[LivePot, ...], chosen: Language) -> PotLine:
     title = chosen.say(N_("Hours") if amounts.is_time else N_("Money"))
     if len(same) > 1:
         number = chosen.say(N_("pot %(number)s"), number=chosen.number(same.index(pot.pot) + 1))
-        title = f"{title}, {number}"
+        title = chosen.listed((title, number))
     first, second = pot_figures(pot.available, pot.promised, amounts)
     return PotLine(
         key=pot.pot,
