@@ -68,7 +68,7 @@ async def test_a_duty_is_proposed_by_one_steward_and_given_by_another(stage: Sta
     assert "Choose a duty" in text_of(nothing)
     assert "It is proposed. Another steward says yes to it." in text_of(await bo.follow(proposed))
     own = await bo.get("/people")
-    assert "Bo proposes Ada: treasurer" in text_of(own)
+    assert "<bdi>Bo</bdi> proposes <bdi>Ada</bdi>: treasurer" in own.text
     assert "You proposed it: another steward says yes." in text_of(own)
     form = next(form for form in forms_of(own) if "/duties/" in form.action)
     forged = await bo.post(form.action, {**form.hidden, "say": "yes"})
