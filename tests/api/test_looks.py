@@ -80,6 +80,27 @@ async def test_a_list_with_everybody_is_one_row_a_day_for_everybody_but_its_read
         assert await connection.fetchval("SELECT count(*) FROM people.looks") == 2
 
 
+async def test_the_page_of_one_person_is_shown_to_them_and_their_household_and_to_nobody_else(
+    stage: Stage, today: str
+) -> None:
+    bo = await signed_in(stage, "bo")
+    path = f"/people/{stage.cast.ids['ada']}"
+    assert (await bo.send(await bo.get(path), "/household", household="Flo")).status_code == 303
+    async with stage.cast.house.database.write_door(stage.cast.group_id) as connection:
+        await connection.execute("DELETE FROM people.looks")
+
+    for _ in range(2):
+        assert "Ada" in text_of(await bo.get(path))
+
+    alone = [{"on": today, "what": "list", "by": "Bo"}]
+    assert [await seen(stage, name) for name in ("ada", "flo", "di", "bo")] == [alone, alone, [], []]
+    ada = await signed_in(stage, "ada")
+    assert "Bo opened a page about you or your household." in text_of(await ada.get("/me/looks"))
+
+    await bo.get("/people")
+    assert "Bo opened the list of all members." in text_of(await ada.get("/me/looks"))
+
+
 async def test_what_the_host_takes_out_is_shown_to_everybody(stage: Stage, today: str) -> None:
     house, group_id = stage.cast.house, stage.cast.group_id
     assert len(await list_for_host(house, group_id, now=datetime.now(UTC))) == 5

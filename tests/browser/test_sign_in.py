@@ -183,3 +183,21 @@ def test_without_a_script_a_card_and_a_code_lead_to_every_duty(browser: Browser,
     page.click("button#passkey")
     assert page.is_visible("text=a passkey needs JavaScript")
     page.context.close()
+
+
+@pytest.mark.parametrize("code", ["ar", "es"])
+def test_the_example_of_a_code_stands_on_one_line_as_it_is_typed(
+    browser: Browser, stand: Stand, pictures: Path, code: str
+) -> None:
+    page = browser.new_context(viewport={"width": 320, "height": 900}).new_page()
+    page.goto(f"{stand.address}/sign-in?lang={code}")
+    page.screenshot(path=pictures / f"sign-in-{code}.png", full_page=True)
+
+    example = page.locator("#card-hint code")
+    assert example.inner_text() == "7K2Q-9TXR-MW4H-P3CA"
+    assert example.evaluate("it => [it.getClientRects().length, getComputedStyle(it).direction]") == [
+        1,
+        "ltr",
+    ]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.context.close()

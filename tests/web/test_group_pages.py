@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import Member, fields_of, forms_of, grow_old, signed_in, text_of
@@ -110,6 +112,22 @@ async def test_rules_that_cannot_be_are_refused_at_their_fields_and_those_of_pre
             assert {k: v for k, v in again.items() if k != "key"} == {
                 k: v for k, v in same.items() if k != "key"
             }
+
+
+async def test_beside_every_amount_of_the_rules_stands_what_it_is_written_in(stage: Stage) -> None:
+    bo = await signed_in(stage, "bo")
+    of_both = {"per_request_max", "reserve", "receipts_above", "surplus_above", "surplus_keep", "cap-0-sum"}
+
+    for pot, unit, more in (("money", "euros", {"tier-1-above"}), ("hours", "hours : minutes", {"limit_at"})):
+        page = (await bo.get(f"/group/rules/{pot}", **{"from": "two"})).text
+        beside = dict(re.findall(r'id="([\w-]+)-unit">([^<]*)<', page))
+        assert of_both | more <= set(beside)
+        assert set(beside.values()) == {unit}
+        for name in beside:
+            assert re.search(rf'<input [^>]*id="{name}"[^>]* aria-describedby="{name}-unit"', page), name
+    action, fields = await change(bo, MONEY, reserve="x")
+    wrong = await bo.post(action, {**fields, "say": "look"})
+    assert 'aria-describedby="reserve-fault reserve-unit" aria-invalid="true"' in wrong.text
 
 
 async def test_settings_are_looked_at_before_they_change_are_refused_at_their_fields_and_kept(

@@ -92,6 +92,20 @@ async def test_not_quite_goes_to_the_one_who_logged_and_comes_to_an_end(stage: S
     assert "hours received 45 min" in text_of(await ada.get("/me"))
 
 
+async def test_whoever_said_yes_and_was_forgotten_is_a_neighbour(stage: Stage, today: str) -> None:
+    ada, flo = await signed_in(stage, "ada"), await signed_in(stage, "flo")
+    body = {"minutes": 30, "effective_on": today, "category": "repairs"}
+    await stage.post("flo", "/hours", {**body, "receiver": str(stage.cast.ids["ada"])})
+    await ada.send(await ada.get("/me"), say="yes")
+    assert "Ada said yes. Thank you." in text_of(await flo.get("/me"))
+
+    assert (await stage.post("ada", f"/members/{stage.cast.ids['ada']}/erase", {})).status_code == 200
+
+    assert "You helped a neighbour · repairs · A neighbour said yes. Thank you." in text_of(
+        await flo.get("/me")
+    )
+
+
 async def test_hours_of_others_and_forms_of_nobody_change_nothing(stage: Stage, today: str) -> None:
     ada, bystander, cy = [await signed_in(stage, name) for name in ("ada", "ed", "cy")]
     body = {"minutes": 60, "effective_on": today, "category": "repairs"}

@@ -9,8 +9,10 @@ from html import unescape
 import httpx
 
 from tests.cast import Stage, cast, house, stage
+from tests.database import Dsn, run
 from tests.web.test_setup import fault
 from timebank.services.cards import sign_in
+from timebank.store.migrate import SUPERUSER
 
 __all__ = ["cast", "house", "stage"]
 
@@ -49,6 +51,26 @@ async def test_an_invitation_is_a_page_with_one_field_that_lets_somebody_in_once
     assert own.json()["nickname"] == "Rosa"
     listed = (await stage.get("bo", "/invitations")).json()["invitations"]
     assert [one["uses"] for one in listed] == [1]
+
+
+async def test_an_invitation_keeps_the_language_of_its_address_or_is_in_that_of_its_group(
+    stage: Stage, fresh_dsn: Dsn
+) -> None:
+    made = (await stage.post("bo", "/invitations", {"uses": 2})).json()
+    address = f"/g/riverside{made['path']}"
+    await run(fresh_dsn, SUPERUSER, "UPDATE timebank.published_groups SET languages = '{es,en}'")
+
+    of_group = await stage.http.get(address)
+    arabic = await stage.http.get(f"{address}?lang=ar")
+    wrong = await stage.http.post(f"{address}?lang=ar", data={"nickname": " ", "key": key_of(arabic)})
+    joined = await stage.http.post(f"{address}?lang=ar", data={"nickname": "Rosa", "key": key_of(arabic)})
+
+    assert '<html lang="es"' in of_group.text
+    for page in (arabic, wrong):
+        assert '<html lang="ar"' in page.text
+        assert f'action="{address}?lang=ar"' in page.text
+        assert 'href="/g/riverside?lang=ar"' in page.text
+    assert 'href="/g/riverside/sign-in?lang=ar"' in joined.text
 
 
 async def test_a_page_of_no_invitation_is_not_there(stage: Stage) -> None:

@@ -54,6 +54,11 @@ async def test_rows_are_looked_at_then_written_at_once_and_each_has_its_receipt(
     assert (await given(stage), await given(stage, "flo")) == (210, 45)
     line = (await stage.get("ada", "/me/statement")).json()["lines"][0]
     assert (line["category"], line["effective_on"], line["entered_by"]) == ("repairs", today, "Bo")
+    ada = await signed_in(stage, "ada")
+    assert (
+        "Entered for you by <bdi>Bo</bdi>."
+        in (await ada.get("/statement", **{"from": today, "to": today})).text
+    )
 
 
 async def test_one_wrong_row_keeps_all_of_them_on_the_page_and_none_in_the_book(stage: Stage) -> None:

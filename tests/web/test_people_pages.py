@@ -72,7 +72,7 @@ async def test_a_duty_is_proposed_by_one_steward_and_given_by_another(stage: Sta
     assert "Choose a duty" in text_of(nothing)
     assert "It is proposed. Another steward says yes to it." in text_of(await bo.follow(proposed))
     own = await bo.get("/people")
-    assert "Bo proposes Ada: treasurer" in text_of(own)
+    assert "<bdi>Bo</bdi> proposes <bdi>Ada</bdi>: treasurer" in own.text
     assert "You proposed it: another steward says yes." in text_of(own)
     form = next(form for form in forms_of(own) if "/duties/" in form.action)
     forged = await bo.post(form.action, {**form.hidden, "say": "yes"})
@@ -128,6 +128,10 @@ async def test_households_stand_ins_names_and_codes(stage: Stage) -> None:
     await bo.send(await bo.get(path), "/household", household="flo")
     page = await bo.get(path)
     assert "Together with Flo" in text_of(page)
+    other = await bo.get(f"/people/{stage.cast.ids['ed']}")
+    assert (await bo.send(other, "/household", household="Ada")).status_code == 303
+    arabic = await bo.get(path, lang="ar")
+    assert re.search(r"<bdi>(Flo|Ed)</bdi>، <bdi>(Flo|Ed)</bdi>", arabic.text), "in a row, each by itself"
     nobody = await bo.send(page, "/stand-in", **{"stand-in": "nobody", "scopes": "log"})
     assert nobody.status_code == 422
     assert "nobody here has exactly this name or code" in text_of(nobody)
@@ -144,6 +148,7 @@ async def test_households_stand_ins_names_and_codes(stage: Stage) -> None:
     assert (await bo.send(await bo.get(path), "/stand-in", **fields)).status_code == 303
     page = await bo.get(path)
     assert "Flo stands in for them until" in text_of(page)
+    assert "<bdi>Flo</bdi> stands in for them" in page.text
     assert (await bo.send(page, "/stand-in-end", id=_id_of(page, "/stand-in-end"))).status_code == 303
     assert "Flo stands in" not in text_of(await bo.get(path))
 

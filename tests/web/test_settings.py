@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import text
 
 from tests.cast import SLUG, Stage, cast, house, stage, today
@@ -113,6 +114,37 @@ async def test_being_forgotten_says_in_plain_words_what_goes_and_what_stays(stag
     assert (await stage.get("ada", "/me")).status_code == 401
 
 
+@pytest.mark.parametrize("act", ["code", "nickname", "tie", "leave"])
+async def test_a_form_that_comes_again_with_something_else_says_so_on_its_own_page(
+    stage: Stage, act: str
+) -> None:
+    ada = await signed_in(stage, "ada")
+    key = "K" * 22
+    settings, leave = await ada.get("/me/settings"), await ada.get("/me/leave")
+    assert (await ada.send(settings, "/nickname", nickname="Adele", key=key)).status_code == 303
+
+    match act:
+        case "code":
+            again = await ada.send(settings, "/code", key=key)
+        case "nickname":
+            again = await ada.send(settings, "/nickname", nickname="Adina", key=key)
+        case "tie":
+            form = next(form for form in forms_of(settings) if form.action.endswith("/code"))
+            fields = {**form.hidden, "key": key, "id": str(stage.cast.group_id)}
+            again = await ada.post(form.action.replace("/code", "/tie"), fields)
+        case _:
+            again = await ada.send(leave, "/leave", sure="yes", key=key)
+
+    assert again.status_code == 422
+    assert "This form was sent before." in text_of(again)
+    assert forms_of(again), "the page of the form, and not one of an error"
+    (field,) = re.findall(r'<li><a href="#(\w+)">This form was sent before', again.text)
+    assert f'id="{field}"' in again.text
+    assert f'id="{field}-fault"' in again.text
+    if act == "nickname":
+        assert 'value="Adina"' in again.text
+
+
 async def test_the_only_steward_is_told_why_they_cannot_go(stage: Stage) -> None:
     cy = await signed_in(stage, "cy")
 
@@ -140,4 +172,5 @@ async def test_whoever_is_stood_in_for_sees_it_and_ends_it(stage: Stage) -> None
     await ed.post(form.action, {**theirs, "id": form.hidden["id"]})
     assert "Flo stands in for you" in text_of(await ada.get("/me/settings")), "it is none of his"
     assert "Flo stands in" not in text_of(await ada.follow(await ada.send(page, "/tie")))
+    assert (await ada.post(form.action, {**form.hidden, "key": "G" * 22})).status_code == 303, "it is over"
     assert (await ada.post(form.action, {**form.hidden, "id": "x", "key": "F" * 22})).status_code == 404

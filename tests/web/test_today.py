@@ -218,6 +218,7 @@ async def test_hours_that_two_do_not_agree_on_are_settled_by_a_third(stage: Stag
     bo = await signed_in(stage, "bo")
     page = await bo.get("/today")
     assert "Flo helped Ada, 1 h" in text_of(page)
+    assert "<bdi>Flo</bdi> helped <bdi>Ada</bdi>," in page.text
     assert "One of them says it was 30 min. It was short" in text_of(page)
 
     wrong = await bo.send(page, hours, time="a bit")
@@ -238,8 +239,10 @@ async def test_what_is_answered_elsewhere_stands_below_with_its_age(stage: Stage
     key = (await stage.get(None, "/joining")).json()["key"]
     await stage.post(None, "/join-requests", {"nickname": "Ines"}, key=key)
 
-    theirs, own = text_of(await di.get("/today")), text_of(await bo.get("/today"))
+    page = await di.get("/today")
+    theirs, own = text_of(page), text_of(await bo.get("/today"))
 
+    assert "A duty for <bdi>Ada</bdi> waits" in page.text
     assert "2 other things" in theirs
     assert "A duty for Ada waits for a second yes: treasurer waiting since today" in theirs
     assert "1 person asks to join waiting since today" in theirs

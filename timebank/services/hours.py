@@ -62,6 +62,7 @@ class Hours:
     Attributes:
         posted: Whether they are in the book; those between two people wait for a yes.
         giver, receiver: Members; None for somebody who was erased or is none, and for the pot.
+        is_for_pot: Whether nobody received them; somebody who was erased did.
         proposed: What a question says it should be; None without one.
         why: What was written with the question, to those who may read it.
         waits_for_me: Whether it is the reader's turn to say something.
@@ -72,6 +73,7 @@ class Hours:
     state: str
     giver: UUID | None
     receiver: UUID | None
+    is_for_pot: bool
     logged_by: UUID | None
     draw: UUID | None
     minutes: int
@@ -167,6 +169,7 @@ def _seen(row: ListedHours, ties: dict[int, UUID], said: dict[UUID, str], actor:
         state=row.state,
         giver=ties.get(row.giver_account),
         receiver=receiver,
+        is_for_pot=row.receiver_account is None,
         logged_by=ties.get(row.logged_by),
         draw=row.draw_id,
         minutes=row.minutes,

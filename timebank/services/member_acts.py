@@ -127,10 +127,6 @@ async def list_members(
     actor.require_scope("read")
     whole = "steward" in actor.roles
     _check_listing(listing, whole=whole)
-    if whole:
-        # Kept before anybody is shown: there is no look that is not written down.
-        async with house.database.tx(actor.group_id) as tx:
-            await note_seen(tx, actor.group_id, actor, what="list", now=now)
     async with house.database.read(actor.group_id) as tx:
         if not whole:
             listed = await store.has_member_list(tx, actor.group_id)
@@ -138,6 +134,7 @@ async def list_members(
         rows = await store.list_members(tx, actor.group_id, listing, now=now, after=after, limit=limit + 1)
     shown = rows[:limit]
     if whole:
+        await _note_list(house, actor, listing, shown, now=now)
         shown = await _with_codes(house, actor.group_id, shown, now=now)
     last = shown[-1] if len(rows) > limit else None
     return Members(
@@ -145,6 +142,19 @@ async def list_members(
         whole,
         None if last is None else (last.joined_on, last.member_id),
     )
+
+
+async def _note_list(
+    house: House, actor: Actor, listing: Listing, shown: Sequence[ListedRow], *, now: datetime
+) -> None:
+    """Write a look down for whom it is about: each one shown where it was one of them or a household, else everybody.
+
+    Kept before anybody is shown: there is no look that is not written down.
+    """
+    named = listing.member_id is not None or listing.household_id is not None
+    async with house.database.tx(actor.group_id) as tx:
+        for whose in [row.member_id for row in shown] if named else [None]:
+            await note_seen(tx, actor.group_id, actor, what="list", now=now, whose=whose)
 
 
 async def list_for_host(house: House, group_id: UUID, *, now: datetime) -> list[Listed]:

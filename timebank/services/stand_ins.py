@@ -137,8 +137,13 @@ async def end_stand_in(house: House, actor: Actor, once: Once, stand_in_id: UUID
     return await once.run(house, actor, act)
 
 
-async def list_stand_ins(house: House, actor: Actor, *, now: datetime, own: bool = False) -> list[Tie]:
+async def list_stand_ins(
+    house: House, actor: Actor, *, now: datetime, own: bool = False, member_id: UUID | None = None
+) -> list[Tie]:
     """Return ties, newest first: all of them for a steward, otherwise and with ``own`` the actor's two sides.
+
+    Args:
+        member_id: For stewards: only those that this member is one side of.
 
     Raises:
         NeedsScope: The token was not made for reading.
@@ -146,15 +151,16 @@ async def list_stand_ins(house: House, actor: Actor, *, now: datetime, own: bool
     actor.require_scope("read")
     mine = own or "steward" not in actor.roles
     async with house.database.read(actor.group_id) as tx:
-        rows = await store.list_stand_ins(tx, actor.group_id, member_id=actor.member_id if mine else None)
-        names: dict[UUID, str] = {}
-        for one in {one for row in rows for one in (row.stand_in, row.member_id)}:
-            names[one] = await _nickname(house, tx, actor.group_id, one)
+        rows = await store.list_stand_ins(
+            tx, actor.group_id, member_id=actor.member_id if mine else member_id
+        )
+        sides = {one for row in rows for one in (row.stand_in, row.member_id)}
+        names = await find_nicknames(tx, house.keys, actor.group_id, sides)
     return [
         Tie(
             row,
-            (row.stand_in, names[row.stand_in]),
-            (row.member_id, names[row.member_id]),
+            (row.stand_in, names.get(row.stand_in, "")),
+            (row.member_id, names.get(row.member_id, "")),
             row.state(now),
         )
         for row in rows
@@ -233,10 +239,3 @@ async def _end_of(tx: Tx, group_id: UUID, until: date, *, now: datetime) -> date
     if not today <= until <= today + timedelta(days=DAYS_MAX):
         raise FieldInvalid(field="until", why=NOT_SO_LONG)
     return datetime.combine(until + timedelta(days=1), time(), zone)
-
-
-async def _nickname(house: House, tx: Tx, group_id: UUID, member_id: UUID) -> str:
-    row = await members_store.find_member(tx, group_id, member_id)
-    if row is None:
-        return ""
-    return members_store.open_nickname(house.keys, group_id, member_id, row.nickname_box) or ""

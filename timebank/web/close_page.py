@@ -155,4 +155,4 @@ def _wait(side: WaitingSide, group: PublicGroup, chosen: Language) -> WaitLine:
         first=chosen.weekday(side.since),
         last=chosen.weekday(side.until),
     )
-    return WaitLine(f"{name}, {chosen.say(_SIDES[side.side])} · {count}", why, until)
+    return WaitLine(f"{chosen.listed((name, chosen.say(_SIDES[side.side])))} · {count}", why, until)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -20,7 +19,7 @@ from timebank.web.inside import Inside, inside, received
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import HOME, SETTINGS, Way, ways
-from timebank.web.sending import new_key, once_of
+from timebank.web.sending import act, new_key
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -100,24 +99,24 @@ class GonePage:
 @route(_PATHS, http_method=_READ, include_in_schema=False)
 async def going_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Say what would happen; nothing does."""
-    return await _page(await inside(request, slug), _act(request))
+    return await _page(await inside(request, slug), _which(request))
 
 
 @post(_PATHS, include_in_schema=False)
 async def go(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Let somebody go who said that they mean it."""
     here, fields = await received(request, slug)
-    act, me = _act(request), here.actor.member_id
+    which, me = _which(request), here.actor.member_id
     if field_text(fields, "sure") != "yes":
         return await _page(
-            here, act, {"sure": here.chosen.say(N_("Set the tick if you mean it"))}, status=422
+            here, which, {"sure": here.chosen.say(N_("Set the tick if you mean it"))}, status=422
         )
-    once, do = once_of(here, fields, act), forget_member if act == FORGET else leave_group
-    answer = await do(here.door.house, here.actor, once, me)
-    said = msgspec.json.decode(answer.body)
-    if answer.status >= 400:
-        return await _page(here, act, {"sure": said["detail"]}, status=answer.status)
-    page = GonePage(here.group.name, here.href, act == FORGET, _ends(said.get("ended", {}), here.chosen))
+    do = forget_member if which == FORGET else leave_group
+    sent = await act(here, fields, (which,), lambda once: do(here.door.house, here.actor, once, me))
+    if sent.is_refused:
+        return await _page(here, which, {"sure": sent.sentence}, status=sent.status)
+    ended = _ends(sent.body.get("ended", {}), here.chosen)
+    page = GonePage(here.group.name, here.href, which == FORGET, ended)
     return PrivatePage(
         render("gone.html", page, here.chosen, me=None),
         here.chosen,
@@ -128,12 +127,12 @@ async def go(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
 GOING_PAGES: Final[list[HTTPRouteHandler]] = [going_page, go]
 
 
-def _act(request: Request[Any, Any, Any]) -> str:
+def _which(request: Request[Any, Any, Any]) -> str:
     return FORGET if request.scope["path"].endswith(FORGET) else LEAVE
 
 
 async def _page(
-    here: Inside, act: str, faults: Mapping[str, str] | None = None, *, status: int = 200
+    here: Inside, which: str, faults: Mapping[str, str] | None = None, *, status: int = 200
 ) -> PrivatePage:
     say, faults = here.chosen.say, faults or {}
     would_end = await look_at_leaving(
@@ -141,7 +140,7 @@ async def _page(
     )
     goes: tuple[str, ...]
     stays: tuple[str, ...]
-    if act == FORGET:
+    if which == FORGET:
         goes = (
             N_("Your nickname, your code, and the tie between you and your numbers in the book."),
             N_("Everything that you wrote: notes, ways to reach you, where money should go."),
@@ -165,11 +164,11 @@ async def _page(
         name=here.group.name,
         href=here.href,
         ways=ways(here, ""),
-        forgets=act == FORGET,
+        forgets=which == FORGET,
         ends=_ends(would_end, here.chosen),
         goes=tuple(say(each) for each in goes),
         stays=tuple(say(each) for each in stays),
-        action=here.path(f"{HOME}/{act}"),
+        action=here.path(f"{HOME}/{which}"),
         key=new_key(),
         faults=tuple(faults.items()),
         sure_fault=faults.get("sure", ""),

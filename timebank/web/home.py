@@ -308,31 +308,35 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
 
 
 def _what(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> Markup:
-    return Markup("{}, {}").format(_who(hours, nicknames, me, chosen), chosen.hours(hours.minutes))
+    # The first is escaped, and the second is digits and letters of our own.
+    return Markup(chosen.listed((_who(hours, nicknames, me, chosen), chosen.hours(hours.minutes))))  # noqa: S704
 
 
 def _who(hours: Hours, nicknames: Mapping[UUID, str], me: UUID, chosen: Language) -> Markup:
-    nobody = chosen.say(N_("A neighbour"))
     if hours.receiver == me:
-        giver = nicknames.get(hours.giver, nobody) if hours.giver else nobody
-        return sentence_to_you(giver, chosen, gave=False)
-    if hours.receiver is None:
+        return sentence_to_you(_name(hours.giver, nicknames), chosen, gave=False)
+    if hours.is_for_pot:
         return sentence_to_you(None, chosen, gave=True)
-    return sentence_to_you(nicknames.get(hours.receiver, nobody), chosen, gave=True)
+    return sentence_to_you(_name(hours.receiver, nicknames), chosen, gave=True)
+
+
+def _name(member_id: UUID | None, nicknames: Mapping[UUID, str]) -> str:
+    """Return what somebody is called; empty for whoever was forgotten."""
+    return nicknames.get(member_id, "") if member_id else ""
 
 
 def _entry(here: Inside, home: Home, hours: Hours) -> EntryLine:
     chosen, me = here.chosen, here.actor.member_id
     got = hours.receiver == me
-    other = hours.giver if got else hours.receiver
     gone = hours.state in {"withdrawn", "settled"}
     time = Amounts(HOURS, chosen).digits(hours.minutes)
     if gone:
         age: Markup | str = chosen.say(N_("taken back"))
     elif hours.waits_for_me:
         age = chosen.say(N_("waits for your yes"))
-    elif hours.state == "confirmed" and not got and other:
-        age = told(chosen, N_("%(name)s said yes. Thank you."), {"name": home.nicknames.get(other, "")})
+    elif hours.state == "confirmed" and not got and not hours.is_for_pot:
+        name = _name(hours.receiver, home.nicknames) or chosen.say(N_("A neighbour"))
+        age = told(chosen, N_("%(name)s said yes. Thank you."), {"name": name})
     elif hours.state == "questioned" or not hours.posted:
         age = chosen.say(N_("waits for the other one"))
     else:
@@ -353,7 +357,7 @@ def _pot(pot: LivePot, pots: tuple[LivePot, ...], chosen: Language) -> PotLine:
     title = chosen.say(N_("Hours") if amounts.is_time else N_("Money"))
     if len(same) > 1:
         number = chosen.say(N_("pot %(number)s"), number=chosen.number(same.index(pot.pot) + 1))
-        title = f"{title}, {number}"
+        title = chosen.listed((title, number))
     first, second = pot_figures(pot.available, pot.promised, amounts)
     return PotLine(
         key=pot.pot,

@@ -10,22 +10,18 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.edge.limits import slow_down
 from timebank.edge.sessions import refuse_other_sites
 from timebank.errors import N_, FieldInvalid, NicknameTaken
-from timebank.i18n import choose_language, language_codes
 from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_TEXT, TOO_LONG
 from timebank.services.joining import accept_invitation, look_at_invitation
 from timebank.web.forms import Answer, field_text, read_form
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage
+from timebank.web.strangers import Stranger, arrive
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from litestar.handlers import HTTPRouteHandler
 
-    from timebank.edge.door import Door
     from timebank.i18n import Language
 
 _ADVICE: Final = {
@@ -68,55 +64,47 @@ class JoinedPage:
 )
 async def join_page(request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]) -> ASGIApp:
     """Show the form of an invitation; one that is over is not there."""
-    door, group_id, chosen = await _arrive(request, slug)
-    found = await look_at_invitation(door.house, group_id, secret, now=door.clock())
-    page = JoinPage(found.name, f"/g/{slug}", f"/g/{slug}/join/{secret}", found.key, Answer("", ""), ())
-    return PrivatePage(render("join.html", page, chosen), chosen)
+    return await _page(await arrive(request, slug), secret, Answer("", ""))
 
 
 @post("/g/{slug:str}/join/{secret:str}", include_in_schema=False)
 async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]) -> ASGIApp:
     """Let somebody in, or show the form again with what is wrong."""
-    door, group_id, chosen = await _arrive(request, slug)
+    here = await arrive(request, slug)
+    door = here.door
     refuse_other_sites(door, request.scope["headers"])
     fields = await read_form(request)
     nickname, key = field_text(fields, "nickname"), field_text(fields, "key")
     try:
         joined = await accept_invitation(
             door.house,
-            group_id,
+            here.group_id,
             secret,
             key=key,
             nickname=nickname,
             now=door.clock(),
         )
     except (FieldInvalid, NicknameTaken) as refusal:
-        found = await look_at_invitation(door.house, group_id, secret, now=door.clock())
-        said = nickname_fault(refusal, chosen)
-        page = JoinPage(
-            found.name,
-            f"/g/{slug}",
-            f"/g/{slug}/join/{secret}",
-            found.key,
-            Answer(nickname, said),
-            (("nickname", said),),
-        )
-        return PrivatePage(render("join.html", page, chosen), chosen, status=422)
-    done = JoinedPage(nickname, f"/g/{slug}", joined.card, f"/g/{slug}/sign-in")
-    return PrivatePage(render("joined.html", done, chosen), chosen)
+        said = nickname_fault(refusal, here.chosen)
+        return await _page(here, secret, Answer(nickname, said), status=422)
+    done = JoinedPage(nickname, here.path(""), joined.card, here.path("/sign-in"))
+    return PrivatePage(render("joined.html", done, here.chosen), here.chosen)
 
 
 JOIN_PAGES: Final[list[HTTPRouteHandler]] = [join_page, join]
 
 
-async def _arrive(request: Request[Any, Any, Any], slug: str) -> tuple[Door, UUID, Language]:
-    door: Door = request.app.state.door
-    group_id = await door.keeper.group_id(slug)
-    await slow_down(request, group_id, "invitation")
-    explicit = request.query_params.get("lang")
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(explicit=known, accept_language=request.headers.get("accept-language"))
-    return door, group_id, chosen
+async def _page(here: Stranger, secret: str, nickname: Answer, *, status: int = 200) -> PrivatePage:
+    found = await look_at_invitation(here.door.house, here.group_id, secret, now=here.door.clock())
+    page = JoinPage(
+        name=found.name,
+        href=here.path(""),
+        action=here.path(f"/join/{secret}"),
+        key=found.key,
+        nickname=nickname,
+        faults=(("nickname", nickname.fault),) if nickname.fault else (),
+    )
+    return PrivatePage(render("join.html", page, here.chosen), here.chosen, status=status)
 
 
 def nickname_fault(refusal: FieldInvalid | NicknameTaken, chosen: Language) -> str:

@@ -27,20 +27,16 @@ from timebank.services import joining as service
 from timebank.services.joining import REQUEST_DAYS, request_secret
 from timebank.store.join_requests import WORDS_MAX
 from timebank.web.forms import NOT_A_FORM, Answer, field_text, field_whole, read_form
-from timebank.web.inside import group_and_language
 from timebank.web.join import JoinedPage, nickname_fault
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage, go_to
 from timebank.web.sending import SENT_BEFORE
+from timebank.web.strangers import Stranger, arrive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
     from litestar.handlers import HTTPRouteHandler
-
-    from timebank.edge.door import Door
-    from timebank.i18n import Language
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 ASK_TO_JOIN: Final = "/ask-to-join"
@@ -92,44 +88,40 @@ class RequestStatePage:
 @route(f"/g/{{slug:str}}{ASK_TO_JOIN}", http_method=_READ, include_in_schema=False)
 async def ask_to_join_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show the form of a request, or that this group has none."""
-    door, group_id, chosen, query = await _arrive(request, slug)
-    return await _form(door, group_id, slug, chosen, query, {}, {})
+    return await _form(await arrive(request, slug), {}, {})
 
 
 @post(f"/g/{{slug:str}}{ASK_TO_JOIN}", include_in_schema=False)
 async def ask_to_join(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Take in a request, and show where its answer will be."""
-    door, group_id, chosen, query = await _arrive(request, slug)
-    refuse_other_sites(door, request.scope["headers"])
-    await slow_down(request, group_id, "join")
+    here = await arrive(request, slug)
+    refuse_other_sites(here.door, request.scope["headers"])
+    await slow_down(request, here.group_id, "join")
     fields = await read_form(request)
     try:
         request_id = await service.ask_to_join(
-            door.house,
-            group_id,
+            here.door.house,
+            here.group_id,
             key=field_text(fields, "key"),
             nickname=field_text(fields, "nickname"),
             words=field_whole(fields, "words")[: 2 * WORDS_MAX],
-            now=door.clock(),
+            now=here.door.clock(),
         )
     except FieldInvalid as refusal:
         field = "words" if refusal.params["field"] == "words" else "nickname"
         told = (
-            chosen.say(N_("Write it again, and shorter"))
+            here.chosen.say(N_("Write it again, and shorter"))
             if field == "words"
-            else nickname_fault(refusal, chosen)
+            else nickname_fault(refusal, here.chosen)
         )
-        return await _form(door, group_id, slug, chosen, query, fields, {field: told}, status=422)
+        return await _form(here, fields, {field: told}, status=422)
     except KeyReused:
-        told = chosen.say(SENT_BEFORE)
-        return await _form(door, group_id, slug, chosen, query, fields, {"nickname": told}, status=409)
+        return await _form(here, fields, {"nickname": here.chosen.say(SENT_BEFORE)}, status=409)
     except (JoiningClosed, RequestsFull) as refusal:
-        told = chosen.refusal(refusal)
-        return await _form(
-            door, group_id, slug, chosen, query, fields, {"nickname": told}, status=status_of(refusal)
-        )
-    secret = request_secret(door.house, group_id, request_id)
-    return go_to(f"/g/{slug}{ASK_TO_JOIN}/{secret}{query}")
+        told = here.chosen.refusal(refusal)
+        return await _form(here, fields, {"nickname": told}, status=status_of(refusal))
+    secret = request_secret(here.door.house, here.group_id, request_id)
+    return go_to(here.path(f"{ASK_TO_JOIN}/{secret}"))
 
 
 @route(f"/g/{{slug:str}}{ASK_TO_JOIN}/{{secret:str}}", http_method=_READ, include_in_schema=False)
@@ -137,8 +129,7 @@ async def request_page(
     request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]
 ) -> ASGIApp:
     """Show what became of a request."""
-    door, group_id, chosen, query = await _arrive(request, slug)
-    return await _state(request, door, group_id, slug, secret, chosen, query)
+    return await _state(request, await arrive(request, slug), secret)
 
 
 @post(f"/g/{{slug:str}}{ASK_TO_JOIN}/{{secret:str}}", include_in_schema=False)
@@ -146,22 +137,23 @@ async def act_on_request(
     request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]
 ) -> ASGIApp:
     """Take a request back, or get what signs in with once it was accepted."""
-    door, group_id, chosen, query = await _arrive(request, slug)
-    refuse_other_sites(door, request.scope["headers"])
+    here = await arrive(request, slug)
+    house, now = here.door.house, here.door.clock()
+    refuse_other_sites(here.door, request.scope["headers"])
     fields = await read_form(request)
     try:
         match field_text(fields, "say"):
             case "withdraw":
-                await service.withdraw_request(door.house, group_id, secret, now=door.clock())
-                return go_to(f"/g/{slug}{ASK_TO_JOIN}/{secret}{query}")
+                await service.withdraw_request(house, here.group_id, secret, now=now)
+                return go_to(here.path(f"{ASK_TO_JOIN}/{secret}"))
             case "enter":
-                joined = await service.enter_by_request(door.house, group_id, secret, now=door.clock())
-                page = JoinedPage("", f"/g/{slug}{query}", joined.card, f"/g/{slug}/sign-in{query}")
-                return PrivatePage(render("joined.html", page, chosen), chosen)
+                joined = await service.enter_by_request(house, here.group_id, secret, now=now)
+                page = JoinedPage("", here.path(""), joined.card, here.path("/sign-in"))
+                return PrivatePage(render("joined.html", page, here.chosen), here.chosen)
             case _:
                 raise MalformedBody(why=NOT_A_FORM)
     except JoinRequestNotOpen as refusal:
-        return await _state(request, door, group_id, slug, secret, chosen, query, refusal=refusal)
+        return await _state(request, here, secret, refusal=refusal)
 
 
 JOIN_REQUEST_PAGES: Final[list[HTTPRouteHandler]] = [
@@ -172,61 +164,45 @@ JOIN_REQUEST_PAGES: Final[list[HTTPRouteHandler]] = [
 ]
 
 
-async def _arrive(request: Request[Any, Any, Any], slug: str) -> tuple[Door, UUID, Language, str]:
-    door: Door = request.app.state.door
-    group_id = await door.keeper.group_id(slug)
-    await slow_down(request, group_id, "invitation")
-    _, chosen, query = await group_and_language(request, slug)
-    return door, group_id, chosen, query
-
-
 async def _form(
-    door: Door,
-    group_id: UUID,
-    slug: str,
-    chosen: Language,
-    query: str,
+    here: Stranger,
     fields: Mapping[str, list[str]],
     faults: Mapping[str, str],
     *,
     status: int = 200,
 ) -> PrivatePage:
-    way = await service.find_way(door.house, group_id)
+    way = await service.find_way(here.door.house, here.group_id)
     page = AskToJoinPage(
         name=way.name,
-        href=f"/g/{slug}{query}",
-        action=f"/g/{slug}{ASK_TO_JOIN}{query}",
+        href=here.path(""),
+        action=here.path(ASK_TO_JOIN),
         key=way.key,
         nickname=Answer(field_text(fields, "nickname"), faults.get("nickname", "")),
         words=Answer(field_whole(fields, "words")[:WORDS_MAX], faults.get("words", "")),
         words_max=WORDS_MAX,
-        days=chosen.number(REQUEST_DAYS),
+        days=here.chosen.number(REQUEST_DAYS),
         faults=tuple(faults.items()),
     )
-    return PrivatePage(render("ask_to_join.html", page, chosen), chosen, status=status)
+    return PrivatePage(render("ask_to_join.html", page, here.chosen), here.chosen, status=status)
 
 
 async def _state(
     request: Request[Any, Any, Any],
-    door: Door,
-    group_id: UUID,
-    slug: str,
+    here: Stranger,
     secret: str,
-    chosen: Language,
-    query: str,
     *,
     refusal: Refusal | None = None,
 ) -> PrivatePage:
-    row = await service.look_at_request(door.house, group_id, secret)
-    state = row.state_at(door.clock())
+    chosen = here.chosen
+    row = await service.look_at_request(here.door.house, here.group_id, secret)
+    state = row.state_at(here.door.clock())
     title, text = _STATES[state]
-    group, _, _ = await group_and_language(request, slug)
-    path = f"/g/{slug}{ASK_TO_JOIN}/{secret}"
+    path = f"{ASK_TO_JOIN}/{secret}"
     page = RequestStatePage(
-        name=group.name,
-        href=f"/g/{slug}{query}",
-        action=f"{path}{query}",
-        address=f"{origin_of(request)}{path}",
+        name=here.group.name,
+        href=here.path(""),
+        action=here.path(path),
+        address=f"{origin_of(request)}/g/{here.group.slug}{path}",
         title=chosen.say(title),
         text=chosen.say(text),
         say={"waiting": "withdraw", "accepted": "enter"}.get(state, ""),

@@ -144,5 +144,5 @@ def sentence_to_you(other: str | None, chosen: Language, *, gave: bool) -> Marku
     """Return what happened, said to the reader; ``other`` is None for the group, empty for nobody any more."""
     if other is None:
         return escape(chosen.say(N_("You helped the whole group")))
-    name = other or chosen.say(N_("a neighbour"))
+    name = other or chosen.say(N_("a neighbour") if gave else N_("A neighbour"))
     return told(chosen, N_("You helped %(name)s") if gave else N_("%(name)s helped you"), {"name": name})

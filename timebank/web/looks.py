@@ -25,11 +25,12 @@ _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
 LOOKS: Final = f"{HOME}/looks"
 
-#: What somebody did, by ``Seen.what``.
+#: What somebody did, by ``Seen.what``; a ``list`` of the reader or their household alone is a ``page``.
 _DONE: Final[Mapping[str, str]] = {
     "found": N_("%(name)s found you by your code."),
     "list": N_("%(name)s opened the list of all members."),
     "hours": N_("%(name)s opened the hours of everybody that wait for a word."),
+    "page": N_("%(name)s opened a page about you or your household."),
     "audit": N_("%(name)s opened every record of the book for an audit, without names."),
     "archive": N_("%(name)s took the whole book out, with all names."),
     "who": N_("%(name)s looked who is behind an ask of yours."),
@@ -78,8 +79,9 @@ def _line(here: Inside, seen: Seen) -> SeenLine:
         name = chosen.say(N_("Whoever keeps the server"))
     else:
         name = seen.by or chosen.say(N_("Somebody who has left"))
+    what = "page" if seen.what == "list" and not seen.everybody else seen.what
     return SeenLine(
-        words=told(chosen, _DONE[seen.what], {"name": name}),
+        words=told(chosen, _DONE[what], {"name": name}),
         day=chosen.weekday(seen.on),
         href=here.path(f"/asks/{seen.draw_id}") if seen.draw_id else "",
     )

@@ -193,7 +193,7 @@ class Desk:
         """Return what a place is called: by kind, by number and currency where there are several."""
         same = [each for each in self.places if (each.kind, each.unit) == (place.kind, place.unit)]
         label = place_in_words(place.kind, place.number, alone=len(same) == 1, language=chosen)
-        return f"{label}, {chosen.currency_name(place.unit)}" if len(self.units) > 1 else label
+        return chosen.listed((label, chosen.currency_name(place.unit))) if len(self.units) > 1 else label
 
     def short_name(self, place: ListedPlace) -> str:
         """Return what a group itself calls a place, where that tells more than its label; else nothing."""

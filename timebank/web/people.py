@@ -35,12 +35,13 @@ from timebank.web.private import PrivatePage
 from timebank.web.rooms import PEOPLE, Way, ways
 from timebank.web.sending import act, new_key
 from timebank.web.stewards import READ, Fault, done, done_in_words, steward_reads, steward_sends
-from timebank.web.words import duties_in_words
+from timebank.web.words import duties_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from litestar.handlers import HTTPRouteHandler
+    from markupsafe import Markup
 
     from timebank.i18n import Language
     from timebank.services.joining import Waiting
@@ -74,7 +75,7 @@ class DutyToSign:
     """A duty that waits for a second yes; ``is_own`` where the reader proposed it."""
 
     id: str
-    what: str
+    what: Markup
     age: str
     action: str
     key: str
@@ -136,8 +137,8 @@ async def enter(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp
         lambda once: enter_member(here.door.house, here.actor, once, nickname=nickname, roles=()),
     )
     if sent.is_refused:
-        told = nickname_advice(sent.sentence, sent.body, here.chosen)
-        return await _page(here, Fault("nickname", told, fields), status=sent.status)
+        advice = nickname_advice(sent.sentence, sent.body, here.chosen)
+        return await _page(here, Fault("nickname", advice, fields), status=sent.status)
     return done(here, f"{PEOPLE}/{sent.body['id']}", "entered")
 
 
@@ -147,8 +148,8 @@ async def find(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     here, fields = await steward_sends(request, slug)
     found = await find_exactly(here, field_text(fields, "who"))
     if found is None:
-        told = here.chosen.say(N_("Look at it again: nobody here has exactly this name or code"))
-        return await _page(here, Fault("who", told, fields), status=422)
+        advice = here.chosen.say(N_("Look at it again: nobody here has exactly this name or code"))
+        return await _page(here, Fault("who", advice, fields), status=422)
     return here.go(f"{PEOPLE}/{found}")
 
 
@@ -188,8 +189,8 @@ async def answer_request(
     if sent.status == 404:
         raise UnknownJoinRequest
     if sent.is_refused:
-        told = nickname_advice(sent.sentence, sent.body, here.chosen)
-        return await _page(here, Fault(f"nickname-{request_id}", told, fields), status=sent.status)
+        advice = nickname_advice(sent.sentence, sent.body, here.chosen)
+        return await _page(here, Fault(f"nickname-{request_id}", advice, fields), status=sent.status)
     return done(here, PEOPLE, "let-in" if said == "yes" else "not-now")
 
 
@@ -312,10 +313,10 @@ def _request(here: Inside, asked: Waiting, fault: Fault | None, age: str) -> Req
 def _duty(here: Inside, row: DutyRow, names: Mapping[UUID, str], age: str, fault: str) -> DutyToSign:
     chosen = here.chosen
     nobody = chosen.say(N_("Somebody who has left"))
-    what = chosen.say(
+    what = told(
+        chosen,
         N_("%(proposer)s proposes %(name)s: %(duties)s"),
-        proposer=names.get(row.proposed_by) or nobody,
-        name=names.get(row.member_id) or nobody,
+        {"proposer": names.get(row.proposed_by) or nobody, "name": names.get(row.member_id) or nobody},
         duties=duties_in_words(row.roles, chosen),
     )
     return DutyToSign(

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from litestar import Request, post, route
 from litestar.params import FromPath
 from litestar.types import ASGIApp
+from markupsafe import Markup
 
 from timebank.errors import (
     N_,
@@ -38,7 +39,7 @@ from timebank.web.rooms import PEOPLE, Way, ways
 from timebank.web.sending import Sent, act, new_key
 from timebank.web.stewards import READ, Fault, Option, done, done_in_words, steward_reads, steward_sends
 from timebank.web.ways_in import PRINTED, card_page
-from timebank.web.words import DUTIES, duties_in_words
+from timebank.web.words import DUTIES, duties_in_words, names_in_row, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ class TieRow(NamedTuple):
     """Somebody who stands in, or for whom this member does."""
 
     id: str
-    words: str
+    words: Markup
     key: str
 
 
@@ -116,11 +117,11 @@ class PersonPage:
     give: tuple[Option, ...]
     take: tuple[Option, ...]
     cards: tuple[CardRow, ...]
-    household: tuple[str, ...]
+    household: Markup
     ties: tuple[TieRow, ...]
     scopes: tuple[Option, ...]
     consents: tuple[Option, ...]
-    ends: tuple[str, ...]
+    ends: str
 
 
 @route("/g/{slug:str}/people/{member_id:uuid}", http_method=READ, include_in_schema=False)
@@ -354,7 +355,7 @@ async def _page(
     member = next(iter(found.members), None)
     if member is None or member.state == "erased":
         raise MemberNotFound
-    _, today = await today_of(house, actor.group_id, now=now)
+    rules, today = await today_of(house, actor.group_id, now=now)
     said = fault.fields if fault else {}
     is_here = member.state in {"active", "suspended"}
     page = PersonPage(
@@ -379,12 +380,12 @@ async def _page(
         answers=_answers(fault, member, today),
         give=_duties(here, member, said.get("give", ()), given=True),
         take=_duties(here, member, said.get("take", ()), given=False),
-        cards=await _cards(here, member_id) if member.state == "active" else (),
+        cards=await _cards(here, member_id, ZoneInfo(rules.time_zone)) if member.state == "active" else (),
         household=await _household(here, member),
         ties=tuple(
             _tie_row(here, tie, member_id)
-            for tie in await stand_ins.list_stand_ins(house, actor, now=now)
-            if tie.state == "active" and member_id in (tie.stand_in[0], tie.member[0])
+            for tie in await stand_ins.list_stand_ins(house, actor, now=now, member_id=member_id)
+            if tie.state == "active"
         ),
         scopes=tuple(
             Option(scope, chosen.say(words), scope in said.get("scopes", ()))
@@ -394,7 +395,7 @@ async def _page(
             Option(each, chosen.say(words), each in said.get("consent", ()))
             for each, words in _CONSENTS.items()
         ),
-        ends=await _ends(here, member_id) if is_here else (),
+        ends=await _ends(here, member_id) if is_here else "",
     )
     return here.page("person.html", page, status=status)
 
@@ -427,10 +428,9 @@ def _duties(here: Inside, member: Listed, pressed: Sequence[str], *, given: bool
     )
 
 
-async def _cards(here: Inside, member_id: UUID) -> tuple[CardRow, ...]:
+async def _cards(here: Inside, member_id: UUID, zone: ZoneInfo) -> tuple[CardRow, ...]:
     rows = await cards.list_cards(here.door.house, here.actor, member_id, now=here.door.clock())
-    rules, _ = await today_of(here.door.house, here.actor.group_id, now=here.door.clock())
-    zone, chosen = ZoneInfo(rules.time_zone), here.chosen
+    chosen = here.chosen
 
     return tuple(
         CardRow(
@@ -445,9 +445,9 @@ async def _cards(here: Inside, member_id: UUID) -> tuple[CardRow, ...]:
     )
 
 
-async def _household(here: Inside, member: Listed) -> tuple[str, ...]:
+async def _household(here: Inside, member: Listed) -> Markup:
     if member.household is None:
-        return ()
+        return Markup()
     found = await service.list_members(
         here.door.house,
         here.actor,
@@ -455,7 +455,8 @@ async def _household(here: Inside, member: Listed) -> tuple[str, ...]:
         now=here.door.clock(),
         limit=50,
     )
-    return tuple(one.nickname for one in found.members if one.member_id != member.member_id)
+    others = (one.nickname for one in found.members if one.member_id != member.member_id)
+    return names_in_row(others, here.chosen)
 
 
 def _tie_row(here: Inside, tie: Tie, member_id: UUID) -> TieRow:
@@ -466,16 +467,17 @@ def _tie_row(here: Inside, tie: Tie, member_id: UUID) -> TieRow:
         else N_("They stand in for %(name)s until %(day)s: %(what)s.")
     )
     _, name = tie.stand_in if tie.member[0] == member_id else tie.member
-    words = chosen.say(
+    words = told(
+        chosen,
         message,
-        name=name,
+        {"name": name},
         day=chosen.day_month_year(tie.row.until),
-        what=", ".join(chosen.say(_SCOPES[scope]) for scope in _SCOPES if scope in tie.row.scopes),
+        what=chosen.listed(chosen.say(_SCOPES[scope]) for scope in _SCOPES if scope in tie.row.scopes),
     )
     return TieRow(str(tie.row.stand_in_id), words, new_key())
 
 
-async def _ends(here: Inside, member_id: UUID) -> tuple[str, ...]:
+async def _ends(here: Inside, member_id: UUID) -> str:
     """Return what would end if they left now, in words."""
     chosen = here.chosen
     ends = await service.look_at_leaving(here.door.house, here.actor, member_id, now=here.door.clock())
@@ -497,4 +499,4 @@ async def _ends(here: Inside, member_id: UUID) -> tuple[str, ...]:
         said.append(chosen.say_many("%(count)s stand-in", "%(count)s stand-ins", count("stand_ins")))
     if count("invitations"):
         said.append(chosen.say_many("%(count)s invitation", "%(count)s invitations", count("invitations")))
-    return tuple(said)
+    return chosen.listed(said)

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from timebank.errors import N_, UnknownPage
-from timebank.rules.policies import CONSENT_HOURS_MAX, COUNT_MAX, TEXT_MAX
+from timebank.rules.policies import COUNT_MAX, TEXT_MAX
 from timebank.rules.policy_presets import PRESETS, preset_terms
 from timebank.services.overview import today_of
 from timebank.services.policies import agree_policy
@@ -27,6 +27,7 @@ from timebank.web.rooms import GROUP, Way, ways
 from timebank.web.sending import KEY_FIELD, act, key_of, new_key
 from timebank.web.sign_in import PROOF
 from timebank.web.stewards import READ, Option, done, steward_reads, steward_sends
+from timebank.web.words import Amounts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,6 +81,7 @@ class EditorPage:
     """The form.
 
     Attributes:
+        unit: What amounts are written in: ``hours : minutes``, ``euros``.
         values: What stands in each field; ``chosen`` is what is ticked, by field.
         faults: What is wrong, in the order of the form.
         tiers, caps: How many rows to show.
@@ -106,7 +108,6 @@ class EditorPage:
     weekdays: tuple[Option, ...]
     presets: tuple[tuple[str, str], ...]
     count_max: str
-    consent_max: str
     text_max: int
 
 
@@ -226,7 +227,7 @@ def _editor(
         key=new_key(),
         base=str(pot.newest.version),
         is_time=pot.unit.kind == "time",
-        unit=chosen.say(N_("hours : minutes")) if pot.unit.kind == "time" else pot.unit.code,
+        unit=Amounts(pot.unit, chosen).column_unit,
         values={name: next(iter(values), "") for name, values in fields.items()},
         chosen={name: tuple(values) for name, values in fields.items()},
         faults=tuple(faults.items()),
@@ -242,7 +243,6 @@ def _editor(
             (f"{path}{mark}from={name}", chosen.say(_PRESET_NAMES[name])) for name in _presets(pot.unit)
         ),
         count_max=chosen.number(COUNT_MAX),
-        consent_max=chosen.number(CONSENT_HOURS_MAX),
         text_max=TEXT_MAX,
     )
     return here.page("policy_editor.html", page, status=status)

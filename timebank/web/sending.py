@@ -75,23 +75,6 @@ def form_key(said: str) -> str:
     return f"page-{said}" if _KEY.fullmatch(said) else ""
 
 
-def once_of(here: Inside, fields: Mapping[str, list[str]], *said: str) -> Once:
-    """Return what makes a form of somebody's once, for services that decide about people.
-
-    Args:
-        said: What it asks for; the same form with anything else is another one.
-
-    Raises:
-        KeyInvalid: The form has no key of ours.
-    """
-    return Once(
-        key=form_key(key_of(fields)),
-        request_hash=sha256(msgspec.json.encode(said)).digest(),
-        now=here.door.clock(),
-        render=renderer(here.chosen),
-    )
-
-
 async def send_many(
     here: Inside, fields: Mapping[str, list[str]], commands: Sequence[Command]
 ) -> tuple[Sent, ...]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-import msgspec
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 from markupsafe import Markup
 
-from timebank.errors import N_, FieldInvalid, UnknownPage
+from timebank.errors import N_, FieldInvalid, StandInNotOpen, UnknownPage, UnknownStandIn
 from timebank.i18n import language, language_codes
 from timebank.rules.names import NICKNAME_MAX
 from timebank.services import preferences
@@ -22,9 +21,10 @@ from timebank.services.stand_ins import end_stand_in, list_stand_ins
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log import Choice
+from timebank.web.people import nickname_advice
 from timebank.web.private import go_to
 from timebank.web.rooms import HOME, SETTINGS, Way, ways
-from timebank.web.sending import new_key, once_of
+from timebank.web.sending import act, new_key
 from timebank.web.words import told
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
-    from timebank.services.writer import Answer as Stored
     from timebank.web.private import PrivatePage
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+
+#: A tie that ended meanwhile, or was none of theirs, is not on the page that follows.
+_GONE: Final = frozenset({UnknownStandIn.code, StandInNotOpen.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class SettingsPage:
     nickname: Answer
     nickname_max: int
     code: str
+    code_fault: str
     ties: tuple[tuple[str, Markup, str], ...]
+    ties_fault: str
     doors: tuple[tuple[str, str, str], ...]
     files: tuple[tuple[str, str, str], ...]
     leave_href: str
@@ -75,21 +79,19 @@ async def settings_page(request: Request[Any, Any, Any], slug: FromPath[str]) ->
     return await _page(await inside(request, slug))
 
 
-@post("/g/{slug:str}/me/settings/{act:str}", include_in_schema=False)
+@post("/g/{slug:str}/me/settings/{setting:str}", include_in_schema=False)
 async def change_settings(
-    request: Request[Any, Any, Any], slug: FromPath[str], act: FromPath[str]
+    request: Request[Any, Any, Any], slug: FromPath[str], setting: FromPath[str]
 ) -> ASGIApp:
     """Change one of them, and show the page again."""
     here, fields = await received(request, slug)
-    match act:
+    match setting:
         case "language":
             return await _choose_language(here, fields)
         case "nickname":
             return await _rename(here, fields)
         case "code":
-            once = once_of(here, fields, "code")
-            await renew_code(here.door.house, here.actor, once, here.actor.member_id)
-            return here.go(SETTINGS)
+            return await _renew_code(here, fields)
         case "tie":
             return await _end_tie(here, fields)
     raise UnknownPage
@@ -108,13 +110,16 @@ async def _choose_language(here: Inside, fields: Mapping[str, list[str]]) -> Pri
 
 
 async def _end_tie(here: Inside, fields: Mapping[str, list[str]]) -> PrivatePage:
-    said = field_text(fields, "id")
     try:
-        await end_stand_in(here.door.house, here.actor, once_of(here, fields, "tie", said), UUID(said))
+        tie_id = UUID(field_text(fields, "id"))
     except ValueError:
         raise UnknownPage from None
-    # One that ended meanwhile is gone from the page, too.
-    return here.go(SETTINGS)
+    sent = await act(
+        here, fields, ("tie", tie_id), lambda once: end_stand_in(here.door.house, here.actor, once, tie_id)
+    )
+    if not sent.is_refused or sent.code in _GONE:
+        return here.go(SETTINGS)
+    return await _page(here, fields, {"ties": sent.sentence}, status=sent.status)
 
 
 async def _ties(here: Inside) -> tuple[tuple[str, Markup, str], ...]:
@@ -138,22 +143,30 @@ async def _ties(here: Inside) -> tuple[tuple[str, Markup, str], ...]:
 
 async def _rename(here: Inside, fields: Mapping[str, list[str]]) -> PrivatePage:
     nickname = field_text(fields, "nickname")
-    once = once_of(here, fields, "nickname", nickname)
-    answer = await rename_member(here.door.house, here.actor, once, here.actor.member_id, nickname=nickname)
-    if answer.status < 400:
+    sent = await act(
+        here,
+        fields,
+        ("nickname", nickname),
+        lambda once: rename_member(
+            here.door.house, here.actor, once, here.actor.member_id, nickname=nickname
+        ),
+    )
+    if not sent.is_refused:
         return here.go(SETTINGS)
-    return await _page(here, fields, {"nickname": _advice(here, answer)}, status=answer.status)
+    advice = nickname_advice(sent.sentence, sent.body, here.chosen)
+    return await _page(here, fields, {"nickname": advice}, status=sent.status)
 
 
-def _advice(here: Inside, answer: Stored) -> str:
-    """Return what to do about a nickname that was not taken."""
-    said = msgspec.json.decode(answer.body)
-    if said["code"] == "field_invalid":
-        return here.chosen.say(
-            N_("Write a name of at most %(count)s characters that can be shown"),
-            count=here.chosen.number(NICKNAME_MAX),
-        )
-    return str(said["detail"])
+async def _renew_code(here: Inside, fields: Mapping[str, list[str]]) -> PrivatePage:
+    sent = await act(
+        here,
+        fields,
+        ("code",),
+        lambda once: renew_code(here.door.house, here.actor, once, here.actor.member_id),
+    )
+    if not sent.is_refused:
+        return here.go(SETTINGS)
+    return await _page(here, fields, {"code": sent.sentence}, status=sent.status)
 
 
 async def _page(
@@ -186,7 +199,9 @@ async def _page(
         ),
         nickname_max=NICKNAME_MAX,
         code=me.code,
+        code_fault=faults.get("code", ""),
         ties=await _ties(here),
+        ties_fault=faults.get("ties", ""),
         doors=(
             (
                 here.path("/me/ways-in"),

@@ -44,15 +44,17 @@ def setting_in_words(name: str, value: Any, chosen: Language) -> str:
     if isinstance(value, bool):
         return chosen.say(YES_NO[value])
     if name == "languages":
-        return ", ".join(language(code).name if code in language_codes() else code for code in value)
+        return chosen.listed(language(code).name if code in language_codes() else code for code in value)
     if name in {"categories", "categories_retired"}:
-        return ", ".join(category_in_words(each, chosen) for each in value)
+        return chosen.listed(category_in_words(each, chosen) for each in value)
     if name == "rounding_minutes":
         return chosen.say(N_("not at all")) if value == 1 else chosen.hours(value)
     for known, words in (("joining", JOINING), ("preset", PRESETS), ("words", POT_WORDS)):
         if name == known and value in words:
             return chosen.say(words[value])
-    return chosen.number(value) if isinstance(value, int) else str(value).replace("_", " ")
+    if name == "time_zone":
+        return str(value).replace("_", " ")
+    return chosen.number(value) if isinstance(value, int) else str(value)
 
 
 def rounding_of(minutes: int, *, up: bool) -> str:

@@ -14,6 +14,7 @@ from litestar import Request, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
+from markupsafe import Markup
 
 from timebank.edge.days import read_day
 from timebank.edge.problems import status_of
@@ -24,7 +25,7 @@ from timebank.services.export import ENDS_BEFORE
 from timebank.services.own_data import OwnStatement, counts, read_own_statement
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside, inside
-from timebank.web.words import Amounts, category_in_words, kind_in_words
+from timebank.web.words import Amounts, category_in_words, kind_in_words, told
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -99,7 +100,7 @@ class Row(NamedTuple):
     what: str
     category: str
     state: str
-    note: str
+    note: Markup | str
     given: str
     received: str
 
@@ -285,10 +286,12 @@ def _row(line: Line, amounts: Amounts) -> Row:
     return Row(what, category, "", note, given, received)
 
 
-def _note(line: Line, chosen: Language) -> str:
+def _note(line: Line, chosen: Language) -> Markup | str:
     """Return what the member noted, after who entered the line for them."""
-    who = chosen.say(ENTERED_BY, name=line.entered_by) if line.entered_by else ""
-    return f"{who} {line.note}".strip()
+    if not line.entered_by:
+        return line.note
+    who = told(chosen, ENTERED_BY, {"name": line.entered_by})
+    return Markup("{} <bdi>{}</bdi>").format(who, line.note) if line.note else who
 
 
 def _ask(line: Line, chosen: Language) -> Row:

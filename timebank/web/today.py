@@ -43,13 +43,14 @@ from timebank.web.rooms import LOG_MANY, TODAY, Way, ways
 from timebank.web.sending import key_of, new_key, send
 from timebank.web.sign_in import duty_location
 from timebank.web.today_more import MoreLine, read_more
-from timebank.web.words import category_in_words
+from timebank.web.words import category_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
     from litestar.handlers import HTTPRouteHandler
+    from markupsafe import Markup
 
     from timebank.i18n import Language
     from timebank.rules.asks import CapUsed
@@ -151,7 +152,7 @@ class HoursToSettle:
     """Hours between people about which nobody said yes yet; ``action`` is empty for the reader's own."""
 
     id: str
-    what: str
+    what: Markup
     age: str
     question: str
     reason: str
@@ -225,10 +226,10 @@ async def decide(request: Request[Any, Any, Any], slug: FromPath[str], draw_id: 
     sent = await send(here, fields, command)
     if not sent.is_refused:
         return here.go(TODAY)
-    told = refusal_in_words(sent, view.pot.unit, here.chosen)
+    said = refusal_in_words(sent, view.pot.unit, here.chosen)
     if sent.code == "policy_refuses":
-        told = policy_words(sent.body, amounts_of(view.pot.unit, here.chosen))
-    return await _page(here, _Fault(draw_id, "say", told, fields), status=sent.status)
+        said = policy_words(sent.body, amounts_of(view.pot.unit, here.chosen))
+    return await _page(here, _Fault(draw_id, "say", said, fields), status=sent.status)
 
 
 @post("/g/{slug:str}/today/{draw_id:uuid}/who", include_in_schema=False)
@@ -242,8 +243,8 @@ async def show_who(request: Request[Any, Any, Any], slug: FromPath[str], draw_id
         render=renderer(here.chosen),
     )
     await note_look(here.door.house, here.actor, draw_id, once=once)
-    told = await read_who(here.door.house, here.actor, draw_id)
-    name = told.nickname or here.chosen.say(N_("somebody without an account, or who has left"))
+    found = await read_who(here.door.house, here.actor, draw_id)
+    name = found.nickname or here.chosen.say(N_("somebody without an account, or who has left"))
     return await _page(here, who=(draw_id, name))
 
 
@@ -276,11 +277,11 @@ def _decision(
     try:
         words = free_text(field_text(fields, "words"), field="words", length_max=WORDS_MAX)
     except FieldInvalid:
-        told = chosen.say(
+        advice = chosen.say(
             N_("Write it again: at most %(count)s characters that can be shown"),
             count=chosen.number(WORDS_MAX),
         )
-        return None, ("words", told)
+        return None, ("words", advice)
     if said in _NEEDS_PROOF:
         return _yes(view, fields, chosen)
     if not words and said in _NEEDS_WORDS:
@@ -421,7 +422,7 @@ def _ask(
     choices = _choices(view, field_text(said, "say"), amounts)
     days = (today - draw.asked_at.astimezone(ZoneInfo(rules.time_zone)).date()).days
 
-    def told(field: str) -> str:
+    def fault_in(field: str) -> str:
         return mine.text if mine and mine.field == field else ""
 
     return AskToDecide(
@@ -440,10 +441,10 @@ def _ask(
         choices=choices,
         why_not="" if choices else _why_not(view, chosen),
         asks_not_own=draw.without_account and any(choice.value == YES for choice in choices),
-        part=Answer(field_text(said, "part"), told("part")),
-        words=Answer(field_text(said, "words"), told("words")),
-        choice_fault=told("say"),
-        own_fault=told("own"),
+        part=Answer(field_text(said, "part"), fault_in("part")),
+        words=Answer(field_text(said, "words"), fault_in("words")),
+        choice_fault=fault_in("say"),
+        own_fault=fault_in("own"),
         who_action=here.path(f"{TODAY}/{draw.draw_id}/who") if not view.mine else "",
         who_key=new_key(),
         who=who[1] if who and who[0] == draw.draw_id else "",
@@ -636,11 +637,12 @@ def _hours(
     nobody = chosen.say(N_("A neighbour"))
     giver = names.get(hours.giver, nobody) if hours.giver else nobody
     time = chosen.hours(hours.minutes)
-    if hours.receiver is None:
-        what = chosen.say(N_("%(name)s helped the whole group, %(time)s"), name=giver, time=time)
+    if hours.is_for_pot:
+        what = told(chosen, N_("%(name)s helped the whole group, %(time)s"), {"name": giver}, time=time)
     else:
-        receiver = names.get(hours.receiver, nobody)
-        what = chosen.say(N_("%(name)s helped %(other)s, %(time)s"), name=giver, other=receiver, time=time)
+        receiver = names.get(hours.receiver, nobody) if hours.receiver else nobody
+        names_of_both = {"name": giver, "other": receiver}
+        what = told(chosen, N_("%(name)s helped %(other)s, %(time)s"), names_of_both, time=time)
     age = [chosen.weekday(hours.effective_on), category_in_words(hours.category, chosen)]
     if rules.time_bank and hours.state == "logged":
         until = hours.logged_at.astimezone(ZoneInfo(rules.time_zone)).date() + timedelta(

@@ -15,9 +15,11 @@ from timebank.web.close_page import CLOSE
 from timebank.web.home import amounts_of
 from timebank.web.people import age_in_words
 from timebank.web.rooms import GROUP, PEOPLE
-from timebank.web.words import duties_in_words
+from timebank.web.words import duties_in_words, told
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from timebank.rules.state import SetUp
     from timebank.services.reminders import Reminder
     from timebank.web.inside import Inside
@@ -27,7 +29,7 @@ class MoreLine(NamedTuple):
     """Something else that waits, where it is answered, and since when."""
 
     href: str
-    what: str
+    what: Markup | str
     age: str
 
 
@@ -53,9 +55,10 @@ async def _duties(here: Inside, rules: SetUp) -> list[MoreLine]:
     return [
         MoreLine(
             here.path(PEOPLE),
-            chosen.say(
+            told(
+                chosen,
                 N_("A duty for %(name)s waits for a second yes: %(duties)s"),
-                name=names.get(row.member_id) or chosen.say(N_("somebody who has left")),
+                {"name": names.get(row.member_id) or chosen.say(N_("somebody who has left"))},
                 duties=duties_in_words(row.roles, chosen),
             ),
             age_in_words(row.proposed_at, zone, now, chosen),
@@ -71,7 +74,7 @@ async def _unvouched(here: Inside) -> list[MoreLine]:
     return [
         MoreLine(
             here.path(f"{PEOPLE}/{member}"),
-            here.chosen.say(N_("%(name)s has a duty, and a steward must meet them first"), name=name),
+            told(here.chosen, N_("%(name)s has a duty, and a steward must meet them first"), {"name": name}),
             "",
         )
         for member, name in names.items()

@@ -103,8 +103,9 @@ DUTIES: Final = {
 
 
 def duties_in_words(roles: Iterable[str], language: Language) -> str:
-    """Return the duties of somebody, divided by commas; empty for none."""
-    return ", ".join(language.say(message) for role, message in DUTIES.items() if role in set(roles))
+    """Return the duties of somebody, in a row; empty for none."""
+    carried = set(roles)
+    return language.listed(language.say(message) for role, message in DUTIES.items() if role in carried)
 
 
 def kind_in_words(kind: str, unit: Unit, language: Language) -> str:
@@ -246,7 +247,16 @@ def told_many(
     return _apart(said, names, {"count": chosen.number(count), **params})
 
 
+def names_in_row(names: Iterable[str], chosen: Language) -> Markup:
+    """Return names in a row, each kept apart from its neighbours; see ``told``."""
+    return Markup(chosen.listed(map(_kept, names)))  # noqa: S704 - each is escaped
+
+
+def _kept(name: str) -> Markup:
+    return Markup("<bdi>{}</bdi>").format(name)
+
+
 def _apart(said: str, names: Mapping[str, str], params: Mapping[str, str]) -> Markup:
-    kept = {place: Markup("<bdi>{}</bdi>").format(name) for place, name in names.items()}
+    kept = {place: _kept(name) for place, name in names.items()}
     # Escaped first: what is filled in is escaped by the per cent sign of Markup, or is made above.
     return escape(said) % {**params, **kept}
