@@ -40,7 +40,7 @@ from timebank.services.auditing import OWN_ASKS, Audit, audit_book, read_log
 from timebank.services.house import House
 from timebank.services.log_sources import open_log
 from timebank.services.looks import list_seen
-from timebank.services.members import erase_member, grant_role
+from timebank.services.members import erase_member, grant_role, revoke_role
 from timebank.services.settings import write_settings
 from timebank.store.members import set_household
 
@@ -221,6 +221,31 @@ async def test_a_promise_without_the_yeses_that_the_rules_want_is_found(
 
         assert named(found) == [("approvals", seq)]
         assert "with 1 of the 2 yeses" in found.findings[0].what
+
+
+async def test_a_yes_of_somebody_whose_yes_does_not_count_is_found_whichever_of_them_it_was(
+    a_book: MAKES_BOOKS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with a_book() as book:
+        # A yes stays good when the duty ends after it, and the first of two is looked at like the last.
+        good, bad = [
+            UUID((await book.write("ada", AskDraw("money", 1200, "EUR", "cooking")))["id"]) for _ in range(2)
+        ]
+        await book.write("bo", ApproveDraw(good))
+        await revoke_role(book.house, book.group_id, book.cast.ids["bo"], "steward", now=book.now)
+        await book.write("di", ApproveDraw(good))
+        with monkeypatch.context() as patched:
+            patched.setattr(Actor, "require_role", lambda *_: None)
+            await book.write("bo", ApproveDraw(bad))
+        await book.write("di", ApproveDraw(bad))
+        seq = await seq_of(book, "kind = 'promise'")
+        book.now += timedelta(days=1)
+        await book.close()
+
+        found = await audit(book, tmp_path)
+
+        assert named(found) == [("approvals", seq)]
+        assert "carried none of the duties" in found.findings[0].what
 
 
 async def test_a_limit_that_was_exceeded_is_found_and_one_that_was_reached_is_not(

@@ -88,13 +88,18 @@ class _Taken(NamedTuple):
 
 @dataclass(slots=True)
 class _Draw:
-    """What the records say of one ask so far; ``least`` is the smallest amount that anybody said yes to."""
+    """What the records say of one ask so far.
+
+    Attributes:
+        least: The smallest amount that anybody said yes to.
+        yeses: By account of who says yes, the duties that they carried when they said it.
+    """
 
     pot: str = ""
     version: int = 0
     asked: int = 0
     least: int | None = None
-    yeses: dict[int, int] = field(default_factory=dict)
+    yeses: dict[int, frozenset[str]] = field(default_factory=dict)
     objections: set[int] = field(default_factory=set)
     last_yes_at: datetime | None = None
     changed_at: datetime | None = None
@@ -180,7 +185,8 @@ class DrawAudit:
             self._zone_changed = True
         elif kind == "approval":
             draw = self._draw(fields)
-            draw.yeses[actor] = amount = int(fields.get("amount", 0))
+            amount = int(fields.get("amount", 0))
+            draw.yeses[actor] = frozenset(self._roles.get(actor, ()))
             draw.least = amount if draw.least is None else min(draw.least, amount)
             draw.objections.discard(actor)
             draw.last_yes_at = read_moment(str(fields["recorded_at"]))
@@ -288,7 +294,7 @@ class DrawAudit:
             return
         draw.pot, draw.seq, draw.promised_on = pot.code, record.seq, entry.effective_on
         if actor:
-            draw.yeses[actor] = amount
+            draw.yeses[actor] = frozenset(self._roles.get(actor, ()))
             draw.objections.discard(actor)
         self._open(
             record,
@@ -311,10 +317,11 @@ class DrawAudit:
             what = f"it was promised with {len(draw.yeses)} of the {needed} yeses that the rules of {pot.code} want"
             self._find("approvals", record.seq, what)
         self._check_window(record, entry, draw, terms, actor)
-        roles = self._roles.get(actor, set())
-        if actor and roles.isdisjoint(terms.approver_roles(amount)):
-            what = f"account {actor} said the last yes and carried none of the duties whose yes counts"
-            self._find("approvals", record.seq, what)
+        counting = terms.approver_roles(amount)
+        for account, carried in draw.yeses.items():
+            if carried.isdisjoint(counting):
+                what = f"account {account} said yes to it and carried none of the duties whose yes counts"
+                self._find("approvals", record.seq, what)
         if terms.per_request_max is not None and amount > terms.per_request_max:
             what = f"{amount} were promised; the rules of {pot.code} let an ask have {terms.per_request_max}"
             self._find("promises", record.seq, what)
