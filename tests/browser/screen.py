@@ -12,7 +12,7 @@ import re
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -32,6 +33,8 @@ IN_A_BROWSER = [
     ),
 ]
 
+#: Of a phone and of a desk.
+WIDTHS = (320, 1280)
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -63,6 +66,31 @@ def sign_in(patch: pytest.MonkeyPatch, actor: Any) -> SimpleNamespace:
     patch.setattr("timebank.web.inside.demand_visitor", demand_visitor)
     patch.setattr("timebank.web.inside.read_language", read_language)
     return visitor
+
+
+def sideways(page: Page, widths: Sequence[int] = WIDTHS) -> list[int]:
+    """Return at which widths a page is wider than its window; the window is as before afterwards."""
+    # Without its style a page is as wide as its longest line.
+    page.wait_for_load_state()
+    before = page.viewport_size
+    assert before is not None, "a window of its own size"
+    found = []
+    for width in widths:
+        if page.viewport_size != (size := {"width": width, "height": before["height"]}):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+        if page.evaluate("document.documentElement.scrollWidth") != width:
+            found.append(width)
+    if page.viewport_size != before:
+        page.set_viewport_size(before)
+    return found
+
+
+def look_at(page: Page, pictures: Path, name: str) -> None:
+    """Take a picture, and see that nothing sticks out at any width and nothing stands in anybody's way."""
+    page.screenshot(path=pictures / f"members-{name}.png", full_page=True)
+    assert sideways(page) == [], name
+    found = Axe().run(page, options=AXE_RULES).response["violations"]
+    assert found == [], (name, [(each["id"], each["nodes"][0]["html"]) for each in found])
 
 
 def sheets(page: Page) -> int:

@@ -24,7 +24,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Route
 from playwright.sync_api import Page as Tab
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, WIDTHS, sideways
 from tests.database import Server, copied
 from tests.web.walk import Page, different, open_walk
 from timebank.i18n import language_codes
@@ -33,7 +33,6 @@ from timebank.web.files import static_files
 pytestmark = IN_A_BROWSER
 
 ALL = os.environ.get("TIMEBANK_TEST_AXE") == "all"
-WIDTHS = (320, 1280)
 SCHEMES = ("light", "dark")
 #: These have to look again without a script. They say so, take nothing from anybody who is slow, and have a link
 #: for whoever stops the refresh.
@@ -49,10 +48,8 @@ LOOK = """
   const shown = e => e.checkVisibility({ opacityProperty: true, visibilityProperty: true });
   const path = e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + (e.className && e.className.baseVal === undefined
     ? '.' + e.className : '') + ' ' + (e.textContent || e.value || '').trim().slice(0, 30);
-  const page = document.documentElement;
   said.focus = document.activeElement && document.activeElement.className;
   document.querySelectorAll('details').forEach(each => { each.open = true; });
-  said.sideways = page.scrollWidth - page.clientWidth;
 
   const stops = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]')]
     .filter(e => !e.disabled && e.tabIndex >= 0 && shown(e));
@@ -194,6 +191,8 @@ def look(page: Tab, each: Page, how: str, keep: Path | None) -> Sight:
     page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     said = page.evaluate(LOOK)
     said["complaints"] = complaints
+    # With everything open that can be.
+    said["sideways"] = sideways(page)
     # From the top: where faults have the focus, the way out lies over a head that was scrolled half away.
     page.evaluate("scrollTo(0, 0)")
     page.evaluate(AXE_SCRIPT)

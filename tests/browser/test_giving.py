@@ -7,11 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import IN_A_BROWSER
-from tests.browser.test_members_pages import Served, browse, look_at, served
-from tests.cast import SLUG
+from tests.browser.screen import IN_A_BROWSER, look_at
+from tests.browser.test_members_pages import town
+from tests.browser.town import Town, browse
 
-__all__ = ["served"]
+__all__ = ["town"]
 
 pytestmark = IN_A_BROWSER
 
@@ -53,16 +53,16 @@ class Keys:
 
 
 def test_whoever_helped_before_needs_few_keys_few_taps_and_two_pages(
-    browser: Browser, served: Served, pictures: Path
+    browser: Browser, town: Town, pictures: Path
 ) -> None:
-    at = f"{served.address}/g/{SLUG}"
-    page = browse(browser, served, "ada", 1280, java_script_enabled=False)
+    at = town.at
+    page = browse(browser, town, "ada", 1280, java_script_enabled=False)
     page.goto(f"{at}/log")
     page.get_by_label("Who with?").fill("Flo")
     page.get_by_role("button", name=re.compile("^1.h.30")).click()
     assert page.get_by_role("heading", name="It is in the book").is_visible()
 
-    by_keys = browse(browser, served, "ada", 1280)
+    by_keys = browse(browser, town, "ada", 1280)
     keys = Keys(by_keys)
     by_keys.goto(f"{at}/log")
     fields = by_keys.locator("fieldset.question, div.question").count()
@@ -77,7 +77,7 @@ def test_whoever_helped_before_needs_few_keys_few_taps_and_two_pages(
     assert keys.presses <= 25, keys.presses
     look_at(by_keys, pictures, "receipt-desk")
 
-    phone = browse(browser, served, "ada", 320, has_touch=True)
+    phone = browse(browser, town, "ada", 320, has_touch=True)
     loads: list[object] = []
     phone.on("load", lambda page: loads.append(page))
     phone.goto(f"{at}/log")
@@ -96,10 +96,10 @@ def test_whoever_helped_before_needs_few_keys_few_taps_and_two_pages(
 
 
 def test_thirty_in_a_row_by_keyboard_alone_and_without_script(
-    browser: Browser, served: Served, pictures: Path
+    browser: Browser, town: Town, pictures: Path
 ) -> None:
-    page = browse(browser, served, "bo", 1280)
-    page.goto(f"{served.address}/g/{SLUG}/log/many?rows=30")
+    page = browse(browser, town, "bo", 1280)
+    page.goto(f"{town.at}/log/many?rows=30")
     assert page.locator("script").count() == 0
     keys = Keys(page)
     assert page.locator("#day-0:focus").count() == 1
@@ -137,15 +137,15 @@ def test_thirty_in_a_row_by_keyboard_alone_and_without_script(
     keys.enter()
     assert page.get_by_role("heading", name="It is taken back").is_visible()
     page.set_viewport_size({"width": 320, "height": 900})
-    page.goto(f"{served.address}/g/{SLUG}/log/many?rows=2")
+    page.goto(f"{town.at}/log/many?rows=2")
     look_at(page, pictures, "many-phone")
 
 
 def test_what_several_did_together_is_shared_to_the_minute(
-    browser: Browser, served: Served, pictures: Path
+    browser: Browser, town: Town, pictures: Path
 ) -> None:
-    page = browse(browser, served, "ada", 320)
-    page.goto(f"{served.address}/g/{SLUG}/log")
+    page = browse(browser, town, "ada", 320)
+    page.goto(f"{town.at}/log")
     page.get_by_label("We did it together").check()
     page.get_by_label("Who with?").fill("Flo, Bo")
     page.get_by_role("button", name=re.compile("^1.h$")).click()
@@ -161,9 +161,9 @@ def test_what_several_did_together_is_shared_to_the_minute(
     look_at(page, pictures, "shares-written-desk")
 
 
-def test_all_that_is_ones_own_to_say_is_on_one_page(browser: Browser, served: Served, pictures: Path) -> None:
-    at = f"{served.address}/g/{SLUG}"
-    page = browse(browser, served, "ed", 320, locale="en-GB")
+def test_all_that_is_ones_own_to_say_is_on_one_page(browser: Browser, town: Town, pictures: Path) -> None:
+    at = town.at
+    page = browse(browser, town, "ed", 320, locale="en-GB")
     page.goto(f"{at}/me/settings")
     look_at(page, pictures, "settings-phone")
     page.get_by_label("Read the pages in").select_option("es")
@@ -177,7 +177,7 @@ def test_all_that_is_ones_own_to_say_is_on_one_page(browser: Browser, served: Se
     page.get_by_role("button", name="Keep this language").click()
     assert page.locator("html").get_attribute("lang") == "en"
 
-    desk = browse(browser, served, "ada", 1280, color_scheme="dark")
+    desk = browse(browser, town, "ada", 1280, color_scheme="dark")
     for path in ("me/settings", "me/receipts", "me/forget"):
         desk.goto(f"{at}/{path}")
         look_at(desk, pictures, f"{path.replace('/', '-')}-desk-dark")

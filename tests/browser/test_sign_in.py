@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import IN_A_BROWSER, serving
+from tests.browser.screen import IN_A_BROWSER, serving, sideways
 from tests.cast import SLUG, Cast, be_durable_enough, make_cast, trust_this_server
 from tests.database import database_name, drop, dsn_of
 from timebank.app import build_app
@@ -140,6 +140,7 @@ def test_a_passkey_is_made_signs_in_and_proves_it_once_more(browser: Browser, st
     page.wait_for_selector("text=with a passkey")
     assert not page.is_visible("text=Your duties wait")
     page.goto(f"{stand.address}/prove?next=/g/{SLUG}/me/ways-in")
+    assert sideways(page) == []
     page.click("button#prove-passkey")
     page.wait_for_url("**/me/ways-in")
     assert said == []
@@ -158,6 +159,7 @@ def test_a_device_that_does_not_answer_is_said_so_in_place(browser: Browser, sta
     page.wait_for_selector("[data-faults]:not([hidden])")
     assert page.is_enabled("button#passkey")
     assert page.evaluate("document.activeElement.hasAttribute('data-faults')")
+    assert sideways(page) == []
     page.context.close()
 
 
@@ -165,6 +167,7 @@ def test_without_a_script_a_card_and_a_code_lead_to_every_duty(browser: Browser,
     page = browser.new_context(locale="en", java_script_enabled=False).new_page()
     enter(page, stand, "di")
     page.click("text=Set one up")
+    assert sideways(page) == []
     secret = base64.b32decode(page.inner_text("code.secret").replace(" ", ""))
 
     page.fill("#code", totp.code_at(secret, datetime.now(UTC)))
@@ -172,7 +175,9 @@ def test_without_a_script_a_card_and_a_code_lead_to_every_duty(browser: Browser,
 
     assert page.inner_text("h1") == "Your ways in"
     assert not page.is_visible("text=Your duties wait")
+    assert sideways(page) == []
     page.click("text=Print a card")
+    assert sideways(page) == []
     assert re.fullmatch("([A-Z2-9]{4}-){3}[A-Z2-9]{4}", page.inner_text("code.secret"))
     page.goto(f"{stand.address}/sign-in")
     assert page.url == f"{stand.address}/me", "who is signed in goes on"

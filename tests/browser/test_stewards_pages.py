@@ -2,63 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser.screen import IN_A_BROWSER, serving
-from tests.browser.test_members_pages import Served, _copy, _session, browse, look_at
-from tests.cast import SLUG, make_cast, trust_this_server
-from tests.database import Dsn, Server, drop
-from timebank.app import build_app
-from timebank.config import Settings
+from tests.browser.screen import IN_A_BROWSER, look_at, sideways
+from tests.browser.town import Town, browse, open_town
+from tests.cast import Cast
+from tests.database import Server
 from timebank.rules.settings import Change
 from timebank.services.acts import Once
-from timebank.services.house import House
 from timebank.services.settings import write_settings
-from timebank.store.checkpoints import Checkpoints
-from timebank.store.engine import Database
-from timebank.store.keys import KeyStore
-from timebank.store.migrate import SUPERUSER
 
 pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
-def served(
-    cluster: Server, database_template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
-    """The cast behind a server, in a group that lets people ask to join; both stewards proved it just now."""
+def town(cluster: Server, database_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The cast, in a group that lets people ask to join."""
     home = tmp_path_factory.mktemp("home")
-    patch = pytest.MonkeyPatch()
-    patch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
-    with ThreadPoolExecutor(1) as aside:
-        dsn = aside.submit(asyncio.run, _copy(cluster, database_template)).result()
-        secrets = aside.submit(asyncio.run, _set_up(dsn, home)).result()
-        with serving(build_app(Settings(home=home, database_urls={}), dsn)) as address:
-            yield Served(address, secrets)
-        aside.submit(asyncio.run, drop(cluster, dsn(SUPERUSER)["database"])).result()
-    patch.undo()
+    with open_town(cluster, database_template, home, ("bo", "di"), prepare=_let_people_ask) as opened:
+        yield opened
 
 
-async def _set_up(dsn: Dsn, home: Path) -> dict[str, str]:
-    database, keys = await Database.open(dsn, check=False), KeyStore(home)
-    house = House(database, keys, Checkpoints(keys, home))
-    now = datetime.now(UTC)
-    cast = await make_cast(house, now)
+async def _let_people_ask(cast: Cast, now: datetime) -> None:
     once = Once("requests", b"0" * 32, now, lambda _refusal: (500, {}))
-    await write_settings(house, await cast.actor("bo"), once, Change(joining="request"))
-    secrets = {name: await _session(cast, name) for name in ("bo", "di")}
-    await house.checkpoints.close()
-    await database.close()
-    keys.close()
-    return secrets
+    await write_settings(cast.house, await cast.actor("bo"), once, Change(joining="request"))
 
 
 def reach(page: Page, wanted: Locator) -> None:
@@ -91,9 +64,9 @@ def fill(page: Page, label: str, words: str, *, send: bool = False) -> None:
             page.keyboard.press("Enter")
 
 
-def test_by_keyboard_and_without_script(browser: Browser, served: Served) -> None:
-    at = f"{served.address}/g/{SLUG}"
-    bo, di = (browse(browser, served, name, 320, java_script_enabled=False) for name in ("bo", "di"))
+def test_by_keyboard_and_without_script(browser: Browser, town: Town) -> None:
+    at = town.at
+    bo, di = (browse(browser, town, name, 320, java_script_enabled=False) for name in ("bo", "di"))
 
     bo.goto(f"{at}/today")
     follow(bo, "People")
@@ -130,9 +103,9 @@ def test_by_keyboard_and_without_script(browser: Browser, served: Served) -> Non
 
 
 def test_every_page_of_stewards_stands_on_phones_desks_in_the_dark_and_on_paper(
-    browser: Browser, served: Served, pictures: Path
+    browser: Browser, town: Town, pictures: Path
 ) -> None:
-    at = f"{served.address}/g/{SLUG}"
+    at = town.at
     wrong: list[str] = []
 
     def look(page: Page, name: str) -> None:
@@ -143,13 +116,12 @@ def test_every_page_of_stewards_stands_on_phones_desks_in_the_dark_and_on_paper(
 
     def snap(page: Page, name: str) -> None:
         """See that nothing sticks out; the picture is for whoever asked for pictures."""
-        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-            wrong.append(f"{name} sticks out")
+        wrong.extend(f"{name} sticks out at {width}" for width in sideways(page))
         if "TIMEBANK_TEST_PICTURES" in os.environ:
             page.screenshot(path=pictures / f"members-steward-{name}.png", full_page=True)
 
-    phone, desk = browse(browser, served, "bo", 320), browse(browser, served, "bo", 1280)
-    dark = browse(browser, served, "bo", 1280, color_scheme="dark")
+    phone, desk = browse(browser, town, "bo", 320), browse(browser, town, "bo", 1280)
+    dark = browse(browser, town, "bo", 1280, color_scheme="dark")
     desk.goto(f"{at}/people/invitations")
     desk.get_by_label("For how many people?").fill("4")
     desk.get_by_role("button", name="Make an invitation").click()

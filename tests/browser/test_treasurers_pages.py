@@ -2,58 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import IN_A_BROWSER, serving, sheets
-from tests.browser.test_members_pages import Served, _copy, _session, browse, look_at
-from tests.cast import SLUG, make_cast, trust_this_server
-from tests.database import Dsn, Server, drop
-from timebank.app import build_app
-from timebank.config import Settings
-from timebank.services.house import House
+from tests.browser.screen import IN_A_BROWSER, look_at, sheets, sideways
+from tests.browser.town import Town, browse, open_town
+from tests.cast import Cast
+from tests.database import Server
 from timebank.services.members import grant_role
-from timebank.store.checkpoints import Checkpoints
-from timebank.store.engine import Database
-from timebank.store.keys import KeyStore
-from timebank.store.migrate import SUPERUSER
 
 pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
-def served(
-    cluster: Server, database_template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
-    """The cast behind a server, each signed in with a proof of just now; Di keeps the machine, too."""
+def town(cluster: Server, database_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The cast; Di keeps the machine, too."""
     home = tmp_path_factory.mktemp("home")
-    patch = pytest.MonkeyPatch()
-    patch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
-    with ThreadPoolExecutor(1) as aside:
-        dsn = aside.submit(asyncio.run, _copy(cluster, database_template)).result()
-        secrets = aside.submit(asyncio.run, _set_up(dsn, home)).result()
-        with serving(build_app(Settings(home=home, database_urls={}), dsn)) as address:
-            yield Served(address, secrets)
-        aside.submit(asyncio.run, drop(cluster, dsn(SUPERUSER)["database"])).result()
-    patch.undo()
+    with open_town(cluster, database_template, home, ("ada", "bo", "di", "ed"), prepare=_a_host) as opened:
+        yield opened
 
 
-async def _set_up(dsn: Dsn, home: Path) -> dict[str, str]:
-    database, keys = await Database.open(dsn, check=False), KeyStore(home)
-    house = House(database, keys, Checkpoints(keys, home))
-    cast = await make_cast(house, datetime.now(UTC))
-    await grant_role(house, cast.group_id, cast.ids["di"], "host", now=datetime.now(UTC))
-    secrets = {name: await _session(cast, name) for name in ("ada", "bo", "di", "ed")}
-    await house.checkpoints.close()
-    await database.close()
-    keys.close()
-    return secrets
+async def _a_host(cast: Cast, now: datetime) -> None:
+    await grant_role(cast.house, cast.group_id, cast.ids["di"], "host", now=now)
 
 
 def press_to(page: Page, selector: str) -> None:
@@ -83,10 +57,10 @@ def button(page: Page, words: str) -> None:
 
 
 def test_money_in_a_count_and_a_second_signature_by_keyboard_alone(
-    browser: Browser, served: Served, pictures: Path
+    browser: Browser, town: Town, pictures: Path
 ) -> None:
-    at = f"{served.address}/g/{SLUG}"
-    ed, bo = (browse(browser, served, name, 1280, java_script_enabled=False) for name in ("ed", "bo"))
+    at = town.at
+    ed, bo = (browse(browser, town, name, 1280, java_script_enabled=False) for name in ("ed", "bo"))
 
     ed.goto(f"{at}/money/in")
     type_into(ed, "#amount", "120.50")
@@ -118,9 +92,9 @@ def test_money_in_a_count_and_a_second_signature_by_keyboard_alone(
     assert "118.00" in ed.locator("table.book").first.inner_text()
 
 
-def test_an_ask_is_handed_over_undone_and_arrives(browser: Browser, served: Served, pictures: Path) -> None:
-    at = f"{served.address}/g/{SLUG}"
-    ada, bo, ed = (browse(browser, served, name, 320) for name in ("ada", "bo", "ed"))
+def test_an_ask_is_handed_over_undone_and_arrives(browser: Browser, town: Town, pictures: Path) -> None:
+    at = town.at
+    ada, bo, ed = (browse(browser, town, name, 320) for name in ("ada", "bo", "ed"))
     ada.goto(f"{at}/ask")
     ada.get_by_label("Money", exact=True).check()
     ada.get_by_label("How much?").fill("12.50")
@@ -159,10 +133,10 @@ def test_an_ask_is_handed_over_undone_and_arrives(browser: Browser, served: Serv
 
 
 def test_every_page_of_a_treasurer_and_of_a_host_fits_and_has_no_barrier(
-    browser: Browser, served: Served, pictures: Path
+    browser: Browser, town: Town, pictures: Path
 ) -> None:
-    at = f"{served.address}/g/{SLUG}"
-    page = browse(browser, served, "ed", 320)
+    at = town.at
+    page = browse(browser, town, "ed", 320)
     for path in ("", "/carry", "/out", "/new-place", "/places/cash-box", "/second"):
         page.goto(f"{at}/money{path}")
         look_at(page, pictures, f"money{path.replace('/', '-')}-phone")
@@ -175,7 +149,7 @@ def test_every_page_of_a_treasurer_and_of_a_host_fits_and_has_no_barrier(
     look_at(page, pictures, "money-count-check-phone")
     page.get_by_role("button", name="Write this count down").click()
     proposal = page.url
-    desk = browse(browser, served, "di", 1280, color_scheme="dark")
+    desk = browse(browser, town, "di", 1280, color_scheme="dark")
     desk.goto(proposal)
     look_at(desk, pictures, "money-sign-desk")
     desk.goto(f"{at}/host")
@@ -186,7 +160,7 @@ def test_every_page_of_a_treasurer_and_of_a_host_fits_and_has_no_barrier(
     page.goto(f"{at}/money")
     page.evaluate("document.documentElement.dir = 'rtl'")
     page.screenshot(path=pictures / "money-rtl.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    assert sideways(page) == []
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 700, "height": 990})
     for name, path in (("slip", "/money/places/cash-box"), ("money", "/money")):

@@ -84,6 +84,7 @@ class Seen:
         cells: Every figure of draws that was published, and of gifts where gifts wait.
         polls, changes: How often they looked, and how often public bytes had changed.
         moved: Addresses that answered something else although no close was between.
+        compared: How many answers of all addresses were held against those of before.
         wrong: What was served and is not what was written.
     """
 
@@ -94,6 +95,7 @@ class Seen:
     polls: int = 0
     changes: int = 0
     moved: list[str] = field(default_factory=list)
+    compared: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -123,9 +125,9 @@ class Life:
     """A group that lives, and a visitor who looks."""
 
     def __init__(
-        self, app: Litestar, http: httpx.AsyncClient, clock: Clock, way: Way, *, thorough: bool
+        self, app: Litestar, http: httpx.AsyncClient, clock: Clock, way: Way, *, whole_every: int
     ) -> None:
-        self.thorough = thorough
+        self.whole_every = whole_every
         self.house: House = app.state.door.house
         self.writer = app.state.door.writer
         self.app, self.http, self.clock, self.way = app, http, clock, way
@@ -140,7 +142,7 @@ class Life:
         self._before: dict[str, bytes] = {}
         self._whole: Answers = {}
         self._shown: dict[str, tuple[int, int]] = {}
-        self._period = self._leaves = self._seq = self._polled = 0
+        self._period = self._leaves = self._seq = self._polled = self._closes = 0
         self._balances: dict[str, tuple[int, int]] = {}
         self._token = self._secret = ""
 
@@ -280,13 +282,16 @@ class Life:
         if self._whole and closes:
             now = await everything(self.app, self.http, log_size=self._leaves)
             self.seen.moved += differing(self._whole, now)
+            self.seen.compared += len(now)
         await sweep_group(self.house, self.writer, self.group_id, now=self.clock.now)
         await self.poll()
         self._shown = await self._live()
         if self.way.preset != "open" and self._shown not in ({}, self._balances):
             self.seen.wrong.append(f"period {self._period}: members see {self._shown}")
         if closes:
-            whole = self.thorough and self._period % 3 == 0
+            # Before the first one nobody did anything.
+            self._closes += yesterday > FIRST
+            whole = self._closes and (self._closes - 1) % self.whole_every == 0
             self._whole = await everything(self.app, self.http, log_size=self._leaves) if whole else {}
 
     async def _live(self) -> dict[str, tuple[int, int]]:
@@ -445,18 +450,18 @@ async def open_life(
     way: Way,
     patch: pytest.MonkeyPatch,
     *,
-    thorough: bool = False,
+    whole_every: int = 1000,
 ) -> AsyncIterator[Life]:
     """Open an empty database with an application in front of it, and a clock.
 
     Args:
-        thorough: Whether all addresses are looked at just after every third close, and just before the next one.
+        whole_every: After how many closes all addresses are looked at again, just after one and just before the next.
     """
     async with copied(cluster, template) as dsn:
         await be_durable_enough(dsn)
         clock = Clock()
         async with open_app(dsn, home, clock, patch) as (app, http):
-            life = Life(app, http, clock, way, thorough=thorough)
+            life = Life(app, http, clock, way, whole_every=whole_every)
             _spy(life, patch)
             yield life
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.database import Server
-from tests.properties.served_year import Seen, live, open_life
+from tests.properties.served_year import API, Seen, live, open_life
 from tests.properties.test_a_year_outside import DRAWS, KNOWS, PEOPLE
 from tests.properties.year_outside import ANYBODY, FIRST, Group, attack, longest_wait, share_with_draws
 from timebank.rules.readiness import Way
@@ -53,7 +53,9 @@ async def test_nobody_who_polls_finds_out_who_drew_when_or_under_sheltered_how_m
     weeks: int,
 ):
     way = Way.of(preset)
-    async with open_life(cluster, database_template, tmp_path, way, monkeypatch, thorough=FULL) as life:
+    async with open_life(
+        cluster, database_template, tmp_path, way, monkeypatch, whole_every=3 if FULL else 1000
+    ) as life:
         seen = await live(life, Group(people=people, draws=draws, gifts=2, seed=1), weeks=weeks)
 
     print(
@@ -64,6 +66,7 @@ async def test_nobody_who_polls_finds_out_who_drew_when_or_under_sheltered_how_m
     )
     assert seen.wrong == []
     assert seen.moved == []
+    assert seen.compared > 100
     assert seen.changes == len(seen.pages) < seen.polls
     for knows in KNOWS:
         score = attack(seen_by(seen, knows), way, knows=knows)
@@ -100,6 +103,8 @@ async def test_the_same_visitor_finds_out_everything_where_one_address_shows_the
     async with open_life(cluster, database_template, tmp_path, way, monkeypatch) as life:
         seen = await live(life, Group(people=12, draws=12, gifts=2, seed=1), weeks=52 if FULL else 4)
 
+    # It was another one although no page was turned, and all the others were not.
+    assert set(seen.moved) == {f"GET {API}/balances"}
     score = attack(seen.pages, way)
     assert score.draws > 10
     assert score.persons >= score.draws

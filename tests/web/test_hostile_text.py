@@ -6,6 +6,7 @@ The fields come from the description of the API, so that a new one is tried, too
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -32,6 +33,8 @@ PILE = "e" + "\u0316" * 31
 
 #: What is sent there is only compared with what it should be, and the answer says that it is not.
 COMPARED = {"/api/v1/groups/{slug}/members/{member_id}/vouch"}
+#: Says where money comes back to, and is not looked at where it was hours.
+NOT_READ = {("/api/v1/groups/{slug}/entries/{entry_id}/correct", "held")}
 
 Field = tuple[str, str, str]
 
@@ -67,15 +70,16 @@ async def walk(cluster: Server, database_template: str, tmp_path_factory: Any) -
         yield opened
 
 
-async def try_out(world: World, method: str, path: str, **said: str) -> httpx.Response:
-    """Send a good request, but for some fields."""
+async def good_request(world: World, method: str, path: str) -> tuple[str | None, Ask]:
+    """Return a request that would succeed, and who may send it."""
     who = next(who for who, cell in matrix()[method, path].items() if cell == "yes")
     ask = await build(world, method, path, PRINCIPALS[who])
-    if not isinstance(ask.json, dict):
-        ask = dataclasses.replace(ask, json={})
-    return await send(
-        world, method, path, PRINCIPALS[who], dataclasses.replace(ask, json={**ask.json, **said})
-    )
+    return PRINCIPALS[who], ask if isinstance(ask.json, dict) else dataclasses.replace(ask, json={})
+
+
+def but_for(ask: Ask, name: str, text: str) -> Ask:
+    """Return a request with another text in one of its fields."""
+    return dataclasses.replace(ask, json={**ask.json, name: text}, more=dict(ask.more))
 
 
 async def test_what_no_screen_can_show_is_refused_everywhere_and_breaks_nothing(walk: Walk) -> None:
@@ -83,20 +87,28 @@ async def test_what_no_screen_can_show_is_refused_everywhere_and_breaks_nothing(
     for method, path, name in fields_of_text(walk.world):
         by_route.setdefault((method, path), []).append(name)
     assert len(by_route) >= 38
+    wrong = []
 
     for (method, path), names in by_route.items():
         if path in COMPARED:
             continue
-        for text in (NUL, MARKS, PILE):
-            answer = await try_out(walk.world, method, path, **dict.fromkeys(names, text))
-            assert 400 <= answer.status_code < 500, (method, path, text[:3], answer.status_code)
+        # What is refused changes nothing: the same request is good for the next field, too.
+        who, good = await good_request(walk.world, method, path)
+        for name, text in itertools.product(names, (NUL, MARKS, PILE)):
+            answer = await send(walk.world, method, path, who, but_for(good, name, text))
+            if not 400 <= answer.status_code < 500 and (path, name) not in NOT_READ:
+                wrong.append((method, path, name, text[:3], answer.status_code))
+            if answer.status_code < 400:
+                who, good = await good_request(walk.world, method, path)
+    assert wrong == []
 
 
 async def test_what_is_taken_is_inert_and_isolated_on_every_page_export_and_mail(walk: Walk) -> None:
     world, taken = walk.world, set()
     for method, path, name in fields_of_text(world):
         for text in (IN_NOTES, IN_NAMES):
-            answer = await try_out(world, method, path, **{name: text})
+            who, good = await good_request(world, method, path)
+            answer = await send(world, method, path, who, but_for(good, name, text))
             assert answer.status_code < 500, (method, path, name)
             if answer.status_code < 400:
                 taken.add((path.rpartition("/")[2], name))

@@ -136,7 +136,7 @@ async def test_a_form_that_comes_again_with_something_else_says_so_on_its_own_pa
             again = await ada.send(leave, "/leave", sure="yes", key=key)
 
     assert again.status_code == 422
-    assert "This form was sent before." in text_of(again)
+    assert "This form was sent before, with something else in it." in text_of(again)
     assert forms_of(again), "the page of the form, and not one of an error"
     (field,) = re.findall(r'<li><a href="#(\w+)">This form was sent before', again.text)
     assert f'id="{field}"' in again.text
