@@ -22,7 +22,7 @@ import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 CHROMIUM = os.environ.get("TIMEBANK_TEST_CHROMIUM") or shutil.which("chromium") or ""
 AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -66,6 +66,12 @@ def sign_in(patch: pytest.MonkeyPatch, actor: Any) -> SimpleNamespace:
     patch.setattr("timebank.web.inside.demand_visitor", demand_visitor)
     patch.setattr("timebank.web.inside.read_language", read_language)
     return visitor
+
+
+def go_by(where: Locator) -> None:
+    """Press what leads to another page, and wait until that is there: a press alone returns before a form is answered."""
+    with where.page.expect_navigation():
+        where.click()
 
 
 def sideways(page: Page, widths: Sequence[int] = WIDTHS) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import IN_A_BROWSER, look_at
+from tests.browser.screen import IN_A_BROWSER, go_by, look_at
 from tests.browser.test_members_pages import town
 from tests.browser.town import Town, browse
 
@@ -59,7 +59,7 @@ def test_whoever_helped_before_needs_few_keys_few_taps_and_two_pages(
     page = browse(browser, town, "ada", 1280, java_script_enabled=False)
     page.goto(f"{at}/log")
     page.get_by_label("Who with?").fill("Flo")
-    page.get_by_role("button", name=re.compile("^1.h.30")).click()
+    go_by(page.get_by_role("button", name=re.compile("^1.h.30")))
     assert page.get_by_role("heading", name="It is in the book").is_visible()
 
     by_keys = browse(browser, town, "ada", 1280)
@@ -148,7 +148,7 @@ def test_what_several_did_together_is_shared_to_the_minute(
     page.goto(f"{town.at}/log")
     page.get_by_label("We did it together").check()
     page.get_by_label("Who with?").fill("Flo, Bo")
-    page.get_by_role("button", name=re.compile("^1.h$")).click()
+    go_by(page.get_by_role("button", name=re.compile("^1.h$")))
     look_at(page, pictures, "shares-phone")
     page.get_by_label("in all, by parts").check()
     page.get_by_label("Flo").fill("2")
@@ -156,7 +156,7 @@ def test_what_several_did_together_is_shared_to_the_minute(
     assert page.get_by_text("in all, to the minute").inner_text().replace("\xa0", " ").startswith("1 h in")
     page.set_viewport_size({"width": 1280, "height": 900})
     page.screenshot(path=pictures / "members-shares-desk.png", full_page=True)
-    page.get_by_role("button", name="Log this help").click()
+    go_by(page.get_by_role("button", name="Log this help"))
     assert page.get_by_role("heading", name="3 lines are written").is_visible()
     look_at(page, pictures, "shares-written-desk")
 
@@ -167,14 +167,14 @@ def test_all_that_is_ones_own_to_say_is_on_one_page(browser: Browser, town: Town
     page.goto(f"{at}/me/settings")
     look_at(page, pictures, "settings-phone")
     page.get_by_label("Read the pages in").select_option("es")
-    page.get_by_role("button", name="Keep this language").click()
+    go_by(page.get_by_role("button", name="Keep this language"))
     assert page.locator("html").get_attribute("lang") == "es"
     page.goto(f"{at}/me")
     assert page.locator("html").get_attribute("lang") == "es", "the person before the browser"
     look_at(page, pictures, "home-es-phone")
     page.goto(f"{at}/me/settings?lang=en")
     page.get_by_label("Read the pages in").select_option("")
-    page.get_by_role("button", name="Keep this language").click()
+    go_by(page.get_by_role("button", name="Keep this language"))
     assert page.locator("html").get_attribute("lang") == "en"
 
     desk = browse(browser, town, "ada", 1280, color_scheme="dark")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.screen import IN_A_BROWSER, sideways
+from tests.browser.screen import IN_A_BROWSER, go_by, sideways
 from tests.browser.town import Town, browse, open_town
 from tests.cast import SLUG, Cast
 from tests.database import Server
@@ -67,12 +67,12 @@ def test_a_visitor_reads_checks_turns_the_pages_and_finds_the_doors(
     assert sideways(page) == []
     page.get_by_text("The same numbers as a table").first.click()
     assert page.locator("details[open] table.book").first.is_visible()
-    page.get_by_role("link", name="All earlier pages").click()
-    page.locator(".past table a").first.click()
+    go_by(page.get_by_role("link", name="All earlier pages"))
+    go_by(page.locator(".past table a").first)
     assert page.get_by_text("This is a page of the past.").is_visible()
     assert sideways(page) == []
-    page.get_by_role("link", name="The newest page").click()
-    page.get_by_role("link", name="Check this book").click()
+    go_by(page.get_by_role("link", name="The newest page"))
+    go_by(page.get_by_role("link", name="Check this book"))
     assert page.get_by_role("heading", name="With a program").is_visible()
     assert sideways(page) == []
     page.go_back()
@@ -81,11 +81,11 @@ def test_a_visitor_reads_checks_turns_the_pages_and_finds_the_doors(
     assert sideways(page) == []
     page.go_back()
     for door in ("Give", "Ask", "Join"):
-        page.get_by_role("link", name=door).first.click()
+        go_by(page.get_by_role("link", name=door).first)
         assert page.get_by_role("heading", name=door, level=1).is_visible()
         assert sideways(page) == [], door
         page.goto(town.at)
-    page.get_by_role("link", name="Español").click()
+    go_by(page.get_by_role("link", name="Español"))
     assert page.get_by_role("heading", name="Horas en el bote").is_visible()
 
     assert page.context.cookies() == []
@@ -108,7 +108,7 @@ def test_an_ask_goes_from_asker_over_two_stewards_and_a_treasurer_until_it_has_a
     ada.get_by_label("Money", exact=True).check()
     ada.get_by_label("How much?").fill(amount)
     ada.get_by_label("What is it for?").select_option("repairs")
-    ada.get_by_role("button", name="Send this ask").click()
+    go_by(ada.get_by_role("button", name="Send this ask"))
     ada.get_by_role("heading", name="We have your ask").wait_for()
     assert sideways(ada) == []
     status = ada.url
@@ -135,7 +135,7 @@ def test_an_ask_goes_from_asker_over_two_stewards_and_a_treasurer_until_it_has_a
         promise.get_by_role("button", name="It is handed over").click()
 
     ada.goto(status)
-    ada.get_by_role("button", name="It has arrived").click()
+    go_by(ada.get_by_role("button", name="It has arrived"))
     ada.get_by_role("heading", name="It has arrived").first.wait_for()
     assert sideways(ada) == []
     for page in people.values():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.screen import IN_A_BROWSER, look_at
+from tests.browser.screen import IN_A_BROWSER, go_by, look_at
 from tests.browser.town import Town, browse, open_town
 from tests.database import Server
 
@@ -30,18 +30,18 @@ def test_one_evening_on_a_phone_and_on_a_desk(browser: Browser, town: Town, pict
 
     ada.goto(f"{at}/me")
     look_at(ada, pictures, "home-phone")
-    ada.get_by_role("link", name="Log help").first.click()
+    go_by(ada.get_by_role("link", name="Log help").first)
     look_at(ada, pictures, "log-phone")
     ada.get_by_label("Or write it").fill("nonsense")
     ada.get_by_label("Who with?").press("Enter")
     assert ada.locator("#time-fault").is_visible(), "Return presses no quarter of an hour"
     look_at(ada, pictures, "log-fault-phone")
     ada.get_by_label("Or write it").fill("1h20")
-    ada.get_by_role("button", name="Look at it").click()
+    go_by(ada.get_by_role("button", name="Look at it"))
     look_at(ada, pictures, "check-phone")
-    ada.get_by_role("button", name="Change something").click()
+    go_by(ada.get_by_role("button", name="Change something"))
     ada.get_by_label("Or write it").fill("")
-    ada.get_by_role("button", name=re.compile("^1.h.30")).click()
+    go_by(ada.get_by_role("button", name=re.compile("^1.h.30")))
     assert ada.get_by_role("heading", name="It is in the book").is_visible()
     look_at(ada, pictures, "receipt-phone")
 
@@ -51,21 +51,21 @@ def test_one_evening_on_a_phone_and_on_a_desk(browser: Browser, town: Town, pict
     ada.get_by_label("How much?").fill("12.50")
     ada.get_by_label("What is it for?").select_option("repairs")
     ada.get_by_label("How can we reach you?").fill("The blue door, after six")
-    ada.get_by_role("button", name="Send this ask").click()
+    go_by(ada.get_by_role("button", name="Send this ask"))
     look_at(ada, pictures, "asked-phone")
     status = ada.url
 
     bo.goto(f"{at}/today")
     look_at(bo, pictures, "today-desk")
     bo.get_by_label("Not now").check()
-    bo.get_by_role("button", name="Record my answer").click()
+    go_by(bo.get_by_role("button", name="Record my answer"))
     look_at(bo, pictures, "today-fault-desk")
     bo.set_viewport_size({"width": 320, "height": 900})
     look_at(bo, pictures, "today-phone")
     bo.set_viewport_size({"width": 1280, "height": 900})
     bo.get_by_label("Yes, a part").check()
     bo.get_by_label("A part: how much").fill("5")
-    bo.get_by_role("button", name="Record my answer").click()
+    go_by(bo.get_by_role("button", name="Record my answer"))
     assert "12.50" in bo.locator("main").inner_text(), "the pot is empty: it still waits"
     ada.goto(status)
     look_at(ada, pictures, "status-phone")

@@ -13,7 +13,7 @@ from litestar import Litestar, get
 from litestar.types import ASGIApp
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sheets, sideways
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, go_by, serving, sheets, sideways
 from tests.web.fixture_books import EMPTY_BOOK, lively_book
 from timebank.edge.published import PublishedReply
 from timebank.errors import UnknownGroup
@@ -136,9 +136,9 @@ def test_the_page_is_whole_without_script(browser, address):
 
     assert page.locator("table.book").first.is_visible()
     assert page.locator("details[open]").count() == 1
-    page.get_by_role("link", name="Español").click()
+    go_by(page.get_by_role("link", name="Español"))
     assert page.get_by_role("heading", name="Horas en el bote").is_visible()
-    page.get_by_role("link", name="Aporta").click()
+    go_by(page.get_by_role("link", name="Aporta"))
     assert page.get_by_role("heading", name="Aporta").is_visible()
     page.context.close()
 

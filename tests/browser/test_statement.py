@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sideways, sign_in
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, go_by, serving, sideways, sign_in
 from tests.web.fixture_books import lively_book
 from timebank.errors import FieldInvalid
 from timebank.formats.statement_csv import StatementSum
@@ -168,12 +168,12 @@ def test_the_way_through_needs_no_script_and_can_be_loaded_again(browser, addres
     assert page.get_by_role("alert").is_visible()
     assert page.locator("#from").input_value() == WRONG
     page.locator("#from").fill(GOOD)
-    page.get_by_role("button", name="Show my statement").click()
+    go_by(page.get_by_role("button", name="Show my statement"))
     assert page.get_by_role("heading", name="Statement of Ada").is_visible()
     page.reload()
     assert page.get_by_role("heading", name="Statement of Ada").is_visible()
     assert page.context.cookies() == []
-    page.get_by_role("link", name="Other days").click()
+    go_by(page.get_by_role("link", name="Other days"))
     assert page.locator("#from").input_value() == ""
     page.context.close()
 

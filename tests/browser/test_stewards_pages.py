@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser.screen import IN_A_BROWSER, look_at, sideways
+from tests.browser.screen import IN_A_BROWSER, go_by, look_at, sideways
 from tests.browser.town import Town, browse, open_town
 from tests.cast import Cast
 from tests.database import Server
@@ -124,11 +124,11 @@ def test_every_page_of_stewards_stands_on_phones_desks_in_the_dark_and_on_paper(
     dark = browse(browser, town, "bo", 1280, color_scheme="dark")
     desk.goto(f"{at}/people/invitations")
     desk.get_by_label("For how many people?").fill("4")
-    desk.get_by_role("button", name="Make an invitation").click()
+    go_by(desk.get_by_role("button", name="Make an invitation"))
     card = desk.url
     desk.goto(f"{at}/people")
     desk.get_by_label("Their nickname").fill("Old Rosa")
-    desk.get_by_role("button", name="Enter them").click()
+    go_by(desk.get_by_role("button", name="Enter them"))
     person = desk.url.partition("?")[0]
     pages = {
         "people": f"{at}/people",
@@ -160,14 +160,14 @@ def test_every_page_of_stewards_stands_on_phones_desks_in_the_dark_and_on_paper(
     snap(phone, "person-rtl")
     desk.goto(pages["editor"])
     desk.get_by_label("Most for one ask").fill("much")
-    desk.get_by_role("button", name="Look at the rules in words").click()
+    go_by(desk.get_by_role("button", name="Look at the rules in words"))
     look(desk, "editor-fault")
     desk.get_by_label("Most for one ask").fill("75")
-    desk.get_by_role("button", name="Look at the rules in words").click()
+    go_by(desk.get_by_role("button", name="Look at the rules in words"))
     look(desk, "preview-desk")
     desk.goto(pages["group"])
     desk.get_by_label("Month by month: totals only").check()
-    desk.get_by_role("button", name="Look at what changes").click()
+    go_by(desk.get_by_role("button", name="Look at what changes"))
     look(desk, "settings-preview-desk")
     desk.goto(card)
     desk.emulate_media(media="print")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import IN_A_BROWSER, look_at, sheets, sideways
+from tests.browser.screen import IN_A_BROWSER, go_by, look_at, sheets, sideways
 from tests.browser.town import Town, browse, open_town
 from tests.cast import Cast
 from tests.database import Server
@@ -99,11 +99,11 @@ def test_an_ask_is_handed_over_undone_and_arrives(browser: Browser, town: Town, 
     ada.get_by_label("Money", exact=True).check()
     ada.get_by_label("How much?").fill("12.50")
     ada.get_by_label("What is it for?").select_option("repairs")
-    ada.get_by_role("button", name="Send this ask").click()
+    go_by(ada.get_by_role("button", name="Send this ask"))
     status = ada.url
     bo.goto(f"{at}/today")
     bo.get_by_label("Yes, all of it").check()
-    bo.get_by_role("button", name="Record my answer").click()
+    go_by(bo.get_by_role("button", name="Record my answer"))
     ed.goto(f"{at}/pay")
     look_at(ed, pictures, "pay-phone")
     ed.emulate_media(media="print")
@@ -117,17 +117,17 @@ def test_an_ask_is_handed_over_undone_and_arrives(browser: Browser, town: Town, 
     def hand_over() -> None:
         ed.goto(f"{at}/pay")
         ed.get_by_label("bank", exact=True).check()
-        ed.get_by_role("button", name="It is handed over").click()
+        go_by(ed.get_by_role("button", name="It is handed over"))
 
     hand_over()
     look_at(ed, pictures, "paid-phone")
-    ed.get_by_role("link", name="€12.50").click()
+    go_by(ed.get_by_role("link", name="€12.50"))
     look_at(ed, pictures, "paid-receipt-phone")
-    ed.get_by_role("button", name="Undo this entry").click()
+    go_by(ed.get_by_role("button", name="Undo this entry"))
     assert ed.get_by_role("heading", name="It is taken back").is_visible()
     hand_over()
     ada.goto(status)
-    ada.get_by_role("button", name="It has arrived").click()
+    go_by(ada.get_by_role("button", name="It has arrived"))
     ed.goto(f"{at}/pay")
     assert "says that it has arrived" in ed.locator("#lately").inner_text()
 
@@ -141,20 +141,20 @@ def test_every_page_of_a_treasurer_and_of_a_host_fits_and_has_no_barrier(
         page.goto(f"{at}/money{path}")
         look_at(page, pictures, f"money{path.replace('/', '-')}-phone")
     page.goto(f"{at}/money/in")
-    page.get_by_role("button", name="Look at it, then write it").click()
+    go_by(page.get_by_role("button", name="Look at it, then write it"))
     look_at(page, pictures, "money-in-fault-phone")
     page.goto(f"{at}/money/places/cash-box")
     page.get_by_label("How much is there?").fill("5")
-    page.get_by_role("button", name="Hold it against the book").click()
+    go_by(page.get_by_role("button", name="Hold it against the book"))
     look_at(page, pictures, "money-count-check-phone")
-    page.get_by_role("button", name="Write this count down").click()
+    go_by(page.get_by_role("button", name="Write this count down"))
     proposal = page.url
     desk = browse(browser, town, "di", 1280, color_scheme="dark")
     desk.goto(proposal)
     look_at(desk, pictures, "money-sign-desk")
     desk.goto(f"{at}/host")
     look_at(desk, pictures, "host-desk")
-    desk.get_by_role("button", name="Make a link for another group").click()
+    go_by(desk.get_by_role("button", name="Make a link for another group"))
     look_at(desk, pictures, "host-link-desk")
 
     page.goto(f"{at}/money")
