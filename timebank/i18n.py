@@ -59,6 +59,15 @@ DAYS: Final[dict[str, Days]] = {
         "d MMM",
         "d MMM y",
     ),
+    "fr": Days("EEEE d MMMM y", "EEEE d MMMM", "d MMMM", "d MMMM y", "d MMM", "d MMM y"),
+    "pt": Days(
+        "EEEE, d 'de' MMMM 'de' y",
+        "EEEE, d 'de' MMMM",
+        "d 'de' MMMM",
+        "d 'de' MMMM 'de' y",
+        "d MMM",
+        "d MMM y",
+    ),
     "ar": Days("EEEE، d MMMM y", "EEEE، d MMMM", "d MMMM", "d MMMM y", "d MMM", "d MMM y"),
 }
 _ANY_DAYS: Final = Days("EEEE d MMMM y", "EEEE d MMMM", "d MMMM", "d MMMM y", "d MMM", "d MMM y")

@@ -33,7 +33,19 @@ NAMES = {
         "cryptography",
         "check_book",
     ),
-    *("py", "English", "Español", "EUR", "TIMEBANK_ORIGIN", "pot", "example", "IP", "UTC"),
+    *(
+        "py",
+        "English",
+        "Español",
+        "Français",
+        "Português",
+        "EUR",
+        "TIMEBANK_ORIGIN",
+        "pot",
+        "example",
+        "IP",
+        "UTC",
+    ),
 }
 CODES = re.compile(
     r"[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}|2026-03-01|2025-12-31|31\.12\.2025|12/31/2025|1[.,]5 |1[.,]200 |0\.33|"
@@ -47,7 +59,7 @@ def foreign(page: str) -> list[str]:
     shown = re.sub(r'<(\w+)[^>]* dir="ltr".*?</\1>', " ", shown, flags=re.DOTALL)
     attributes = " ".join(re.findall(r'\b(?:aria-label|placeholder|title|alt)="([^"]*)"', shown))
     words = html.unescape(re.sub(r"<[^>]+>", " ", shown) + " " + attributes)
-    found = re.findall(r"[A-Za-zñ_]+|[0-9]+", CODES.sub(" ", words))
+    found = re.findall(r"[A-Za-zçñê_]+|[0-9]+", CODES.sub(" ", words))
     return sorted({word for word in found if word not in NAMES})
 
 
