@@ -410,12 +410,13 @@ async def _(world: World, name: str | None) -> Ask:
 
 
 async def _until_sent(world: World) -> None:
-    """Wait until no mail waits any more: letters of one conversation leave in any order."""
+    """Wait until nobody waits for a look-up or for a letter: two conversations may go on at once, in any order."""
     async with asyncio.timeout(10):
         while True:
             async with world.house.database.write_door(world.stage.cast.group_id) as connection:
                 waits = await connection.fetchval(
-                    "SELECT count(*) FROM people.outbox WHERE state = 'waiting'"
+                    "SELECT (SELECT count(*) FROM people.mail_asks)"
+                    " + (SELECT count(*) FROM people.outbox WHERE state = 'waiting')"
                 )
                 await connection.execute("ROLLBACK")
             if not waits:

@@ -62,10 +62,10 @@ async def _(world: World, name: str | None) -> Ask:
 # ---------------------------------------------------------------- one's own
 
 
-@sample("POST", "/g/{slug}/me/settings/{act}")
+@sample("POST", "/g/{slug}/me/settings/{setting}")
 async def _(world: World, name: str | None) -> Ask:
     """Whatever the browser says."""
-    return _form({"act": "language"}, language="")
+    return _form({"setting": "language"}, language="")
 
 
 async def somebody_who_goes(world: World, name: str) -> tuple[dict[str, str], str]:
