@@ -50,7 +50,13 @@ async def _close(settings: Settings, dsn: Dsn, slug: str, through: date | None) 
     await upgrade(dsn, embedded=settings.embedded)
     async with open_house(settings.home, dsn) as house:
         group_id = await house.database.group_id(slug)
-        return await close_period(house, group_id, now=datetime.now(UTC), through=through)
+        return await close_period(
+            house,
+            group_id,
+            now=datetime.now(UTC),
+            through=through,
+            meet=step_back if settings.embedded else lambda _pid: None,
+        )
 
 
 def _day(text: str) -> date:
