@@ -32,7 +32,7 @@ from timebank.services.acts import Once
 from timebank.services.draws import list_draws, note_look, read_draw, read_draws, read_who
 from timebank.services.live import read_live
 from timebank.services.overview import read_rules, read_waiting_hours
-from timebank.web.ask import WORDS_MAX, policy_words
+from timebank.web.ask import WORDS_MAX, ask_about, ask_title, policy_words
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
@@ -409,15 +409,6 @@ def _ask(
     draw, chosen = view.draw, here.chosen
     mine = fault if fault and fault.about == draw.draw_id else None
     amounts = amounts_of(view.pot.unit, chosen)
-    time = view.pot.unit == MINUTES
-    title = (
-        N_("A neighbour asks for %(amount)s of someone’s time")
-        if time
-        else N_("A neighbour asks for %(amount)s")
-    )
-    about = [category_in_words(draw.category, chosen)]
-    if draw.needed_by is not None:
-        about.append(chosen.say(N_("by %(day)s"), day=chosen.weekday(draw.needed_by)))
     said = mine.fields if mine else {}
     choices = _choices(view, field_text(said, "say"), amounts)
     days = (today - draw.asked_at.astimezone(ZoneInfo(rules.time_zone)).date()).days
@@ -428,11 +419,11 @@ def _ask(
     return AskToDecide(
         id=str(draw.draw_id),
         short=str(draw.draw_id)[:4].upper(),
-        title=chosen.say(title, amount=amounts.words(draw.asked)),
+        title=ask_title(draw.asked, amounts),
         age=chosen.say_many("waiting for %(count)s day", "waiting for %(count)s days", days)
         if days
         else chosen.say(N_("waiting since today")),
-        about=" · ".join(about),
+        about=ask_about(draw.category, draw.needed_by, chosen),
         said=_said(view, chosen),
         facts=_facts(view, rules, amounts, live),
         version=chosen.number(draw.policy_version),
