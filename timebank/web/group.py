@@ -23,7 +23,7 @@ from timebank.services.settings import SettingsNow, read_history, read_settings,
 from timebank.services.setup import ROUNDINGS
 from timebank.web.book_page import publishing_in_words, rules_title
 from timebank.web.close_page import CLOSE
-from timebank.web.forms import Answer, field_text
+from timebank.web.forms import LOOK, Answer, field_text
 from timebank.web.inside import Inside
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import GROUP, Way, ways
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from timebank.store.settings import HistoryRow
 
 _FIELDS_MAX: Final = 250
-_NOT_ANSWERS: Final = frozenset({"csrf", KEY_FIELD, "say"})
+_NOT_ANSWERS: Final = frozenset({"csrf", KEY_FIELD, LOOK, "say"})
 _HISTORY: Final = 20
 
 #: What to do about a field, by the field that the rules name.
@@ -346,7 +346,7 @@ async def _page(
         history=history,
         more_href=more,
     )
-    return here.page("group.html", page, status=status)
+    return here.page("group.html", page, status=status, with_script=True)
 
 
 def _language_name(code: str) -> str:

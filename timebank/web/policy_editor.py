@@ -17,7 +17,7 @@ from timebank.services.overview import today_of
 from timebank.services.policies import agree_policy
 from timebank.services.published import read_public_rules
 from timebank.web.book_page import rules_title
-from timebank.web.forms import field_text
+from timebank.web.forms import LOOK, field_text
 from timebank.web.inside import Inside
 from timebank.web.policy_diff import DiffLine, FieldDiff, fields_diff, words_diff
 from timebank.web.policy_form import fields_of, read_policy_form, rows_of
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SIZE_MAX: Final = 64 * 1024
 _FIELDS_MAX: Final = 160
 #: What is no part of the terms.
-_NOT_TERMS: Final = frozenset({"csrf", KEY_FIELD, "say", "base"})
+_NOT_TERMS: Final = frozenset({"csrf", KEY_FIELD, LOOK, "say", "base"})
 
 _PRESET_NAMES: Final[Mapping[str, str]] = {
     "trust": N_("Trust first"),
@@ -245,7 +245,7 @@ def _editor(
         count_max=chosen.number(COUNT_MAX),
         text_max=TEXT_MAX,
     )
-    return here.page("policy_editor.html", page, status=status)
+    return here.page("policy_editor.html", page, status=status, with_script=True)
 
 
 def _weekdays(chosen: Language) -> tuple[Option, ...]:
