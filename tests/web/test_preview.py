@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 
 from tests.api.test_looks import code_of, seen
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn, connected
-from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
+from tests.web.member import Form, Member, fields_of, forms_of, grow_old, signed_in, text_of
 from tests.web.test_ask_by_link import open_stage
 from tests.web.test_log_many import rows
 from tests.web.test_pay import promised
@@ -19,6 +19,7 @@ from timebank.store.migrate import SUPERUSER
 
 __all__ = ["cast", "house", "open_stage", "stage", "today"]
 
+RULES = "/group/rules/money"
 _TABLES = """
 SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
  WHERE table_schema IN ('people', 'timebank') AND table_type = 'BASE TABLE'
@@ -32,6 +33,7 @@ class Case(NamedTuple):
         writes: What its button that writes would send along.
         said: What others will see, as far as it is written.
         half: The same form when it cannot be read.
+        whole: Whether all that stands on the page goes along, as from a form with many fields.
     """
 
     who: str
@@ -41,6 +43,7 @@ class Case(NamedTuple):
     writes: dict[str, str]
     said: tuple[str, ...]
     half: dict[str, str]
+    whole: bool = False
 
 
 async def every_row(dsn: Dsn) -> dict[str, str]:
@@ -86,6 +89,8 @@ async def cases(stage: Stage, today: str) -> list[Case]:
         Case("ed", "/pay", paid, {**money, "amount": "4"}, {}, ("Asked for", "4.00"), {"amount": "4."}),
         Case("bo", "/today", decided, {"say": "part", "part": "6"}, {}, ("Asked for", "6.00"), {"part": ""}),
         Case("bo", "/today", decided, {"say": "later", "words": "…"}, {}, ("Nothing.",), {"words": ""}),
+        Case("bo", "/group", "/group", {"name": "Brook"}, {"say": "save"}, ("Name and languages",), {"name": ""}, True),
+        Case("bo", RULES, RULES, {"per_request_max": "50"}, {"say": "agree"}, ("Up to €50.00",), {"per_request_max": "x"}, True),
     ]  # fmt: skip
 
 
@@ -107,10 +112,16 @@ async def test_a_look_while_somebody_writes_says_what_will_be_seen_and_writes_no
         assert re.search(r'<script src="/static/js/preview\.[0-9a-f]{16}\.js" defer></script>', page.text)
         assert re.search(rf'action="{form.action}"[^>]* data-preview>', page.text), case
 
+        standing = {**form.hidden, **(fields_of(page.text) if case.whole else {})}
+
         async def look(
-            fields: dict[str, str], *, member: Member = member, form: Any = form
+            fields: dict[str, str],
+            *,
+            member: Member = member,
+            form: Form = form,
+            standing: dict[str, str | list[str]] = standing,
         ) -> httpx.Response:
-            return await member.post(form.action, {**form.hidden, **fields, "look": "live"})
+            return await member.post(form.action, {**standing, **fields, "look": "live"})
 
         live = await look(case.fields)
         said, told = sight_of(live, which)

@@ -28,7 +28,7 @@ from timebank.web.inside import Inside
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import GROUP, Way, ways
 from timebank.web.rules_page import RULES
-from timebank.web.sending import KEY_FIELD, act, key_of, new_key
+from timebank.web.sending import KEY_FIELD, act, new_key
 from timebank.web.settings_words import JOINING, NAMES, rounding_of, setting_in_words
 from timebank.web.setup import PRESET_WORDS, ROUNDING_WORDS, Choices, time_zone_choices
 from timebank.web.sign_in import PROOF
@@ -468,7 +468,7 @@ def _preview(
         href=here.href,
         ways=ways(here, GROUP),
         action=here.path(GROUP),
-        key=new_key() if fault else key_of(fields),
+        key=new_key() if fault else field_text(fields, KEY_FIELD),
         carried=tuple(
             (name, value)
             for name, values in fields.items()

@@ -24,7 +24,7 @@ from timebank.web.policy_form import fields_of, read_policy_form, rows_of
 from timebank.web.policy_words import MONDAY, rules_in_words
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import GROUP, Way, ways
-from timebank.web.sending import KEY_FIELD, act, key_of, new_key
+from timebank.web.sending import KEY_FIELD, act, new_key
 from timebank.web.sign_in import PROOF
 from timebank.web.stewards import READ, Option, done, steward_reads, steward_sends
 from timebank.web.words import Amounts
@@ -275,7 +275,7 @@ def _preview(
         ways=ways(here, GROUP),
         title=pot.title,
         action=here.path(f"{GROUP}/rules/{pot.code}"),
-        key=new_key() if fault or stale else key_of(fields),
+        key=new_key() if fault or stale else field_text(fields, KEY_FIELD),
         base=str(pot.newest.version),
         carried=tuple(
             (name, value)
