@@ -98,7 +98,9 @@ async def send_by_link(
     refuse_other_sites(request.app.state.door, request.scope["headers"])
     place = await _outside(request, slug, secret)
     fields = await read_form(request)
-    return await (_step(place, fields) if "act" in fields else _ask(request, place, fields))
+    return await (
+        _ask(request, place, fields) if is_look(fields) or "act" not in fields else _step(place, fields)
+    )
 
 
 ASK_BY_LINK_PAGES: Final[list[HTTPRouteHandler]] = [new_link, link_page, send_by_link]
