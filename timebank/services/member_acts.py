@@ -198,9 +198,12 @@ async def find_by_name(
 
 
 async def find_each_by_name(
-    house: House, actor: Actor, written: Sequence[str], *, now: datetime
+    house: House, actor: Actor, written: Sequence[str], *, now: datetime, quiet: bool = False
 ) -> list[tuple[UUID, str] | None]:
     """Return, in order, id and nickname of who has exactly this name, or else this code; None for nobody.
+
+    Args:
+        quiet: Find nobody by a code where that would have to be written down; see ``find_by_name``.
 
     Raises:
         NeedsScope: The token was not made for reading.
@@ -211,7 +214,7 @@ async def find_each_by_name(
         for said in written:
             if said not in known:
                 known[said] = await _by_name(house, tx, actor.group_id, said) or await _by_code(
-                    house, tx, actor, said, now=now
+                    house, tx, actor, said, now=now, quiet=quiet
                 )
     return [known[said] for said in written]
 
@@ -222,8 +225,10 @@ async def _by_name(house: House, tx: Tx, group_id: UUID, name: str) -> tuple[UUI
 
 
 async def _by_code(
-    house: House, tx: Tx, actor: Actor, code: str, *, now: datetime
+    house: House, tx: Tx, actor: Actor, code: str, *, now: datetime, quiet: bool = False
 ) -> tuple[UUID, str] | None:
+    if quiet and actor.roles & NAMED_DUTIES:
+        return None
     group_id, read = actor.group_id, read_member_code(code)
     found = None if read is None else await store.find_member_by_code(tx, house.keys, group_id, read)
     row = None if found is None else await store.find_member(tx, group_id, found)

@@ -23,7 +23,7 @@ from timebank.rules.publication import OPEN
 from timebank.rules.written import read_amount, read_minutes
 from timebank.services.overview import AskRules, read_ask_rules
 from timebank.web.ask_voices import OTHER, for_whom, list_voices
-from timebank.web.forms import Answer, field_text
+from timebank.web.forms import Answer, field_text, is_live, is_look
 from timebank.web.home import amounts_of
 from timebank.web.inside import group_and_language, inside, received
 from timebank.web.pages import render
@@ -132,6 +132,8 @@ class AskPage:
         ways: Other pages of the reader; empty for somebody without an account.
         key: Tells this form from others.
         today: First day that can be chosen.
+        told: Whether ``sight`` and ``few`` are of what stands in the form, and not of every ask.
+        looked: Whether that is what was asked for.
         few: What stewards will see; ``hands`` what whoever hands over will see.
         learn: What a member who watches could learn, in one sentence.
         voices: Ways to the form for each for whom the reader may ask; empty where that is nobody else.
@@ -156,6 +158,8 @@ class AskPage:
     payout: Answer
     words_max: int
     sight: Sight
+    told: bool
+    looked: bool
     few: tuple[str, ...]
     hands: str
     learn: str
@@ -194,11 +198,13 @@ async def ask_the_pot(request: Request[Any, Any, Any], slug: FromPath[str]) -> A
     asking = asking_of(fields)
     rules = await _rules(here, asking)
     command, faults = read_asking(here, rules, asking)
-    whose, fault = await for_whom(here, asking.voice, asking.whom)
+    whose, fault = await for_whom(here, asking.voice, asking.whom, live=is_live(fields))
     if fault:
         faults["whom"] = fault
     if command is None or fault:
         return await _form(here, rules, asking, faults, status=422)
+    if is_look(fields):
+        return await _form(here, rules, asking, {}, looked=True)
     sent = await send(here, fields, command._replace(**whose))
     if sent.is_refused:
         faults = refused(here, rules, asking, sent)
@@ -349,7 +355,13 @@ def policy_words(params: Mapping[str, Any], amounts: Amounts) -> str:
 
 
 async def _form(
-    here: Inside, rules: AskRules, asking: Asking, faults: Mapping[str, str], *, status: int = 200
+    here: Inside,
+    rules: AskRules,
+    asking: Asking,
+    faults: Mapping[str, str],
+    *,
+    looked: bool = False,
+    status: int = 200,
 ) -> PrivatePage:
     page = form_page(
         here,
@@ -361,6 +373,7 @@ async def _form(
         action=here.path(ASK),
         key=new_key(),
         by_link=False,
+        looked=looked,
     )
     page = replace(
         page,
@@ -372,7 +385,7 @@ async def _form(
             N_("The exact nickname, or the code. Leave it empty for somebody without an account.")
         ),
     )
-    return here.page("ask.html", page, status=status)
+    return here.page("ask.html", page, status=status, with_script=True)
 
 
 def form_page(
@@ -386,11 +399,13 @@ def form_page(
     action: str,
     key: str,
     by_link: bool,
+    looked: bool = False,
 ) -> AskPage:
     """Return the form with what stands in it and what is wrong with that.
 
     Args:
         by_link: Whether somebody without an account asks: only pots that let them are shown.
+        looked: Whether somebody wants to see what others will see, before the ask is sent.
     """
     chosen, setup = place.chosen, rules.setup
     pots = [
@@ -414,9 +429,11 @@ def form_page(
         contact=Answer(asking.contact, faults.get("contact", "")),
         payout=Answer(asking.payout, faults.get("payout", "")),
         words_max=WORDS_MAX,
-        sight=_sight(place, rules, pots),
+        sight=_sight(place, rules, pots, asking),
+        told=any(pot.code == asking.pot for pot in pots),
+        looked=looked,
         few=(
-            chosen.say(N_("A neighbour asks for so much, for this kind of thing, by this day.")),
+            *_few(rules, pots, asking, chosen),
             chosen.say(
                 N_("A steward who needs to know who must say so: it is written down, and you can read it.")
             ),
@@ -496,20 +513,55 @@ def _left(used: CapUsed, amounts: Amounts) -> str:
     )
 
 
-def _sight(place: Place, rules: AskRules, pots: list[Pot]) -> Sight:
+def ask_title(amount: int, amounts: Amounts) -> str:
+    """Return how much an ask is for, as stewards read it."""
+    title = N_("A neighbour asks for %(amount)s")
+    if amounts.is_time:
+        title = N_("A neighbour asks for %(amount)s of someone’s time")
+    return amounts.language.say(title, amount=amounts.words(amount))
+
+
+def ask_about(kind: str, needed_by: date | None, chosen: Language) -> str:
+    """Return what an ask is for, as stewards read it."""
+    about = [category_in_words(kind, chosen)] if kind else []
+    if needed_by is not None:
+        about.append(chosen.say(N_("by %(day)s"), day=chosen.weekday(needed_by)))
+    return " · ".join(about)
+
+
+def _few(rules: AskRules, pots: list[Pot], asking: Asking, chosen: Language) -> tuple[str, ...]:
+    """Return what stewards will see of an ask, as far as it is written; in general while that is no amount of a pot."""
+    pot = next((pot for pot in pots if pot.code == asking.pot), None)
+    amount, fault = read_asked(asking.amount, pot, chosen)
+    if pot is None or fault:
+        return (chosen.say(N_("A neighbour asks for so much, for this kind of thing, by this day.")),)
+    try:
+        needed_by = read_day(asking.needed_by, field="needed_by")
+    except FieldInvalid:
+        needed_by = None
+    kind = asking.kind if asking.kind in rules.setup.categories else ""
+    said = (ask_title(amount, amounts_of(pot.unit, chosen)), ask_about(kind, needed_by, chosen))
+    return tuple(each for each in said if each)
+
+
+def _sight(place: Place, rules: AskRules, pots: list[Pot], asking: Asking) -> Sight:
     chosen, lines = place.chosen, []
-    kind = min(rules.setup.categories)
-    for pot in pots:
+    is_kind = asking.kind in rules.setup.categories
+    asked = [pot for pot in pots if pot.code == asking.pot]
+    for pot in asked or pots:
+        amount, fault = read_asked(asking.amount, pot, chosen)
+        known = bool(asked) and not fault
         line = ask_line(
             rules.setup,
             pot,
             preset=place.group.preset,
-            amount=60,
+            amount=amount if known else 60,
             effective_on=rules.today,
-            category=kind,
+            category=asking.kind if is_kind else min(rules.setup.categories),
         )
-        seen = sight_line(line, amounts_of(pot.unit, chosen), case=pot_label(pot, pots, chosen), known=False)
-        if place.group.preset == OPEN:
+        case = "" if asked else pot_label(pot, pots, chosen)
+        seen = sight_line(line, amounts_of(pot.unit, chosen), case=case, known=known)
+        if place.group.preset == OPEN and not is_kind:
             seen = seen._replace(category=chosen.say(N_("what it is for")))
         lines.append((line, seen))
     words = asked_in_public(chosen, place.group)

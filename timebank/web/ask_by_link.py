@@ -22,7 +22,7 @@ from timebank.services import asks
 from timebank.services.overview import read_ask_rules
 from timebank.web.ask import Asking, asking_of, form_page, read_asking, refused
 from timebank.web.ask_status import StepFault, status_page, step_of, step_words
-from timebank.web.forms import field_text, read_form
+from timebank.web.forms import field_text, is_look, read_form
 from timebank.web.inside import group_and_language
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage, go_to
@@ -66,9 +66,12 @@ class Outside:
         """The address of this ask."""
         return f"/g/{self.group.slug}/a/{self.secret}{self.query}"
 
-    def page(self, template: str, page: object, *, status: int = 200) -> PrivatePage:
+    def page(
+        self, template: str, page: object, *, status: int = 200, with_script: bool = False
+    ) -> PrivatePage:
         """Return a page for this reader, who has no session."""
-        return PrivatePage(render(template, page, self.chosen, me=None), self.chosen, status=status)
+        body = render(template, page, self.chosen, me=None)
+        return PrivatePage(body, self.chosen, status=status, with_script=with_script)
 
 
 @route("/g/{slug:str}/a", http_method=_READ, include_in_schema=False)
@@ -95,7 +98,9 @@ async def send_by_link(
     refuse_other_sites(request.app.state.door, request.scope["headers"])
     place = await _outside(request, slug, secret)
     fields = await read_form(request)
-    return await (_step(place, fields) if "act" in fields else _ask(request, place, fields))
+    return await (
+        _ask(request, place, fields) if is_look(fields) or "act" not in fields else _step(place, fields)
+    )
 
 
 ASK_BY_LINK_PAGES: Final[list[HTTPRouteHandler]] = [new_link, link_page, send_by_link]
@@ -125,6 +130,8 @@ async def _ask(
     command, faults = read_asking(place, rules, asking)
     if command is None:
         return _form(place, rules, asking, faults, status=422)
+    if is_look(fields):
+        return _form(place, rules, asking, {}, looked=True)
     await slow_down(request, place.group_id, "ask")
     keys, holder, key = place.door.house.keys, place.holder, field_text(fields, "key")
     # Not the link itself: what is refused is kept under its key, and may come again, mended.
@@ -180,7 +187,13 @@ async def _send(place: Outside, key: str, command: Command) -> Sent:
 
 
 def _form(
-    place: Outside, rules: AskRules, asking: Asking, faults: Mapping[str, str], *, status: int = 200
+    place: Outside,
+    rules: AskRules,
+    asking: Asking,
+    faults: Mapping[str, str],
+    *,
+    looked: bool = False,
+    status: int = 200,
 ) -> PrivatePage:
     page = form_page(
         place,
@@ -192,8 +205,9 @@ def _form(
         action=place.here,
         key=asks.make_key(place.door.house.keys, place.group_id, place.holder.link_hash),
         by_link=True,
+        looked=looked,
     )
-    return place.page("ask.html", page, status=status)
+    return place.page("ask.html", page, status=status, with_script=True)
 
 
 async def _status(

@@ -17,12 +17,13 @@ OTHER: Final = "other"
 _NOBODY: Final = N_("Look at it again: nobody here has exactly this name or code")
 
 
-async def for_whom(here: Inside, voice: str, whom: str) -> tuple[dict[str, Any], str]:
+async def for_whom(here: Inside, voice: str, whom: str, *, live: bool) -> tuple[dict[str, Any], str]:
     """Return the fields of an ask that say for whom it is, and what is wrong with what was written.
 
     Args:
         voice: Id of somebody whom the reader stands in for, ``other`` for whoever ``whom`` says, or empty.
         whom: Nickname or code; empty for somebody without an account.
+        live: Whether it is looked at while somebody still writes.
     """
     if not voice:
         return {}, ""
@@ -31,7 +32,7 @@ async def for_whom(here: Inside, voice: str, whom: str) -> tuple[dict[str, Any],
         return ({"on_behalf_of": known[0]}, "") if known else ({}, here.chosen.say(_NOBODY))
     if not whom:
         return {"without_account": True}, ""
-    (found,) = await find_each_by_name(here.door.house, here.actor, [whom], now=here.door.clock())
+    (found,) = await find_each_by_name(here.door.house, here.actor, [whom], now=here.door.clock(), quiet=live)
     return ({"on_behalf_of": found[0]}, "") if found else ({}, here.chosen.say(_NOBODY))
 
 

@@ -16,6 +16,11 @@ FORM_MAX: Final = 16 * 1024
 _FIELDS_MAX: Final = 40
 _TEXT_MAX: Final = 500
 
+#: Of a form that is only looked at: what it would write is shown, and nothing is written (``sending.key_of``).
+LOOK: Final = "look"
+#: What stands there while somebody still writes: ``static/js/preview.js`` asks, and no button was pressed.
+LIVE: Final = "live"
+
 NOT_A_FORM: Final = N_("it is not a form")
 
 
@@ -67,3 +72,13 @@ def field_whole(fields: Mapping[str, list[str]], name: str) -> str:
 def field_text(fields: Mapping[str, list[str]], name: str) -> str:
     """Return what stands in a field: longer than anything right, and short enough to be shown again."""
     return next(iter(fields.get(name, ())), "")[:_TEXT_MAX]
+
+
+def is_look(fields: Mapping[str, list[str]]) -> bool:
+    """Whether a form is only looked at."""
+    return LOOK in fields
+
+
+def is_live(fields: Mapping[str, list[str]]) -> bool:
+    """Whether it is looked at while somebody still writes: then a look leaves no trace, either."""
+    return field_text(fields, LOOK) == LIVE

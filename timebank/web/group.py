@@ -23,12 +23,12 @@ from timebank.services.settings import SettingsNow, read_history, read_settings,
 from timebank.services.setup import ROUNDINGS
 from timebank.web.book_page import publishing_in_words, rules_title
 from timebank.web.close_page import CLOSE
-from timebank.web.forms import Answer, field_text
+from timebank.web.forms import LOOK, Answer, field_text
 from timebank.web.inside import Inside
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import GROUP, Way, ways
 from timebank.web.rules_page import RULES
-from timebank.web.sending import KEY_FIELD, act, key_of, new_key
+from timebank.web.sending import KEY_FIELD, act, new_key
 from timebank.web.settings_words import JOINING, NAMES, rounding_of, setting_in_words
 from timebank.web.setup import PRESET_WORDS, ROUNDING_WORDS, Choices, time_zone_choices
 from timebank.web.sign_in import PROOF
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from timebank.store.settings import HistoryRow
 
 _FIELDS_MAX: Final = 250
-_NOT_ANSWERS: Final = frozenset({"csrf", KEY_FIELD, "say"})
+_NOT_ANSWERS: Final = frozenset({"csrf", KEY_FIELD, LOOK, "say"})
 _HISTORY: Final = 20
 
 #: What to do about a field, by the field that the rules name.
@@ -346,7 +346,7 @@ async def _page(
         history=history,
         more_href=more,
     )
-    return here.page("group.html", page, status=status)
+    return here.page("group.html", page, status=status, with_script=True)
 
 
 def _language_name(code: str) -> str:
@@ -468,7 +468,7 @@ def _preview(
         href=here.href,
         ways=ways(here, GROUP),
         action=here.path(GROUP),
-        key=new_key() if fault else key_of(fields),
+        key=new_key() if fault else field_text(fields, KEY_FIELD),
         carried=tuple(
             (name, value)
             for name, values in fields.items()

@@ -16,7 +16,7 @@ from timebank.i18n import NO_BREAK
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import LogHours
 from timebank.services.overview import read_familiar, read_own_nickname, today_of
-from timebank.web.forms import Answer, field_text
+from timebank.web.forms import Answer, field_text, is_live, is_look
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_reading import (
     GAVE,
@@ -102,6 +102,7 @@ class LogPage:
         names: Whom help was with before, to choose from.
         today: Latest day that can be chosen.
         sight, few: What the public, and what the other one and the stewards will see.
+        told: Whether that is of what stands in the form, and not of every form.
         many_href: The page for many at once; empty for those without it.
     """
 
@@ -129,6 +130,7 @@ class LogPage:
     time_hint: str
     sight: Sight
     few: tuple[str, ...]
+    told: bool
     many_href: str
 
 
@@ -181,13 +183,13 @@ async def log_help(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
     voice = voice_of(writing, voices)
     if "change" in fields:
         return await _form(here, rules, today, writing, {}, voices)
-    helped, faults = await read_help(here, rules, today, writing, voice)
+    helped, faults = await read_help(here, rules, today, writing, voice, live=is_live(fields))
     if faults or helped is None or helped.minutes is None:
-        return await _form(here, rules, today, writing, faults, voices, status=422)
+        return await _form(here, rules, today, writing, faults, voices, helped, status=422)
     if helped.others:
         return await _share(here, rules, today, writing, helped, voice, fields)
     why = _why_look(helped, writing, today, here.chosen)
-    if why and "checked" not in fields:
+    if is_look(fields) or (why and "checked" not in fields):
         return await _check(here, rules, today, writing, helped, voice, why, fields)
     sent = await send(here, fields, _command(rules, helped, voice, helped.minutes))
     if sent.is_refused:
@@ -214,7 +216,7 @@ async def _share(
 ) -> PrivatePage:
     """Ask how help of several is shared, then write it for all of them or for none."""
     shares, faults = divide(here, rules, helped, voice, fields)
-    if SHARED not in fields or faults or shares is None:
+    if is_look(fields) or SHARED not in fields or faults or shares is None:
         status = 422 if faults else 200
         return await shares_page(here, rules, today, writing, helped, voice, fields, faults, status=status)
     sent = await send(here, fields, shares)
@@ -269,10 +271,12 @@ async def _form(
     writing: Writing,
     faults: Mapping[str, str],
     voices: tuple[Voice, ...],
+    helped: Help | None = None,
     *,
     status: int = 200,
 ) -> PrivatePage:
     chosen, voice = here.chosen, voice_of(writing, voices)
+    own = voice.nickname or await read_own_nickname(here.door.house, here.actor) if helped else ""
     names, last_kind = await read_familiar(here.door.house, here.actor)
     kinds = sorted(rules.categories, key=lambda kind: category_in_words(kind, chosen))
     kind = next((each for each in (writing.kind, last_kind) if each in rules.categories), kinds[0])
@@ -299,11 +303,12 @@ async def _form(
         quick=tuple(Choice(str(minutes), _button(minutes, chosen)) for minutes in QUICK),
         time=Answer(writing.time, faults.get("time", "")),
         time_hint=_time_hint(rules, chosen),
-        sight=both_sights(here, rules, today, kind),
-        few=few_before(rules, chosen),
+        sight=sight_of(here, rules, today, helped) if helped else both_sights(here, rules, today, kind),
+        few=few_of(here, rules, helped, own) if helped else few_before(rules, chosen),
+        told=helped is not None,
         many_href=here.path(LOG_MANY) if may_log_for_others(here) else "",
     )
-    return here.page("log.html", page, status=status)
+    return here.page("log.html", page, status=status, with_script=True)
 
 
 def _whats(rules: SetUp, writing: Writing, voice: Voice, chosen: Language) -> tuple[Choice, ...]:

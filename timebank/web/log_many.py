@@ -19,11 +19,11 @@ from timebank.rules.commands import LogHours
 from timebank.rules.written import read_amount
 from timebank.services.member_acts import find_each_by_name
 from timebank.services.overview import today_of
-from timebank.web.forms import Answer, field_text
+from timebank.web.forms import Answer, field_text, is_live, is_look
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log import LONG_AGO, LONG_MINUTES, Choice
-from timebank.web.log_reading import is_possible, may_log_for_others, read_past_day, read_time
-from timebank.web.log_sight import both_sights, few_before, sentence
+from timebank.web.log_reading import Help, is_possible, may_log_for_others, read_past_day, read_time
+from timebank.web.log_sight import LINES_SHOWN, both_sights, few_before, sentence, sight_of_many
 from timebank.web.private import go_to
 from timebank.web.rooms import LOG, LOG_MANY, Way, ways
 from timebank.web.sending import SENT_BEFORE, new_key, send_many
@@ -112,6 +112,7 @@ class ManyPage:
         count: Rows that are shown.
         sizes: Ways to other numbers of rows.
         looked: Whether what is unusual was shown, so that it can be written now.
+        sight, few: What others will see: of the first rows, where ``told``, else of any row.
         notice: What became of what was sent before; ``notice_href`` is where it stands.
     """
 
@@ -132,6 +133,7 @@ class ManyPage:
     time_hint: str
     sight: Sight
     few: tuple[str, ...]
+    told: bool
 
 
 @route("/g/{slug:str}/log/many", http_method=_READ, include_in_schema=False)
@@ -153,8 +155,8 @@ async def log_many(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGI
     _allowed(here)
     rules, today = await _rules(here)
     written, wish = _written(fields), field_text(fields, "do")
-    read, faults = await _read(here, rules, today, written)
-    if wish != "write":
+    read, faults = await _read(here, rules, today, written, live=is_live(fields))
+    if wish != "write" or is_look(fields):
         more = [Written() for _ in range(ROWS)] if wish == "more" or not written[-1].is_empty else []
         rows = [*written, *more][:ROWS_MAX]
         return await _page(here, rules, today, rows, read, faults, status=422 if faults else 200, looked=True)
@@ -261,12 +263,12 @@ def _origin(written: Sequence[Written], number: int, column: str) -> int:
 
 
 async def _read(
-    here: Inside, rules: SetUp, today: date, written: Sequence[Written]
+    here: Inside, rules: SetUp, today: date, written: Sequence[Written], *, live: bool = False
 ) -> tuple[dict[int, Understood], dict[str, str]]:
     """Return the rows that say something, as they are read, and everything that is wrong with the others by field."""
     say = here.chosen.say
     names = [name for row in written for name in (row.giver, row.receiver) if name]
-    found = await find_each_by_name(here.door.house, here.actor, names, now=here.door.clock())
+    found = await find_each_by_name(here.door.house, here.actor, names, now=here.door.clock(), quiet=live)
     people = dict(zip(names, found, strict=True))
     read, faults = dict[int, Understood](), dict[str, str]()
     for number in range(len(written)):
@@ -371,6 +373,10 @@ async def _page(
     notice_href: str = "",
 ) -> PrivatePage:
     chosen, read, faults = here.chosen, read or {}, faults or {}
+    helps = [_help(row.command) for row in read.values()]
+    few = few_before(rules, chosen)[:2]
+    if read:
+        few = (*(row.words for row in [*read.values()][:LINES_SHOWN]), *few[1:])
     kinds = sorted(rules.categories, key=lambda kind: category_in_words(kind, chosen))
     page = ManyPage(
         name=here.group.name,
@@ -397,10 +403,17 @@ async def _page(
         notice=notice,
         notice_href=notice_href,
         time_hint=chosen.say(N_("For example 1:30, 1h30, 90m or 1.5.")),
-        sight=both_sights(here, rules, today, kinds[0]),
-        few=few_before(rules, chosen)[:2],
+        sight=sight_of_many(here, rules, today, helps)
+        if helps
+        else both_sights(here, rules, today, kinds[0]),
+        few=few,
+        told=bool(helps),
     )
-    return here.page("log_many.html", page, status=status)
+    return here.page("log_many.html", page, status=status, with_script=True)
+
+
+def _help(said: LogHours) -> Help:
+    return Help(True, said.receiver, "", said.effective_on, said.category, "", said.minutes)
 
 
 def _told(field: str, fault: str, chosen: Language) -> tuple[str, str]:

@@ -125,15 +125,22 @@ def writing_of(fields: Mapping[str, list[str]]) -> Writing:
 
 
 async def read_help(
-    here: Inside, rules: SetUp, today: date, writing: Writing, voice: Voice
+    here: Inside, rules: SetUp, today: date, writing: Writing, voice: Voice, *, live: bool = False
 ) -> tuple[Help | None, dict[str, str]]:
-    """Return the help that the form says, or everything that is wrong with it by field."""
+    """Return the help that the form says, and everything that is wrong with it by field.
+
+    Where it is the time or the note alone, there is help all the same, without them: what others will see of it is
+    known.
+
+    Args:
+        live: Whether it is looked at while somebody still writes.
+    """
     say, faults = here.chosen.say, dict[str, str]()
     if writing.what not in (GAVE, GOT, TOGETHER):
         faults["gave"] = say(N_("Choose what happened"))
     if not is_possible(rules):
         faults["form"] = say(N_("This group keeps no hours: there is nowhere to write help down"))
-    others, fault = await _others(here, rules, writing, voice)
+    others, fault = await _others(here, rules, writing, voice, live=live)
     if fault:
         faults["who"] = fault
     day, fault = read_past_day(writing.day, rules, today, here.chosen)
@@ -149,12 +156,12 @@ async def read_help(
     minutes, fault = _minutes(writing, rules, here.chosen)
     if fault:
         faults["time"] = fault
-    if faults or day is None:
+    if faults.keys() - {"time", "note"} or day is None:
         return None, faults
     if writing.what == TOGETHER:
-        return Help(True, None, "", day, writing.kind, note, minutes, others), {}
+        return Help(True, None, "", day, writing.kind, note, minutes, others), faults
     other, nickname = others[0] if others else (None, "")
-    return Help(writing.what == GAVE, other, nickname, day, writing.kind, note, minutes), {}
+    return Help(writing.what == GAVE, other, nickname, day, writing.kind, note, minutes), faults
 
 
 def is_possible(rules: SetUp) -> bool:
@@ -163,7 +170,7 @@ def is_possible(rules: SetUp) -> bool:
 
 
 async def _others(
-    here: Inside, rules: SetUp, writing: Writing, voice: Voice
+    here: Inside, rules: SetUp, writing: Writing, voice: Voice, *, live: bool
 ) -> tuple[tuple[tuple[UUID, str], ...], str]:
     """Return ids and names of those whom it was with, nobody for the whole group, and what is wrong with it."""
     say = here.chosen.say
@@ -178,7 +185,7 @@ async def _others(
         written = [part.strip() for part in _BETWEEN.split(writing.who) if part.strip()]
     else:
         return (), say(N_("This group keeps no pot of hours: say which of you helped the other"))
-    found = await find_each_by_name(here.door.house, here.actor, written, now=here.door.clock())
+    found = await find_each_by_name(here.door.house, here.actor, written, now=here.door.clock(), quiet=live)
     unknown = [name for name, person in zip(written, found, strict=True) if person is None]
     if unknown and writing.what == TOGETHER:
         return (), say(

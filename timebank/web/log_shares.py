@@ -14,11 +14,11 @@ from timebank.rules.written import read_amount
 from timebank.services.overview import read_own_nickname
 from timebank.web.forms import Answer, field_text
 from timebank.web.log_reading import Help, Voice, Writing, read_time
-from timebank.web.log_sight import sight_of
+from timebank.web.log_sight import sentence, sight_of
 from timebank.web.rooms import LOG, Way, ways
 from timebank.web.sending import new_key
 from timebank.web.sight import Sight
-from timebank.web.words import category_in_words, told
+from timebank.web.words import category_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,7 @@ class SharesPage:
     Attributes:
         carried: (name, value) of what the first page said.
         whole: What all parts come to; empty while one of them is not known.
+        told: Whether ``sight`` and ``few`` know all parts.
     """
 
     name: str
@@ -72,6 +73,7 @@ class SharesPage:
     whole: str
     sight: Sight
     few: tuple[str, ...]
+    told: bool
 
 
 def divide(
@@ -182,6 +184,10 @@ async def shares_page(
         ),
         whole="" if wrong else chosen.hours(sum(minutes)),
         sight=sight_of(here, rules, today, helped, () if wrong else minutes),
-        few=tuple(told(chosen, N_("%(name)s helped the whole group"), {"name": name}) for name in names),
+        few=tuple(
+            sentence("", name, chosen, gave=True) + ("" if wrong else f" · {chosen.hours(part)}")
+            for name, part in zip(names, minutes, strict=True)
+        ),
+        told=not wrong,
     )
-    return here.page("log_shares.html", page, status=status)
+    return here.page("log_shares.html", page, status=status, with_script=True)

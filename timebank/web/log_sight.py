@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from timebank.web.inside import Inside
 
 #: So many public lines are shown of what one form writes; the others look like them.
-_LINES_SHOWN = 4
+LINES_SHOWN = 4
 
 
 def between_two(rules: SetUp, told_help: Help) -> bool:
@@ -37,16 +38,20 @@ def between_two(rules: SetUp, told_help: Help) -> bool:
 
 def sight_of(here: Inside, rules: SetUp, today: date, helped: Help, parts: Sequence[int] = ()) -> Sight:
     """Return what the public will see of help; ``parts`` are the minutes of each who gave it together."""
-    amounts = Amounts(HOURS, here.chosen)
-    lines = []
-    for minutes in (parts or (helped.minutes,))[:_LINES_SHOWN]:
-        line = _public_line(here, rules, helped, minutes)
-        lines.append((line, sight_line(line, amounts, known=minutes is not None)))
-    words = [published_from(helped.day, today, here.chosen, here.group)]
-    if between_two(rules, helped):
-        words.append(
-            here.chosen.say(N_("No amount: it goes from one of you to the other and touches no pot."))
-        )
+    helps = [replace(helped, minutes=part) for part in parts] or [helped]
+    return sight_of_many(here, rules, today, helps)
+
+
+def sight_of_many(here: Inside, rules: SetUp, today: date, helps: Sequence[Help]) -> Sight:
+    """Return what the public will see of the first ones of help that is written at once."""
+    amounts, lines, words = Amounts(HOURS, here.chosen), [], dict[str, None]()
+    for helped in helps[:LINES_SHOWN]:
+        line = _public_line(here, rules, helped, helped.minutes)
+        lines.append((line, sight_line(line, amounts, known=helped.minutes is not None)))
+        words[published_from(helped.day, today, here.chosen, here.group)] = None
+    if any(between_two(rules, helped) for helped in helps[:LINES_SHOWN]):
+        between = N_("No amount: it goes from one of you to the other and touches no pot.")
+        words[here.chosen.say(between)] = None
     return Sight(here.chosen.say(N_("Help")), seen_lines(lines), tuple(words))
 
 
@@ -86,7 +91,8 @@ def _public_line(here: Inside, rules: SetUp, helped: Help, minutes: int | None) 
 def few_of(here: Inside, rules: SetUp, helped: Help, nickname: str) -> tuple[str, ...]:
     """Return what the other one and the stewards will see; ``nickname`` is of who the form speaks for."""
     chosen = here.chosen
-    said: list[str] = [sentence(helped.other_name, nickname, chosen, gave=helped.gave)]
+    names = [nickname, *(name for _, name in helped.others)]
+    said: list[str] = [sentence(helped.other_name, name, chosen, gave=helped.gave) for name in names]
     said.append(
         " · ".join(
             (

@@ -10,12 +10,12 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.errors import N_, FieldInvalid, MemberNotFound
+from timebank.errors import N_
 from timebank.ledger.entries import EntryKind
 from timebank.rules.commands import GiveMoney
 from timebank.rules.previews import money_line
-from timebank.services.member_acts import find_by_name
-from timebank.web.forms import Answer, field_text, field_whole
+from timebank.services.member_acts import find_each_by_name
+from timebank.web.forms import Answer, field_text, field_whole, is_live
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import (
@@ -138,9 +138,7 @@ async def _read(
 ) -> tuple[Gift | None, dict[str, str]]:
     """Return the money that the form says, or everything that is wrong with it by field."""
     chosen, faults = here.chosen, dict[str, str]()
-    pot = next((pot for pot in desk.money_pots if pot.code == writing.pot), None)
-    if pot is None and len(desk.money_pots) == 1 and not writing.pot:
-        pot = desk.money_pots[0]
+    pot = _pot(desk, writing)
     if pot is None:
         faults["pot"] = chosen.say(N_("Choose which pot it is for"))
     unit = pot.unit if pot is not None else desk.units[0] if desk.units else "EUR"
@@ -155,9 +153,11 @@ async def _read(
         faults["day"] = fault
     giver, name = None, ""
     if writing.giver:
-        try:
-            giver, name = await _find(here, writing.giver)
-        except (MemberNotFound, FieldInvalid):
+        (found,) = await find_each_by_name(
+            here.door.house, here.actor, [writing.giver], now=here.door.clock(), quiet=is_live(fields)
+        )
+        giver, name = found or (None, "")
+        if found is None:
             faults["giver"] = chosen.say(N_("Look at it again: nobody here has exactly this name or code"))
     reference, fault = read_words(fields, "reference", chosen)
     if fault:
@@ -167,11 +167,10 @@ async def _read(
     return Gift(pot, amount, writing.held, day, giver, name, reference), {}
 
 
-async def _find(here: Inside, who: str) -> tuple[UUID, str]:
-    try:
-        return await find_by_name(here.door.house, here.actor, name=who, now=here.door.clock())
-    except MemberNotFound:
-        return await find_by_name(here.door.house, here.actor, code=who, now=here.door.clock())
+def _pot(desk: Desk, writing: Writing) -> Pot | None:
+    if len(desk.money_pots) == 1 and not writing.pot:
+        return desk.money_pots[0]
+    return next((pot for pot in desk.money_pots if pot.code == writing.pot), None)
 
 
 # ---------------------------------------------------------------- the form, and the second look
@@ -187,6 +186,9 @@ def _form(
     status: int = 200,
 ) -> PrivatePage:
     chosen, pots = here.chosen, desk.money_pots
+    pot, (day, _) = _pot(desk, writing), read_past_day(writing.day, desk, chosen)
+    amount, fault = read_sum(writing.amount, (pot or pots[0]).unit, chosen)
+    known = pot is not None and not fault
     questions = [
         amount_question(N_("How much came in?"), N_("For example 12.50."), writing.amount, faults, chosen),
         Question(
@@ -219,6 +221,7 @@ def _form(
             ),
             Answer(writing.reference[: 2 * 500], faults.get("reference", "")),
             optional=True,
+            sealed=True,
         ),
     ]
     if len(pots) != 1:
@@ -250,7 +253,8 @@ def _form(
         below=IN,
         questions=questions,
         faults=faults,
-        sight=_sight(here, desk, pots[0], 1, desk.today, known=False),
+        sight=_sight(here, desk, pot or pots[0], amount if known else 1, day or desk.today, known=known),
+        told=known,
         few=(
             chosen.say(N_("How much, where it is, on which day, and whether somebody of the group gave it.")),
             chosen.say(N_("Whoever is named finds it in their own statement.")),

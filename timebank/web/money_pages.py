@@ -79,6 +79,7 @@ class Question(NamedTuple):
         kind: How it is answered; a ``tick`` has its label beside it.
         options: For a choice.
         most: Latest day that can be chosen.
+        sealed: Whether it is for few eyes, so that it stays in the browser until a button is pressed.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Question(NamedTuple):
     options: tuple[Option, ...] = ()
     optional: bool = False
     most: str = ""
+    sealed: bool = False
 
 
 class Row(NamedTuple):
@@ -108,6 +110,8 @@ class MoneyFormPage:
         faults: (field, what to do about it) in the order of the form.
         more: Address and words of what helps with a fault; mostly empty.
         sight, few: What the public, and what those with a duty will see.
+        told: Whether that is of what stands in the form, and not of every form.
+        looks: Whether there is a second look, which shows ahead of it what stands in the form.
         proof: What is said about the fresh proof that the button takes; empty where none is missing.
     """
 
@@ -124,6 +128,8 @@ class MoneyFormPage:
     questions: tuple[Question, ...]
     sight: Sight
     few: tuple[str, ...]
+    told: bool
+    looks: bool
     button: str
     proof: str
     slip: CountSlip | None = None
@@ -292,6 +298,8 @@ def money_form(
     more: tuple[str, str] = ("", ""),
     needs_proof: bool = False,
     slip: CountSlip | None = None,
+    told: bool = False,
+    looks: bool = True,
     status: int = 200,
 ) -> PrivatePage:
     """Return a form; ``below`` is its address in the group."""
@@ -310,11 +318,13 @@ def money_form(
         questions=tuple(questions),
         sight=sight,
         few=tuple(few),
+        told=told,
+        looks=looks,
         button=button,
         proof=proof_words(here) if needs_proof else "",
         slip=slip,
     )
-    return here.page("money_form.html", page, status=status)
+    return here.page("money_form.html", page, status=status, with_script=looks)
 
 
 def money_check(

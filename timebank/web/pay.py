@@ -26,7 +26,8 @@ from timebank.services.draws import Papers, list_draws, read_draw, read_papers
 from timebank.services.overview import today_of
 from timebank.services.treasury import list_held, list_money
 from timebank.web.ask import policy_words
-from timebank.web.forms import Answer, field_text
+from timebank.web.draw_sight import draw_sight
+from timebank.web.forms import Answer, field_text, is_look
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_in import ENTRIES
@@ -34,7 +35,7 @@ from timebank.web.money_pages import draw_words, proof_words, read_sum, refusal_
 from timebank.web.private import go_to
 from timebank.web.rooms import PAY, Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.sight import asked_in_public
+from timebank.web.sight import Sight, published_from
 from timebank.web.sign_in import duty_location
 from timebank.web.words import category_in_words, place_in_words
 
@@ -87,6 +88,7 @@ class Promise:
         why_not: Why somebody else hands it over; empty if the reader may.
         papers: How to reach and pay whoever asked, once the reader looked.
         receipts: Whether a receipt can be looked at.
+        sight: What the public will see of it; ``told`` whether all of that is known, ``looked`` whether somebody asked.
     """
 
     id: str
@@ -106,6 +108,9 @@ class Promise:
     receipts: bool
     receipt_fault: str
     form_fault: str
+    sight: Sight
+    told: bool
+    looked: bool
     amount_words: str
     release_action: str
     release_key: str
@@ -128,7 +133,7 @@ class PayPage:
 
     Attributes:
         said: What was just done; mostly empty.
-        seen: What the public will see of it.
+        few: What those with a duty will see of it.
         proof: What is said about the fresh proof that it takes; empty while the last one is fresh.
         totals: All that is promised, by currency.
         handed: What was handed over lately, newest first.
@@ -142,7 +147,7 @@ class PayPage:
     today: str
     faults: tuple[tuple[str, str], ...]
     promises: tuple[Promise, ...]
-    seen: str
+    few: str
     proof: str
     totals: tuple[str, ...]
     handed: tuple[Handed, ...]
@@ -189,6 +194,8 @@ async def hand_it_over(
     command, faults = _read(view, rules, today, fields, here.chosen)
     if command is None:
         return await _page(here, _Shown(draw_id, faults, fields), status=422)
+    if is_look(fields):
+        return await _page(here, _Shown(draw_id, {}, fields))
     here.actor.require_fresh()
     sent = await send(here, fields, command)
     if sent.is_refused:
@@ -219,28 +226,58 @@ PAY_PAGES: Final[list[HTTPRouteHandler]] = [pay_page, show_papers, hand_it_over,
 def _read(
     view: DrawView, rules: SetUp, today: date, fields: Mapping[str, list[str]], chosen: Language
 ) -> tuple[HandOver | None, dict[str, str]]:
-    faults, unit = dict[str, str](), view.pot.unit
+    faults = dict[str, str]()
     held = field_text(fields, "held")
     place = rules.held.get(held)
-    if place is None or place.unit != unit:
+    if place is None or place.unit != view.pot.unit:
         faults["held"] = chosen.say(N_("Choose where the money is taken from"))
-    amount = 0
-    try:
-        digits = 0 if unit == MINUTES else get_currency_precision(unit)
-        amount = read_amount(field_text(fields, "amount"), digits=digits, symbols=(unit,))
-    except Refusal:
+    amount = _amount(field_text(fields, "amount"), view)
+    if amount is None:
         faults["amount"] = chosen.say(N_("Write an amount, for example 12.50"))
-    day = None
-    try:
-        day = read_day(field_text(fields, "day").strip(), field="day")
-    except FieldInvalid:
-        faults["day"] = chosen.say(N_("Choose a day"))
-    if day is not None and day > today:
-        faults["day"] = chosen.say(N_("Choose today or an earlier day"))
-    if faults:
+    day, fault = _day(field_text(fields, "day"), today)
+    if fault:
+        faults["day"] = chosen.say(fault)
+    if faults or amount is None:
         return None, faults
     receipt = field_text(fields, "receipt") == "yes"
-    return HandOver(view.draw.draw_id, held, amount, day, unit, receipt), {}
+    return HandOver(view.draw.draw_id, held, amount, day, view.pot.unit, receipt), {}
+
+
+def _amount(written: str, view: DrawView) -> int | None:
+    unit = view.pot.unit
+    try:
+        digits = 0 if unit == MINUTES else get_currency_precision(unit)
+        return read_amount(written, digits=digits, symbols=(unit,))
+    except Refusal:
+        return None
+
+
+def _day(written: str, today: date) -> tuple[date | None, str]:
+    """Return a written day, and what is to be said about it."""
+    try:
+        day = read_day(written.strip(), field="day")
+    except FieldInvalid:
+        return None, N_("Choose a day")
+    return day, N_("Choose today or an earlier day") if day is not None and day > today else ""
+
+
+def _sight(
+    here: Inside, rules: SetUp, view: DrawView, today: date, amount: str, day: str
+) -> tuple[Sight, bool]:
+    """Return what the public will see of what the form of a promise says, and whether all of that is known."""
+    read, (on, fault) = _amount(amount, view), _day(day, today)
+    known = read is not None and not fault
+    on = on if on is not None and not fault else today
+    sight = draw_sight(
+        here,
+        rules,
+        view.pot,
+        amount=read,
+        category=view.draw.category,
+        day=on,
+        words=published_from(on, today, here.chosen, here.group),
+    )
+    return sight, known
 
 
 def _refused(sent: Sent, view: DrawView, chosen: Language) -> dict[str, str]:
@@ -266,13 +303,13 @@ async def _page(
         today=today.isoformat(),
         faults=_faults(here, shown, waiting),
         promises=tuple(_promise(here, view, rules, today, shown, closed) for view in waiting),
-        seen=asked_in_public(chosen, here.group),
+        few=chosen.say(N_("From where to where, how much, and on which day.")),
         proof=proof_words(here),
         totals=_totals(waiting, chosen),
         handed=await _handed(here),
         printed=chosen.day_month_year(today),
     )
-    return here.page("pay.html", page, status=status)
+    return here.page("pay.html", page, status=status, with_script=True)
 
 
 def _faults(here: Inside, shown: _Shown | None, waiting: list[DrawView]) -> tuple[tuple[str, str], ...]:
@@ -337,6 +374,12 @@ def _promise(
     mine = shown if shown and shown.draw_id == draw.draw_id else None
     fields, faults = (mine.fields, mine.faults) if mine else ({}, {})
     amounts = amounts_of(view.pot.unit, chosen)
+    written = Answer(
+        field_text(fields, "amount") if "amount" in fields else amounts.digits(draw.left),
+        faults.get("amount", ""),
+    )
+    day = Answer(field_text(fields, "day") if "day" in fields else today.isoformat(), faults.get("day", ""))
+    sight, told = _sight(here, rules, view, today, written.value, day.value)
     terms = rules.terms_of(draw)
     about = [category_in_words(draw.category, chosen)]
     if draw.needed_by is not None:
@@ -360,16 +403,14 @@ def _promise(
         key=new_key(),
         places=_places(view, rules, field_text(fields, "held"), chosen, closed),
         held_fault=faults.get("held", ""),
-        amount=Answer(
-            field_text(fields, "amount") if "amount" in fields else amounts.digits(draw.left),
-            faults.get("amount", ""),
-        ),
-        day=Answer(
-            field_text(fields, "day") if "day" in fields else today.isoformat(), faults.get("day", "")
-        ),
+        amount=written,
+        day=day,
         receipts=terms.receipts != "never",
         receipt_fault=faults.get("receipt", ""),
         form_fault=faults.get("form", ""),
+        sight=sight,
+        told=told,
+        looked=is_look(fields) and not faults,
         amount_words=amounts.words(draw.left),
         release_action=here.path(f"{PAY}/{draw.draw_id}/back"),
         release_key=new_key(),

@@ -394,6 +394,7 @@ def _place_form(
         few=(chosen.say(N_("The place with its short name, and what is in it.")),),
         button=chosen.say(N_("Open this place")),
         needs_proof=True,
+        looks=False,
         status=status,
     )
 

@@ -17,14 +17,14 @@ from timebank.services.overview import today_of
 from timebank.services.policies import agree_policy
 from timebank.services.published import read_public_rules
 from timebank.web.book_page import rules_title
-from timebank.web.forms import field_text
+from timebank.web.forms import LOOK, field_text
 from timebank.web.inside import Inside
 from timebank.web.policy_diff import DiffLine, FieldDiff, fields_diff, words_diff
 from timebank.web.policy_form import fields_of, read_policy_form, rows_of
 from timebank.web.policy_words import MONDAY, rules_in_words
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import GROUP, Way, ways
-from timebank.web.sending import KEY_FIELD, act, key_of, new_key
+from timebank.web.sending import KEY_FIELD, act, new_key
 from timebank.web.sign_in import PROOF
 from timebank.web.stewards import READ, Option, done, steward_reads, steward_sends
 from timebank.web.words import Amounts
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SIZE_MAX: Final = 64 * 1024
 _FIELDS_MAX: Final = 160
 #: What is no part of the terms.
-_NOT_TERMS: Final = frozenset({"csrf", KEY_FIELD, "say", "base"})
+_NOT_TERMS: Final = frozenset({"csrf", KEY_FIELD, LOOK, "say", "base"})
 
 _PRESET_NAMES: Final[Mapping[str, str]] = {
     "trust": N_("Trust first"),
@@ -245,7 +245,7 @@ def _editor(
         count_max=chosen.number(COUNT_MAX),
         text_max=TEXT_MAX,
     )
-    return here.page("policy_editor.html", page, status=status)
+    return here.page("policy_editor.html", page, status=status, with_script=True)
 
 
 def _weekdays(chosen: Language) -> tuple[Option, ...]:
@@ -275,7 +275,7 @@ def _preview(
         ways=ways(here, GROUP),
         title=pot.title,
         action=here.path(f"{GROUP}/rules/{pot.code}"),
-        key=new_key() if fault or stale else key_of(fields),
+        key=new_key() if fault or stale else field_text(fields, KEY_FIELD),
         base=str(pot.newest.version),
         carried=tuple(
             (name, value)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from timebank.edge.problems import renderer, status_of
-from timebank.errors import N_, FieldInvalid, KeyInvalid, KeyReused
+from timebank.errors import N_, FieldInvalid, FormNotOurs, KeyInvalid, KeyReused
 from timebank.services.acts import Once
-from timebank.web.forms import field_text
+from timebank.web.forms import field_text, is_look
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -62,8 +62,11 @@ def key_of(fields: Mapping[str, list[str]]) -> str:
     """Return the key that came with a form.
 
     Raises:
+        FormNotOurs: It is only looked at: nothing is ever written for such a form.
         KeyInvalid: It is none that a page of ours has.
     """
+    if is_look(fields):
+        raise FormNotOurs
     key = field_text(fields, KEY_FIELD)
     if not _KEY.fullmatch(key):
         raise KeyInvalid

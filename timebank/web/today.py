@@ -32,8 +32,9 @@ from timebank.services.acts import Once
 from timebank.services.draws import list_draws, note_look, read_draw, read_draws, read_who
 from timebank.services.live import read_live
 from timebank.services.overview import read_rules, read_waiting_hours
-from timebank.web.ask import WORDS_MAX, policy_words
-from timebank.web.forms import NOT_A_FORM, Answer, field_text
+from timebank.web.ask import WORDS_MAX, ask_about, ask_title, policy_words
+from timebank.web.draw_sight import draw_sight
+from timebank.web.forms import NOT_A_FORM, Answer, field_text, is_look
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import refusal_in_words
@@ -41,6 +42,7 @@ from timebank.web.policy_words import rule_numbers
 from timebank.web.private import go_to
 from timebank.web.rooms import LOG_MANY, TODAY, Way, ways
 from timebank.web.sending import key_of, new_key, send
+from timebank.web.sight import Sight, asked_in_public
 from timebank.web.sign_in import duty_location
 from timebank.web.today_more import MoreLine, read_more
 from timebank.web.words import category_in_words, told
@@ -119,6 +121,7 @@ class AskToDecide:
         why_not: Why it is for others.
         asks_not_own: Whether a yes needs the statement that it is not the reader's own.
         amount, words: The fields that go with some answers.
+        sight: What the public will see of it; ``told`` whether of this answer, ``looked`` whether somebody asked.
         who: Whose it is, once the reader asked and it was written down.
         link_action: Where a new link is made for somebody without an account; else empty.
     """
@@ -140,6 +143,9 @@ class AskToDecide:
     words: Answer
     choice_fault: str
     own_fault: str
+    sight: Sight
+    told: bool
+    looked: bool
     who_action: str
     who_key: str
     who: str
@@ -192,7 +198,7 @@ class TodayPage:
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """What is wrong with an answer, with what stood in its fields."""
+    """What is wrong with an answer, with what stood in its fields; a look finds nothing wrong."""
 
     about: UUID
     field: str
@@ -221,6 +227,8 @@ async def decide(request: Request[Any, Any, Any], slug: FromPath[str], draw_id: 
     command, fault = _decision(view, fields, here.chosen)
     if command is None:
         return await _page(here, _Fault(draw_id, *fault, fields), status=422)
+    if is_look(fields):
+        return await _page(here, _Fault(draw_id, "", "", fields))
     if field_text(fields, "say") in _NEEDS_PROOF:
         here.actor.require_fresh()
     sent = await send(here, fields, command)
@@ -351,7 +359,7 @@ async def _page(
         href=here.href,
         ways=ways(here, TODAY),
         lede=_lede(today, len(waiting), len(hours), len(further), chosen),
-        faults=((f"{fault.field}-{fault.about}", fault.text),) if fault else (),
+        faults=((f"{fault.field}-{fault.about}", fault.text),) if fault and fault.text else (),
         asks=tuple(asks),
         more=chosen.say_many("%(count)s more waits.", "%(count)s more wait.", more) if more > 0 else "",
         hours=tuple(_hours(here, each, names, fault, rules) for each in hours),
@@ -368,7 +376,7 @@ async def _page(
         import_href=here.path("/import"),
         words_max=WORDS_MAX,
     )
-    return here.page("today.html", page, status=status)
+    return here.page("today.html", page, status=status, with_script=True)
 
 
 async def _waiting(here: Inside) -> list[DrawView]:
@@ -409,17 +417,9 @@ def _ask(
     draw, chosen = view.draw, here.chosen
     mine = fault if fault and fault.about == draw.draw_id else None
     amounts = amounts_of(view.pot.unit, chosen)
-    time = view.pot.unit == MINUTES
-    title = (
-        N_("A neighbour asks for %(amount)s of someone’s time")
-        if time
-        else N_("A neighbour asks for %(amount)s")
-    )
-    about = [category_in_words(draw.category, chosen)]
-    if draw.needed_by is not None:
-        about.append(chosen.say(N_("by %(day)s"), day=chosen.weekday(draw.needed_by)))
     said = mine.fields if mine else {}
     choices = _choices(view, field_text(said, "say"), amounts)
+    sight, is_told = _sight(here, view, rules, today, said)
     days = (today - draw.asked_at.astimezone(ZoneInfo(rules.time_zone)).date()).days
 
     def fault_in(field: str) -> str:
@@ -428,11 +428,11 @@ def _ask(
     return AskToDecide(
         id=str(draw.draw_id),
         short=str(draw.draw_id)[:4].upper(),
-        title=chosen.say(title, amount=amounts.words(draw.asked)),
+        title=ask_title(draw.asked, amounts),
         age=chosen.say_many("waiting for %(count)s day", "waiting for %(count)s days", days)
         if days
         else chosen.say(N_("waiting since today")),
-        about=" · ".join(about),
+        about=ask_about(draw.category, draw.needed_by, chosen),
         said=_said(view, chosen),
         facts=_facts(view, rules, amounts, live),
         version=chosen.number(draw.policy_version),
@@ -445,12 +445,37 @@ def _ask(
         words=Answer(field_text(said, "words"), fault_in("words")),
         choice_fault=fault_in("say"),
         own_fault=fault_in("own"),
+        sight=sight,
+        told=is_told,
+        looked=is_look(said) and not (mine and mine.text),
         who_action=here.path(f"{TODAY}/{draw.draw_id}/who") if not view.mine else "",
         who_key=new_key(),
         who=who[1] if who and who[0] == draw.draw_id else "",
         link_action=here.path(f"{TODAY}/{draw.draw_id}/link") if draw.without_account else "",
         link_key=new_key(),
     )
+
+
+def _sight(
+    here: Inside, view: DrawView, rules: SetUp, today: date, fields: Mapping[str, list[str]]
+) -> tuple[Sight, bool]:
+    """Return what the public will see after an answer, and whether one is given that can be read."""
+    draw, said, chosen = view.draw, field_text(fields, "say"), here.chosen
+    if said == LATER:
+        return Sight("", (), (chosen.say(N_("Nothing.")),)), True
+    amount, fault = draw.agreed or draw.asked, ""
+    if said == PART:
+        amount, fault = _part(field_text(fields, "part"), view.pot, chosen)
+    sight = draw_sight(
+        here,
+        rules,
+        view.pot,
+        amount=None if fault else amount,
+        category=draw.category,
+        day=today,
+        words=asked_in_public(chosen, here.group),
+    )
+    return sight, bool(said) and not fault
 
 
 def _said(view: DrawView, chosen: Language) -> tuple[tuple[str, str], ...]:
