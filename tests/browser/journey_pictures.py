@@ -100,7 +100,7 @@ def _keep_language(
             wide, tall = tab.evaluate(
                 "(({scrollWidth: w, scrollHeight: h}) => [w, h])(document.documentElement)"
             )
-            file = f"{number:02}-{step}-{language}-{way.name}.jpg"
+            file = f"{number:02}-{step}-{language}-{way.name}.png"
             height = _SCREEN if way.scheme == "dark" else min(tall, _TALL)
             (folder / file).write_bytes(_photograph(camera, way.width, height))
             yield Kept(step, language, way.name, file, wide <= way.width)
@@ -111,8 +111,7 @@ def _photograph(camera: CDPSession, width: int, height: int) -> bytes:
     taken = camera.send(
         "Page.captureScreenshot",
         {
-            "format": "jpeg",
-            "quality": 60,
+            "format": "png",
             "captureBeyondViewport": True,
             "optimizeForSpeed": True,
             "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
