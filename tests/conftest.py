@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +107,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if names & {"cluster", "durable_cluster"}:
             item.add_marker(pytest.mark.database)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what journeys cost: nobody is slower than a machine, so their seconds are told and not asserted."""
+    told = [
+        f"{report.nodeid.rpartition('[')[2].rstrip(']')}: {words}"
+        for report in terminalreporter.stats.get("passed", ())
+        for name, words in report.user_properties
+        if name == "journey"
+    ]
+    if told:
+        terminalreporter.section("journeys")
+        for line in told:
+            terminalreporter.write_line(line)

@@ -1,5 +1,5 @@
 """The browser is in ``screen``."""
 
-from tests.browser.screen import browser, pictures
+from tests.browser.screen import browser, pictures, script
 
-__all__ = ["browser", "pictures"]
+__all__ = ["browser", "pictures", "script"]

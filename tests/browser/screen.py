@@ -68,6 +68,25 @@ def sign_in(patch: pytest.MonkeyPatch, actor: Any) -> SimpleNamespace:
     return visitor
 
 
+def with_passkeys(page: Page) -> None:
+    """Give a page a device that makes passkeys without asking anybody."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    devtools.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+
+
 def go_by(where: Locator) -> None:
     """Press what leads to another page, and wait until that is there: a press alone returns before a form is answered."""
     with where.page.expect_navigation():
@@ -118,3 +137,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(os.environ.get("TIMEBANK_TEST_PICTURES") or tmp_path_factory.mktemp("pictures"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no-script"])
+def script(request: pytest.FixtureRequest) -> bool:
+    """Whether scripts run: who has this walks everything twice."""
+    return bool(request.param)

@@ -24,6 +24,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Route
 from playwright.sync_api import Page as Tab
 
+from tests.browser import journey_pictures
 from tests.browser.screen import AXE_RULES, IN_A_BROWSER, WIDTHS, sideways
 from tests.database import Server, copied
 from tests.web.walk import Page, different, open_walk
@@ -260,3 +261,19 @@ def test_no_letter_is_smaller_than_sixteen_pixels(sights: list[Sight]) -> None:
 def test_no_page_makes_the_browser_complain(sights: list[Sight]) -> None:
     """Of a style or a script that its policy does not let through, for one."""
     assert seen(sights, "complaints") == []
+
+
+@pytest.mark.skipif(
+    "TIMEBANK_TEST_PICTURES" not in os.environ,
+    reason="pictures of journeys are kept where TIMEBANK_TEST_PICTURES says",
+)
+def test_every_step_of_a_journey_is_kept_as_pictures_and_fits(
+    browser: Browser, pages: dict[str, list[Page]], pictures: Path
+) -> None:
+    with tab(browser, "light", 1280) as (page, serve):
+        kept = journey_pictures.keep(page, serve, pages, pictures / "journeys")
+
+    assert [one.file for one in kept if not one.fits] == []
+    assert len({one.file for one in kept}) == len(journey_pictures.STEPS) * len(LANGUAGES) * 7
+    shown = (pictures / "journeys" / "index.html").read_text(encoding="utf-8")
+    assert [one.file for one in kept if f'src="{one.file}"' not in shown] == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
+from tests.browser.hands import Hands
 from tests.browser.screen import IN_A_BROWSER, go_by, look_at
 from tests.browser.test_members_pages import town
 from tests.browser.town import Town, browse
@@ -16,124 +18,105 @@ __all__ = ["town"]
 pytestmark = IN_A_BROWSER
 
 
-class Keys:
-    """A keyboard whose presses are counted, and the pages that they load."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.presses = self.loads = 0
-        page.on("load", self._count)
-
-    def _count(self, _page: object) -> None:
-        self.loads += 1
-
-    def press(self, key: str, times: int = 1) -> None:
-        """Press one key, several times."""
-        for _ in range(times):
-            self.page.keyboard.press(key)
-            self.presses += 1
-
-    def write(self, text: str) -> None:
-        """Press a key for every letter."""
-        for letter in text:
-            self.press(letter)
-
-    def tab_to(self, selector: str, tries: int = 40) -> None:
-        """Press Tab until something has the focus."""
-        for _ in range(tries):
-            if self.page.locator(selector).and_(self.page.locator(":focus")).count():
-                return
-            self.press("Tab")
-        raise AssertionError(selector)
-
-    def enter(self) -> None:
-        """Press Return, and wait for the page that it leads to."""
-        with self.page.expect_navigation():
-            self.press("Enter")
+AN_HOUR_AND_A_HALF = re.compile("^1.h.30")
+WRITTEN = "It is in the book"
 
 
 def test_whoever_helped_before_needs_few_keys_few_taps_and_two_pages(
-    browser: Browser, town: Town, pictures: Path
+    browser: Browser, town: Town, pictures: Path, script: bool, record_property: Callable[[str, str], None]
 ) -> None:
-    at = town.at
-    page = browse(browser, town, "ada", 1280, java_script_enabled=False)
-    page.goto(f"{at}/log")
-    page.get_by_label("Who with?").fill("Flo")
-    go_by(page.get_by_role("button", name=re.compile("^1.h.30")))
-    assert page.get_by_role("heading", name="It is in the book").is_visible()
+    form = f"{town.at}/log"
+    before = browse(browser, town, "ada", 1280, java_script_enabled=script)
+    before.goto(form)
+    before.get_by_label("Who with?").fill("Flo")
+    go_by(before.get_by_role("button", name=AN_HOUR_AND_A_HALF))
+    assert before.get_by_role("heading", name=WRITTEN).is_visible()
 
-    by_keys = browse(browser, town, "ada", 1280)
-    keys = Keys(by_keys)
-    by_keys.goto(f"{at}/log")
-    fields = by_keys.locator("fieldset.question, div.question").count()
-    keys.press("Tab")
-    keys.press("Enter")
-    keys.tab_to("#who")
-    keys.write("Flo")
-    keys.tab_to("button[name=minutes][value='90']")
-    keys.enter()
-    assert by_keys.get_by_role("heading", name="It is in the book").is_visible()
-    assert (fields, keys.loads) == (6, 2)
-    assert keys.presses <= 25, keys.presses
-    look_at(by_keys, pictures, "receipt-desk")
+    desk = browse(browser, town, "ada", 1280, java_script_enabled=script)
+    by_keys = Hands(desk)
+    desk.goto(form)
+    fields = by_keys.count_fields()
+    by_keys.press("Tab")
+    by_keys.press("Enter")
+    by_keys.tab_to("#who")
+    by_keys.write("Flo")
+    by_keys.tab_to("button[name=minutes][value='90']")
+    by_keys.enter()
+    assert desk.get_by_role("heading", name=WRITTEN).is_visible()
+    assert fields <= 6
+    assert by_keys.loads <= 2
+    assert by_keys.keys <= 25
+    if script:
+        look_at(desk, pictures, "receipt-desk")
 
-    phone = browse(browser, town, "ada", 320, has_touch=True)
-    loads: list[object] = []
-    phone.on("load", lambda page: loads.append(page))
-    phone.goto(f"{at}/log")
-    assert phone.locator("#names option").get_attribute("value") == "Flo", (
-        "whom one helped is there to choose"
+    phone = browse(browser, town, "ada", 320, has_touch=True, java_script_enabled=script)
+    by_taps = Hands(phone)
+    phone.goto(form)
+    known = phone.locator("#names option").get_attribute("value")
+    assert known == "Flo", "whom one helped is there to choose"
+    by_taps.tap(phone.get_by_label("Who with?"))
+    # Letter by letter, on the keyboard that a phone shows: choosing the name from the list is one tap.
+    by_taps.write("Flo")
+    by_taps.tap_through(phone.get_by_role("button", name=AN_HOUR_AND_A_HALF))
+    assert phone.get_by_role("heading", name=WRITTEN).is_visible()
+    assert by_taps.loads <= 2
+    assert by_taps.touches <= 8
+    if script:
+        assert by_keys.heard() == (by_keys.keys, 0)
+        assert by_taps.heard() == (by_taps.keys, by_taps.taps)
+    record_property(
+        "journey",
+        f"log help: {fields} fields, {by_keys.loads} pages, {by_keys.keys} keys on a desk;"
+        f" {by_taps.loads} pages, {by_taps.touches} taps on a phone",
     )
-    taps = (phone.get_by_label("Who with?"), phone.get_by_role("button", name=re.compile("^1.h.30")))
-    taps[0].tap()
-    phone.keyboard.insert_text("Flo")
-    with phone.expect_navigation():
-        taps[1].tap()
-    assert phone.get_by_role("heading", name="It is in the book").is_visible()
-    # One more to choose the name from the list.
-    assert len(taps) + 1 <= 8
-    assert len(loads) == 2
+    for page in (before, desk, phone):
+        page.context.close()
 
 
-def test_thirty_in_a_row_by_keyboard_alone_and_without_script(
-    browser: Browser, town: Town, pictures: Path
+def test_thirty_in_a_row_by_keyboard_alone(
+    browser: Browser, town: Town, pictures: Path, script: bool, record_property: Callable[[str, str], None]
 ) -> None:
-    page = browse(browser, town, "bo", 1280, java_script_enabled=False)
+    page = browse(browser, town, "bo", 1280, java_script_enabled=script)
+    hands = Hands(page)
     page.goto(f"{town.at}/log/many?rows=30")
-    keys = Keys(page)
     assert page.locator("#day-0:focus").count() == 1
     for row in range(30):
         # Past the kind, which is as above, and the day, which is today.
-        keys.press("Tab", 1 if row == 0 else 3)
-        keys.write("Ada" if row != 7 else "Adx")
-        keys.press("Tab")
-        keys.write("Flo" if row % 2 else "")
-        keys.press("Tab")
-        keys.write(f"{1 + row % 3}:30")
+        hands.press("Tab", 1 if row == 0 else 3)
+        hands.write("Ada" if row != 7 else "Adx")
+        hands.press("Tab")
+        hands.write("Flo" if row % 2 else "")
+        hands.press("Tab")
+        hands.write(f"{1 + row % 3}:30")
         if row == 0:
-            keys.press("Tab")
-            keys.write("re")
-            keys.press("Shift+Tab")
-    keys.enter()
+            hands.press("Tab")
+            hands.write("re")
+            hands.press("Shift+Tab")
+    hands.enter()
     assert page.get_by_role("alert").is_visible()
     page.screenshot(path=pictures / "members-many-fault-desk.png", full_page=True)
-    keys.tab_to("a[href='#giver-7']")
-    keys.press("Enter")
-    keys.press("Control+a")
-    keys.write("Ada")
-    keys.enter()
+    hands.tab_to("a[href='#giver-7']")
+    hands.press("Enter")
+    hands.press("Control+a")
+    hands.write("Ada")
+    hands.enter()
     assert page.locator("button[value=write]:focus").inner_text() == "Write these 30 rows down"
     page.screenshot(path=pictures / "members-many-look-desk.png", full_page=True)
-    keys.enter()
+    hands.enter()
     assert page.get_by_role("heading", name="30 lines are written").is_visible()
     assert len(set(page.locator("td code").all_inner_texts())) == 30
+    assert hands.loads == 4
+    record_property("journey", f"thirty in a row: {hands.keys} keys, {hands.loads} pages, one row mended")
+    if not script:
+        page.context.close()
+        return
     page.screenshot(path=pictures / "members-many-written-desk.png", full_page=True)
 
-    keys.tab_to("button.plain")
-    keys.enter()
+    hands.tab_to("button.plain")
+    hands.enter()
     assert page.get_by_role("heading", name="29 lines are written").is_visible()
-    keys.tab_to("button[value=all]", 80)
-    keys.enter()
+    hands.tab_to("button[value=all]", 80)
+    hands.enter()
     assert page.get_by_role("heading", name="It is taken back").is_visible()
     phone = browse(browser, town, "bo", 320)
     phone.goto(f"{town.at}/log/many?rows=2")

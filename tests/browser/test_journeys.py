@@ -48,11 +48,6 @@ def _give(town: Town) -> None:
         assert answer.status == 201
 
 
-@pytest.fixture(params=[True, False], ids=["script", "no-script"])
-def script(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
 def test_a_visitor_reads_checks_turns_the_pages_and_finds_the_doors(
     browser: Browser, town: Town, script: bool
 ) -> None:

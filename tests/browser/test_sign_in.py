@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import IN_A_BROWSER, serving, sideways
+from tests.browser.screen import IN_A_BROWSER, serving, sideways, with_passkeys
 from tests.cast import SLUG, Cast, be_durable_enough, make_cast, trust_this_server
 from tests.database import database_name, drop, dsn_of
 from timebank.app import build_app
@@ -98,24 +98,6 @@ def enter(page: Page, stand: Stand, name: str, then: str = "/me/ways-in") -> Non
     page.goto(f"{stand.address}{then}")
     page.fill("#card", stand.card(name).lower().replace("-", " "))
     page.click("text=Use this card")
-
-
-def with_passkeys(page: Page) -> None:
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    devtools.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2",
-                "transport": "internal",
-                "hasResidentKey": True,
-                "hasUserVerification": True,
-                "isUserVerified": True,
-                "automaticPresenceSimulation": True,
-            }
-        },
-    )
 
 
 def test_a_passkey_is_made_signs_in_and_proves_it_once_more(browser: Browser, stand: Stand) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from tests.browser.screen import serving
 from tests.cast import SLUG, Cast, be_durable_enough, make_cast, trust_this_server
 from tests.database import Dsn, Server, copied
 from timebank.app import build_app
+from timebank.cli.serve import setup_token
 from timebank.config import Settings
 from timebank.services import sessions
 from timebank.services.house import open_house
@@ -56,6 +58,24 @@ def open_town(
         names: Who of the cast is signed in.
         prepare: Lets something happen before the server starts.
     """
+    with _open(cluster, template, home, partial(_people, home=home, names=names, prepare=prepare)) as made:
+        address, (signed_in, tokens) = made
+        yield Town(address, signed_in, tokens)
+
+
+@contextmanager
+def open_nothing(cluster: Server, template: str, home: Path) -> Iterator[str]:
+    """Open a server with an empty database, as it is after the first start; give the set-up link that it prints."""
+    with _open(cluster, template, home, be_durable_enough) as (address, _):
+        # Passkeys do not work on an address of numbers.
+        yield f"{address.replace('127.0.0.1', 'localhost')}/setup/{setup_token(home)}"
+
+
+@contextmanager
+def _open(
+    cluster: Server, template: str, home: Path, before: Callable[[Dsn], Awaitable[Any]]
+) -> Iterator[tuple[str, Any]]:
+    """Start a server on a copy of a database; give its address, and what came of what was done before."""
     # Playwright's loop runs in this thread: whatever else waits does so in another one.
     with ThreadPoolExecutor(1) as aside, pytest.MonkeyPatch.context() as patch:
         runner = asyncio.Runner()
@@ -67,16 +87,16 @@ def open_town(
         opened = copied(cluster, template)
         dsn = run(opened.__aenter__())
         try:
-            signed_in, tokens = run(_people(dsn, home, names, prepare))
+            done = run(before(dsn))
             with serving(build_app(Settings(home=home, database_urls={}), dsn)) as address:
-                yield Town(address, signed_in, tokens)
+                yield address, done
         finally:
             run(opened.__aexit__(None, None, None))
             aside.submit(runner.close).result()
 
 
 async def _people(
-    dsn: Dsn, home: Path, names: Sequence[str], prepare: Prepare
+    dsn: Dsn, *, home: Path, names: Sequence[str], prepare: Prepare
 ) -> tuple[dict[str, str], dict[str, str]]:
     await be_durable_enough(dsn)
     async with open_house(home, dsn, check=False) as house:
