@@ -27,6 +27,7 @@ from timebank.services.close import close_period
 from timebank.services.groups import create_group
 from timebank.services.import_report import ImportOptions, Report, Source
 from timebank.services.jobs import JobCancelled, Teller
+from timebank.services.long_batch import rehearsal
 from timebank.services.statement import read_statement
 from timebank.services.treasury import list_money, read_money
 from timebank.services.verify import verify_group
@@ -247,6 +248,14 @@ async def test_a_dry_run_tells_the_same_and_writes_nothing(cast: Cast) -> None:
     assert after_dry == before
     assert (dry.new, dry.totals, dry.people_new) == (real.new, real.totals, real.people_new)
     assert import_id is not None
+
+
+async def test_a_rehearsal_may_think_for_as_long_as_the_import_may(cast: Cast) -> None:
+    # Nobody is asked anything while a million lines are read: the database must not take that for the end.
+    async with rehearsal(cast.house, cast.group_id, now=NOON) as batch:
+        patience = await batch.connection.fetchval("SHOW idle_in_transaction_session_timeout")
+
+    assert patience == "10min"
 
 
 async def test_a_category_that_the_group_has_not_is_refused_or_kept_as_it_says(cast: Cast) -> None:

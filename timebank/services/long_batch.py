@@ -200,6 +200,9 @@ async def long_batch(house: House, group_id: UUID, *, now: datetime) -> AsyncIte
 async def rehearsal(house: House, group_id: UUID, *, now: datetime) -> AsyncIterator[LongBatch]:
     """Open a long batch that takes no lock and writes nothing, to find out what would be refused."""
     async with house.database.read(group_id) as tx:
-        batch = LongBatch(house, group_id, tx, await driver(tx), now)
+        connection = await driver(tx)
+        # A million lines are thought about for longer than a transaction may say nothing.
+        await book.be_patient(connection)
+        batch = LongBatch(house, group_id, tx, connection, now)
         batch.rehearsal = True
         yield batch
