@@ -224,6 +224,23 @@ def test_several_pots_are_told_apart_by_number():
     assert b"This group keeps no pot" not in render("public.html", page, EN), "beside the second one of money"
 
 
+def test_a_box_that_several_pots_share_is_shown_once():
+    book = lively_book()
+    money = book.balance("money")
+    assert money is not None
+    group = dataclasses.replace(GROUP, pots=(*GROUP.pots, PublicPot("strike", "EUR", 2)))
+    empty = dataclasses.replace(money, pot="strike", available=0, promised=0)
+
+    page = page_of(dataclasses.replace(book, group=group, balances=(*book.balances, empty)))
+
+    money_of = [leaf.pot for spread in page.spreads for leaf in (spread.verso,) if leaf and leaf.pot]
+    assert [bool(pot.places) for pot in money_of] == [False, True]
+    assert money_of[1].where == "Where it is, of all pots together"
+    assert [leaf.pot.where for leaf in leaves(page_of(book)) if leaf.pot and leaf.pot.places] == [
+        "Where it is"
+    ]
+
+
 def test_a_pot_without_a_line_has_its_table_still():
     book = lively_book()
     silent = dataclasses.replace(book, lines=(), flows=(), line_flows=())

@@ -80,6 +80,7 @@ class PotView:
             empty when it is one day.
         came_in, went_out: Of those days; for hours what was given and received.
         given, drawn: Since the book began.
+        where: Whose money the places below have.
         places: (name, amount) of each place where money is, and the strip that shows them.
     """
 
@@ -91,6 +92,7 @@ class PotView:
     went_out: str
     given: str
     drawn: str
+    where: str
     places: tuple[tuple[str, str], ...]
     strip: tuple[Part, ...]
 
@@ -508,7 +510,11 @@ def _pot_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> PotView:
         given = balance.given - (before.given if before else 0)
         drawn = balance.drawn - (before.drawn if before else 0)
         came_in, went_out = (given, drawn) if given >= 0 and drawn >= 0 else (came_in, went_out)
-    places = [place for place in book.held if place.unit == pot.unit and place.kind != ALL_PLACES]
+    sharing = [each.pot for each in book.group.pots if each.unit == pot.unit and book.balance(each.pot)]
+    # One box can hold the money of several pots: what is in it stands once, below the last of them, or it would be
+    # added up twice by whoever reads on.
+    held = book.held if pot.pot == sharing[-1] else ()
+    places = [place for place in held if place.unit == pot.unit and place.kind != ALL_PLACES]
     first = book.lines_from or period.first_day
     figures: tuple[Figure, ...] = pot_figures(balance.available, balance.promised, amounts)
     sentence = bar_sentence(balance.available, balance.promised, amounts)
@@ -532,6 +538,9 @@ def _pot_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> PotView:
         went_out=amounts.words(went_out),
         given=amounts.words(max(0, balance.given)),
         drawn=amounts.words(max(0, balance.drawn)),
+        where=language.say(
+            N_("Where it is") if len(sharing) == 1 else N_("Where it is, of all pots together")
+        ),
         places=_places(places, amounts),
         strip=held_strip([place.amount for place in places], rtl=language.direction == "rtl")
         if places

@@ -38,6 +38,7 @@ class BarState:
     figures: tuple[Figure, Figure]
     bar: PotBar
     sentence: str
+    where: str
     strip: tuple[Part, ...]
     places: tuple[tuple[str, str], ...]
 
@@ -117,6 +118,7 @@ def _state(key: str, name: str, amounts: Amounts, available: int, promised: int)
             bar_height=2.5,
         ),
         sentence=bar_sentence(available, promised, amounts),
+        where=say(N_("Where it is")),
         strip=held_strip(places, rtl=rtl),
         places=tuple(zip((say(N_("cash box")), say(N_("bank"))), map(amounts.words, places), strict=False)),
     )
