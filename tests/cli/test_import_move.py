@@ -32,15 +32,20 @@ def test_a_group_moves_by_a_word_and_a_key_and_not_to_try(words: list[str]) -> N
         import_.run(parsed(*words))
 
 
-def test_the_key_is_opened_like_the_archive_while_this_may_still_be_root(tmp_path: Path) -> None:
+@pytest.mark.parametrize("one_word", [False, True])
+def test_the_key_is_opened_like_the_archive_while_this_may_still_be_root(
+    tmp_path: Path, one_word: bool
+) -> None:
     for name in ("book.zip", "keys"):
         (tmp_path / name).write_text("x")
     archive, key = str(tmp_path / "book.zip"), str(tmp_path / "keys")
-    args = parsed(archive, "--move", "--key", key)
+    named = [f"--key={key}"] if one_word else ["--key", key]
+    args = parsed(archive, "--move", *named)
 
-    words = import_.prepare(["import", "--group", "riverside", archive, "--move", "--key", key], args)
+    words = import_.prepare(["import", "--group", "riverside", archive, "--move", *named], args)
 
-    assert [word.rpartition(":")[2] for word in words if word.startswith("fd:")] == ["book.zip", "keys"]
+    handed = [word.removeprefix("--key=") for word in words]
+    assert [word.rpartition(":")[2] for word in handed if word.startswith("fd:")] == ["book.zip", "keys"]
     assert args.key.startswith("fd:")
     assert parsed("book.zip").key == ""
 

@@ -138,13 +138,15 @@ def _open(args: argparse.Namespace) -> int:
 def _kept(auditor: Witness | None, url: str, log: HttpLog) -> bytes | None:
     """Return the checkpoint that was signed last at this address, or of this log while it was at another."""
     watched = auditor.list_watched() if auditor else []
-    try:
-        origin = read_checkpoint(log.read(CHECKPOINT_PATH) or b"")[1].origin
-    except NotACheckpointError:
-        # The check of the log says what is wrong with it.
-        origin = ""
     # The address first: whoever answers there must go on from what was there, whatever log they show now.
-    found = [one for one in watched if one.url == url] or [one for one in watched if one.origin == origin]
+    found = [one for one in watched if one.url == url]
+    if watched and not found:
+        try:
+            origin = read_checkpoint(log.read(CHECKPOINT_PATH) or b"")[1].origin
+        except NotACheckpointError:
+            # The check of the log says what is wrong with it.
+            return None
+        found = [one for one in watched if one.origin == origin]
     return found[0].note if found else None
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from timebank.cli.brought import reworded
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.progress import Bar
 
@@ -44,8 +45,8 @@ def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
 
 def absolute(words: Sequence[str], *paths: Path | None) -> list[str]:
     """Return words of a command line with these paths written out whole."""
-    whole = {str(path): os.path.abspath(path) for path in paths if path is not None}
-    return [whole.get(word, word) for word in words]
+    whole = {path: os.path.abspath(path) for path in paths if path is not None}
+    return [reworded(word, whole) for word in words]
 
 
 def run(args: argparse.Namespace) -> int:

@@ -53,10 +53,10 @@ def bring(words: Sequence[str], args: argparse.Namespace, *names: str) -> list[s
         setattr(args, name, Path(replaced[Path(path)]))
         for each in (home / inside.parts[0], *(home / inside.parts[0]).rglob("*")):
             os.chown(each, user.uid, user.gid, follow_symlinks=False)
-    return [_reworded(word, replaced) for word in words]
+    return [reworded(word, replaced) for word in words]
 
 
-def _reworded(word: str, replaced: Mapping[Path, str]) -> str:
+def reworded(word: str, replaced: Mapping[Path, str]) -> str:
     """Return a word with its path replaced, also as ``--name=path`` or with a slash at its end."""
     option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
     return f"{option}{equals}{replaced[Path(value)]}" if value and Path(value) in replaced else word

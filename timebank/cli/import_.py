@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from timebank.cli.brought import reworded
 from timebank.cli.database import Dsn, open_database
 from timebank.cli.progress import Bar
 from timebank.config import OperatorError
@@ -100,7 +101,8 @@ def prepare(words: Sequence[str], args: argparse.Namespace) -> list[str]:
     replaced = {name: f"{_HANDED_ON}{_opened(name)}:{Path(name).name}" for name in named}
     args.files = [replaced[name] for name in args.files]
     args.key = replaced.get(args.key, "")
-    return [replaced.get(word, word) for word in words]
+    paths = {Path(name): handed for name, handed in replaced.items()}
+    return [reworded(word, paths) for word in words]
 
 
 def run(args: argparse.Namespace) -> int:

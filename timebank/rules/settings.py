@@ -205,10 +205,10 @@ def _witnesses(change: Change) -> dict[str, Any]:
         return {}
     if len(change.witnesses) > WITNESSES_MAX:
         raise FieldInvalid(field="witnesses", why=TOO_MANY)
-    names = [cosigner_name(key, field="witnesses") for key in change.witnesses]
+    for key in change.witnesses:
+        cosigner_name(key, field="witnesses")
     # One witness of two names would count as two.
-    publics = [_public(key) for key in change.witnesses]
-    if len(set(names)) != len(names) or len(set(publics)) != len(publics):
+    if any(taken(key, change.witnesses[:place]) for place, key in enumerate(change.witnesses)):
         raise FieldInvalid(field="witnesses", why=TWICE)
     return {"witnesses": tuple(change.witnesses)}
 
@@ -237,17 +237,22 @@ def refuse_taken(key: str, others: Iterable[str], *, field: str) -> None:
     Raises:
         FieldInvalid: One of them has.
     """
-    name, public = cosigner_name(key, field=field), _public(key)
+    cosigner_name(key, field=field)
+    if why := taken(key, others):
+        raise FieldInvalid(field=field, why=why)
+
+
+def taken(key: str, others: Iterable[str]) -> str:
+    """Return what others have of a verifier key, its name or its secret; empty if none of them has either."""
+    name, _, public = read_verifier_key(key, COSIGNATURE)
     for other in others:
-        if cosigner_name(other, field=field) == name:
-            raise FieldInvalid(field=field, why=NAME_TAKEN)
-        if _public(other) == public:
-            raise FieldInvalid(field=field, why=KEY_TAKEN)
-
-
-def _public(key: str) -> bytes:
-    # A signature says nothing of the name that stands before it, so the name alone tells nobody apart.
-    return read_verifier_key(key, COSIGNATURE)[2]
+        its_name, _, its_public = read_verifier_key(other, COSIGNATURE)
+        if its_name == name:
+            return NAME_TAKEN
+        # A signature says nothing of the name that stands before it, so the name alone tells nobody apart.
+        if its_public == public:
+            return KEY_TAKEN
+    return ""
 
 
 def _one_of(value: Any, known: Collection[Any], field: str) -> dict[str, Any]:

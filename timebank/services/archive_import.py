@@ -498,7 +498,7 @@ async def _post(
     group = checked.archive.group
     try:
         async with long_batch(house, group_id, now=now) as batch:
-            teller.step_back(await batch.connection.fetchval("SELECT pg_backend_pid()"))
+            teller.step_back(batch.connection.get_server_pid())
             if await store.has_entries(batch.connection, group_id):
                 raise GroupNotEmpty
             await imports_store.insert_import(

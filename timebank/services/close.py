@@ -71,6 +71,7 @@ from timebank.store import closes as store
 from timebank.store import public_log as log_store
 from timebank.store.auditors import list_keys
 from timebank.store.closes import NewLine, WaitingRow
+from timebank.store.engine import driver
 from timebank.store.members import list_ties
 from timebank.store.published import list_balances
 from timebank.store.settings import publish_frame
@@ -250,7 +251,7 @@ async def close_period(
     """
     await let_time_zone_begin(house, group_id, now=now)
     async with house.database.read(group_id) as tx:
-        meet(await store.find_backend(tx))
+        meet((await driver(tx)).get_server_pid())
         group = await store.find_group_to_close(tx, group_id)
         last = await store.find_last_close(tx, group_id)
         ways = await store.list_ways(tx, group_id)

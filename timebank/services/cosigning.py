@@ -20,6 +20,7 @@ from timebank.ledger.notes import (
     verified,
 )
 from timebank.ledger.public_log import ClosingLeaf, read_leaf
+from timebank.rules.settings import taken
 from timebank.services.new_keys import published_keys
 from timebank.services.public_verify import verify_with
 from timebank.services.published import read_public_group
@@ -146,7 +147,7 @@ async def take_cosignatures(
         raise CheckpointNotNewest
     witnesses = chosen or witnesses
     # A host can be told of a witness afterwards. Whoever is one says less than an auditor, so that is what counts.
-    auditors = [key for key in auditors if not _is_one_of(key, witnesses)]
+    auditors = [key for key in auditors if not taken(key, witnesses)]
     known = _verifiers([*witnesses, *auditors])
     by_auditors = {read_verifier_key(key, COSIGNATURE)[:2] for key in auditors}
     if not any((one.name, one.key_id) in known for one in note.signatures):
@@ -170,15 +171,6 @@ async def take_cosignatures(
 def _last_day(leaf: bytes) -> date | None:
     closing = read_leaf(leaf)
     return closing.last_day if isinstance(closing, ClosingLeaf) else None
-
-
-def _is_one_of(key: str, others: Sequence[str]) -> bool:
-    """Whether others have the name of a key, or its secret."""
-    name, _, public = read_verifier_key(key, COSIGNATURE)
-    return any(
-        name == one or public == same
-        for one, _, same in (read_verifier_key(other, COSIGNATURE) for other in others)
-    )
 
 
 def _verifiers(witnesses: Sequence[str]) -> dict[tuple[str, bytes], Verify]:

@@ -474,7 +474,7 @@ async def undo_import(
     now = teller.clock()
     async with long_batch(house, group_id, now=now) as batch:
         connection = batch.connection
-        teller.step_back(await connection.fetchval("SELECT pg_backend_pid()"))
+        teller.step_back(connection.get_server_pid())
         row = await store.find_import(connection, group_id, import_id, lock=True)
         if row is None:
             raise UnknownImport
@@ -629,7 +629,7 @@ async def _post(
     now = teller.clock()
     number = 0 if actor is None else actor.account
     async with long_batch(house, group_id, now=now) as batch:
-        teller.step_back(await batch.connection.fetchval("SELECT pg_backend_pid()"))
+        teller.step_back(batch.connection.get_server_pid())
         row = await store.find_import(batch.connection, group_id, import_id, lock=True)
         if row is None or row.state not in {"new", "checked"}:
             raise JobNotOpen(state="gone" if row is None else row.state)

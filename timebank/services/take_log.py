@@ -47,7 +47,8 @@ async def take_log(house: House, where: str) -> None:
         where: Address, archive or folder.
 
     Raises:
-        OperatorError: It is not whole, cannot be read, is of none of the books here, or is not what was published here.
+        OperatorError: It is not whole, cannot be read, is of none of the books here, or, being as long as what is
+            known here, is not what was published here.
     """
     try:
         with open_log(where) as log:

@@ -163,11 +163,6 @@ async def find_group_to_close(tx: Tx, group_id: UUID) -> GroupToClose:
     return GroupToClose(*row)
 
 
-async def find_backend(tx: Tx) -> int:
-    """Return the number of the database's process that serves this connection."""
-    return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
-
-
 async def find_last_close(tx: Tx, group_id: UUID) -> LastClose:
     """Return the last close, or period 0 through seq 0."""
     row = (
