@@ -7,10 +7,11 @@ import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -37,9 +38,12 @@ NAMES = ("ada", "flo", "bo", "di", "ed")
 ROLES: Mapping[str, tuple[str, ...]] = {"bo": ("steward",), "di": ("steward",), "ed": ("treasurer",)}
 SCOPES = ("read", "write")
 
-#: For tests that bring a clock of their own: an even hour, and after whatever was really written today.
-#: A fixed day would pass until it is over, and before it begins no duty would be given yet.
-NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
+#: Where the cast's groups live.
+ZONE = ZoneInfo("Europe/Madrid")
+#: For tests that bring a clock of their own: an even hour of the day after today *in the group*, so after whatever
+#: was really written. A fixed day would pass until it is over, and before it begins no duty would be given yet; and
+#: counted from the day in UTC, what was written in the last hours of the evening would not be over.
+NOON = datetime.combine(datetime.now(ZONE).date() + timedelta(days=1), time(12), UTC)
 
 _keys = itertools.count()
 
@@ -213,6 +217,4 @@ async def stage(
 @pytest.fixture
 def today() -> str:
     """Today in the time zone of the cast's group, as the API writes days."""
-    from zoneinfo import ZoneInfo
-
-    return datetime.now(ZoneInfo("Europe/Madrid")).date().isoformat()
+    return datetime.now(ZONE).date().isoformat()
