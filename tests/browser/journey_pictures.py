@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import CDPSession
 from playwright.sync_api import Page as Tab
 
+from tests.browser.screen import ALL_WIDTHS, ORIGIN
 from tests.web.walk import Page
 
-WIDTHS: Final = (320, 768, 1280)
 #: A4 less its margins, about.
 PAPER: Final = 700
 #: Of a long page so much is kept in the light and on paper; in the dark it is the first screen.
@@ -49,7 +49,7 @@ class Way(NamedTuple):
 
 
 WAYS: Final = (
-    *(Way(f"{width:04}-{scheme}", width, scheme) for width in WIDTHS for scheme in ("light", "dark")),
+    *(Way(f"{width:04}-{scheme}", width, scheme) for width in ALL_WIDTHS for scheme in ("light", "dark")),
     Way("print", PAPER, media="print"),
 )
 
@@ -93,7 +93,7 @@ def _keep_language(
     for number, (step, name) in enumerate(STEPS.items(), 1):
         serve(pages[name])
         tab.emulate_media(media="screen")
-        tab.goto("http://timebank.test" + urlsplit(pages[name].url).path)
+        tab.goto(ORIGIN + urlsplit(pages[name].url).path)
         for way in WAYS:
             tab.set_viewport_size({"width": way.width, "height": _SCREEN})
             tab.emulate_media(media=way.media, color_scheme=way.scheme)

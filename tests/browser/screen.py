@@ -35,6 +35,10 @@ IN_A_BROWSER = [
 
 #: Of a phone and of a desk.
 WIDTHS = (320, 1280)
+#: And of what is between them.
+ALL_WIDTHS = (320, 768, 1280)
+#: Of pages that come from memory: nothing is asked there.
+ORIGIN = "http://timebank.test"
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Route
 from playwright.sync_api import Page as Tab
 
 from tests.browser import journey_pictures
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, WIDTHS, sideways
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, ORIGIN, WIDTHS, sideways
 from tests.database import Server, copied
 from tests.web.walk import Page, different, open_walk
 from timebank.web.files import static_files
@@ -40,7 +40,6 @@ LANGUAGES = ("en", "es", "ar")
 #: These have to look again without a script. They say so, take nothing from anybody who is slow, and have a link
 #: for whoever stops the refresh.
 REFRESHES = "http-equiv"
-ORIGIN = "http://timebank.test"
 #: Only what is wrong is told, which is quicker.
 AXE = {**AXE_RULES, "resultTypes": ["violations"]}
 
@@ -274,6 +273,7 @@ def test_every_step_of_a_journey_is_kept_as_pictures_and_fits(
         kept = journey_pictures.keep(page, serve, pages, pictures / "journeys")
 
     assert [one.file for one in kept if not one.fits] == []
-    assert len({one.file for one in kept}) == len(journey_pictures.STEPS) * len(LANGUAGES) * 7
+    ways = len(journey_pictures.STEPS) * len(LANGUAGES) * len(journey_pictures.WAYS)
+    assert len({one.file for one in kept}) == ways
     shown = (pictures / "journeys" / "index.html").read_text(encoding="utf-8")
     assert [one.file for one in kept if f'src="{one.file}"' not in shown] == []

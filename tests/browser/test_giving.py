@@ -43,8 +43,8 @@ def test_whoever_helped_before_needs_few_keys_few_taps_and_two_pages(
     by_keys.tab_to("button[name=minutes][value='90']")
     by_keys.enter()
     assert desk.get_by_role("heading", name=WRITTEN).is_visible()
-    assert fields <= 6
-    assert by_keys.loads <= 2
+    assert 0 < fields <= 6
+    assert by_keys.loads == 2
     assert by_keys.keys <= 25
     if script:
         look_at(desk, pictures, "receipt-desk")
@@ -59,7 +59,7 @@ def test_whoever_helped_before_needs_few_keys_few_taps_and_two_pages(
     by_taps.write("Flo")
     by_taps.tap_through(phone.get_by_role("button", name=AN_HOUR_AND_A_HALF))
     assert phone.get_by_role("heading", name=WRITTEN).is_visible()
-    assert by_taps.loads <= 2
+    assert by_taps.loads == 2
     assert by_taps.touches <= 8
     if script:
         assert by_keys.heard() == (by_keys.keys, 0)
@@ -107,9 +107,6 @@ def test_thirty_in_a_row_by_keyboard_alone(
     assert len(set(page.locator("td code").all_inner_texts())) == 30
     assert hands.loads == 4
     record_property("journey", f"thirty in a row: {hands.keys} keys, {hands.loads} pages, one row mended")
-    if not script:
-        page.context.close()
-        return
     page.screenshot(path=pictures / "members-many-written-desk.png", full_page=True)
 
     hands.tab_to("button.plain")
@@ -121,6 +118,8 @@ def test_thirty_in_a_row_by_keyboard_alone(
     phone = browse(browser, town, "bo", 320)
     phone.goto(f"{town.at}/log/many?rows=2")
     look_at(phone, pictures, "many-phone")
+    for each in (page, phone):
+        each.context.close()
 
 
 def test_what_several_did_together_is_shared_to_the_minute(

@@ -13,7 +13,7 @@ from litestar import Litestar, get
 from litestar.types import ASGIApp
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, go_by, serving, sheets, sideways
+from tests.browser.screen import ALL_WIDTHS, AXE_RULES, IN_A_BROWSER, go_by, serving, sheets, sideways
 from tests.web.fixture_books import EMPTY_BOOK, lively_book
 from timebank.edge.published import PublishedReply
 from timebank.errors import UnknownGroup
@@ -22,8 +22,6 @@ from timebank.services.published import PublicFigures
 from timebank.web.book_page import book_page
 from timebank.web.pages import PAGE_HEADERS, render
 from timebank.web.public import PUBLIC_PAGES
-
-WIDTHS = (320, 768, 1280)
 
 pytestmark = IN_A_BROWSER
 
@@ -89,8 +87,8 @@ def test_no_page_scrolls_sideways(browser, address, pictures, name):
     page = look(browser, address + PAGES[name])
 
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert sideways(page, WIDTHS) == []
-    for width in WIDTHS:
+    assert sideways(page, ALL_WIDTHS) == []
+    for width in ALL_WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.screenshot(path=pictures / f"{name}-{width}.png", full_page=True)
     page.context.close()

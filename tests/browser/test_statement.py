@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, go_by, serving, sideways, sign_in
+from tests.browser.screen import ALL_WIDTHS, AXE_RULES, IN_A_BROWSER, go_by, serving, sideways, sign_in
 from tests.web.fixture_books import lively_book
 from timebank.errors import FieldInvalid
 from timebank.formats.statement_csv import StatementSum
@@ -28,8 +28,6 @@ from timebank.web.public import PUBLIC_PAGES
 from timebank.web.statement import STATEMENT_PAGES
 
 pytestmark = IN_A_BROWSER
-
-WIDTHS = (320, 768, 1280)
 
 NOW = datetime(2026, 9, 27, 18, 0, tzinfo=UTC)
 PATH = "/g/millbank-lane/statement"
@@ -142,8 +140,8 @@ def test_no_page_scrolls_sideways(browser, address, pictures, language):
         "statement-empty": opened(browser, url, EMPTY),
     }
     for name, page in pages.items():
-        assert sideways(page, WIDTHS) == [], name
-        for width in WIDTHS:
+        assert sideways(page, ALL_WIDTHS) == [], name
+        for width in ALL_WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             page.screenshot(path=pictures / f"{name}-{language}-{width}.png", full_page=True)
         page.context.close()

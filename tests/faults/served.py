@@ -106,10 +106,12 @@ class Served:
 
 
 def kill_database(data: Path) -> None:
-    """Kill the first process of the PostgreSQL of a directory at once."""
-    lines = (data / "postmaster.pid").read_text(encoding="ascii").splitlines()
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(lines[0]), signal.SIGKILL)
+    """Kill the first process of the PostgreSQL of a directory at once, and nobody who has its number since."""
+    pid = int((data / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
+    with contextlib.suppress(FileNotFoundError, PermissionError, ProcessLookupError):
+        # Its command line may name the directory otherwise: by a descriptor, by a mount, or as it was called before.
+        if data.samefile(f"/proc/{pid}/cwd"):
+            os.kill(pid, signal.SIGKILL)
 
 
 def kill_databases(place: Path) -> None:

@@ -1,4 +1,7 @@
-"""Every statement runs on both versions of PostgreSQL: the tests that are named for it are there."""
+"""What is named as running on one version of PostgreSQL only, or on both all the same, is there.
+
+A name that nothing has any more would be passed over in silence.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ MAKES_BOOKS = Callable[..., Any]
 
 @pytest.fixture
 def a_book(house: House) -> MAKES_BOOKS:
-    """Give the cast's book with rules for money that are worth an audit, and Hal as its auditor."""
+    """Give the cast's book with rules for money that are worth an audit, and Flo as its auditor."""
 
     @asynccontextmanager
     async def make(**group: Any) -> AsyncIterator[Book]:
@@ -80,13 +80,18 @@ async def opened(book: Book) -> io.BytesIO:
     return file
 
 
+def audit_with(place: Path, file: io.BytesIO) -> Audit:
+    """Audit what was opened, with a public log by which nothing is wrong for whoever has nothing else."""
+    with open_log(str(place)) as log:
+        verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
+        assert verdict.ok, verdict.findings
+        return audit_book(log, verdict, leaves, file, lambda *_: None)
+
+
 async def audit(book: Book, folder: Path) -> Audit:
     """Audit it, with what anybody can read of it in a folder."""
     await book.save_log(folder)
-    with open_log(str(folder)) as log:
-        verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
-        assert verdict.ok, verdict.findings
-        return audit_book(log, verdict, leaves, await opened(book), lambda *_: None)
+    return audit_with(folder, await opened(book))
 
 
 def named(found: Audit) -> list[tuple[str, int]]:
@@ -378,9 +383,7 @@ async def test_settings_that_change_while_the_book_is_opened_are_left_to_the_nex
 
         file = io.BytesIO(b"".join([piece async for piece in lines]))
 
-        with open_log(str(tmp_path)) as log:
-            verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
-            assert audit_book(log, verdict, leaves, file, lambda *_: None).findings == ()
+        assert audit_with(tmp_path, file).findings == ()
         kinds = [json.loads(line)["line"] for line in file.getvalue().splitlines()]
         assert "setting" not in kinds
         assert b'"preset":"careful"' not in file.getvalue()

@@ -20,7 +20,7 @@ import pytest
 from tests.cast import SLUG, be_durable_enough, make_cast
 from tests.database import Dsn, Server, copied
 from tests.services.book_with_clock import MARCH_2, Book
-from tests.services.test_audit import opened
+from tests.services.test_audit import audit_with, opened
 from timebank.config import OperatorError
 from timebank.i18n import language
 from timebank.ledger.canonical import parse
@@ -31,7 +31,7 @@ from timebank.rules.readiness import Way
 from timebank.rules.set_up import MINUTES, NewPot, Terms
 from timebank.services import close as close_module
 from timebank.services.acts import Once
-from timebank.services.auditing import LOST, OWN_ASKS, Audit, audit_book, read_log
+from timebank.services.auditing import LOST, OWN_ASKS, Audit
 from timebank.services.cosigning import read_checking
 from timebank.services.house import House
 from timebank.services.log_archive import write_log
@@ -151,9 +151,7 @@ async def is_whole(book: Book) -> tuple[str, ...]:
 
 async def audited(book: Book, path: Path) -> Audit:
     """Have Flo open every record, with what anybody can read."""
-    with open_log(str(await save(book, path))) as log:
-        verdict, leaves = read_log(log, kept=None, progress=lambda *_: None)
-        return audit_book(log, verdict, leaves, await opened(book), lambda *_: None)
+    return audit_with(await save(book, path), await opened(book))
 
 
 async def agree(book: Book, pot: str, *, yeses: int = 1) -> None:
