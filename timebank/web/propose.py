@@ -17,6 +17,7 @@ from timebank.rules.commands import ProposeOut, ProposePotMove
 from timebank.web.forms import Answer, field_text
 from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.log_reading import read_past_day
 from timebank.web.money_pages import (
     FORM_MAX,
     Desk,
@@ -28,7 +29,6 @@ from timebank.web.money_pages import (
     money_check,
     money_form,
     open_desk_of,
-    read_past_day,
     read_sum,
     read_words,
     refusal_in_words,
@@ -183,7 +183,7 @@ def _read(
     amount, fault = read_sum(writing.amount, pot.unit if pot else "EUR", chosen)
     if fault:
         faults["amount"] = fault
-    day, fault = read_past_day(writing.day, desk, chosen)
+    day, fault = read_past_day(writing.day, desk.rules, desk.today, chosen)
     if fault:
         faults["day"] = fault
     reason, fault = read_words(fields, "reason", chosen)
