@@ -119,6 +119,7 @@ async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str
         ({"amount": "1.500"}, "amount"),
         ({"amount": "0"}, "amount"),
         ({"held": "safe"}, "held"),
+        ({"day": ""}, "day"),
         ({"day": "2999-01-01"}, "day"),
         ({"day": "2020-01-01"}, "day"),
         ({"giver": "nobody here"}, "giver"),
@@ -128,6 +129,10 @@ async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str
         assert wrong.status_code == 422, fields
         assert f'href="#{field}"' in wrong.text, fields
         assert f'id="{field}-fault"' in wrong.text, fields
+        told = 'data-sight="form" data-told' in wrong.text
+        assert told == (field not in {"amount", "day"}), (
+            "of what cannot be read nobody knows what will be seen"
+        )
     assert await figures(stage) == {"bank": 0, "cash-box": 0}
 
 

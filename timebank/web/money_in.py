@@ -254,7 +254,7 @@ def _form(
         questions=questions,
         faults=faults,
         sight=_sight(here, desk, pot or pots[0], amount if known else 1, day or desk.today, known=known),
-        told=known,
+        told=known and day is not None,
         few=(
             chosen.say(N_("How much, where it is, on which day, and whether somebody of the group gave it.")),
             chosen.say(N_("Whoever is named finds it in their own statement.")),
