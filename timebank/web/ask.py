@@ -24,7 +24,6 @@ from timebank.rules.written import read_amount, read_minutes
 from timebank.services.overview import AskRules, read_ask_rules
 from timebank.web.ask_voices import OTHER, for_whom, list_voices
 from timebank.web.forms import Answer, field_text, is_live, is_look
-from timebank.web.home import amounts_of
 from timebank.web.inside import group_and_language, inside, received
 from timebank.web.pages import render
 from timebank.web.policy_words import rules_in_words
@@ -32,7 +31,7 @@ from timebank.web.private import PrivatePage
 from timebank.web.rooms import ASK, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.sight import Sight, asked_in_public, seen_lines, sight_line
-from timebank.web.words import Amounts, category_in_words
+from timebank.web.words import Amounts, amounts_of, category_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

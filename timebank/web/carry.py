@@ -16,7 +16,6 @@ from timebank.rules.commands import MoveHeld
 from timebank.rules.previews import money_line
 from timebank.rules.publication import OPEN
 from timebank.web.forms import Answer, field_text
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_reading import read_past_day
 from timebank.web.money_in import ENTRIES
@@ -37,6 +36,7 @@ from timebank.web.money_pages import (
 from timebank.web.rooms import MONEY
 from timebank.web.sending import send
 from timebank.web.sight import Sight, published_with_its_pot, seen_lines, sight_line
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

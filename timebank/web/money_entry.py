@@ -20,7 +20,6 @@ from timebank.rules.previews import undo_line
 from timebank.rules.publication import OPEN
 from timebank.services.treasury import read_money
 from timebank.web.forms import Answer, field_text, field_whole
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_in import ENTRIES, IN
 from timebank.web.money_pages import (
@@ -45,7 +44,7 @@ from timebank.web.sight import (
     seen_lines,
     sight_line,
 )
-from timebank.web.words import kind_in_words
+from timebank.web.words import amounts_of, kind_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

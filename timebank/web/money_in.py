@@ -16,7 +16,6 @@ from timebank.rules.commands import GiveMoney
 from timebank.rules.previews import money_line
 from timebank.services.member_acts import find_each_by_name
 from timebank.web.forms import Answer, field_text, field_whole, is_live
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_reading import read_past_day
 from timebank.web.money_pages import (
@@ -37,6 +36,7 @@ from timebank.web.money_pages import (
 from timebank.web.rooms import MONEY
 from timebank.web.sending import send
 from timebank.web.sight import Sight, published_gift, seen_lines, sight_line
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,12 +25,11 @@ from timebank.services.overview import today_of
 from timebank.services.treasury import LOOKERS, list_held
 from timebank.web.ask import pot_label
 from timebank.web.forms import Answer, field_text, field_whole
-from timebank.web.home import amounts_of
 from timebank.web.private import go_to
 from timebank.web.rooms import MONEY, Way, ways
 from timebank.web.sending import new_key
 from timebank.web.sign_in import duty_location
-from timebank.web.words import place_in_words
+from timebank.web.words import amounts_of, place_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

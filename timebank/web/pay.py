@@ -25,7 +25,6 @@ from timebank.services.treasury import list_held, list_money
 from timebank.web.ask import policy_words
 from timebank.web.draw_sight import draw_sight
 from timebank.web.forms import Answer, field_text, is_look
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_reading import read_past_day
 from timebank.web.money_in import ENTRIES
@@ -35,7 +34,7 @@ from timebank.web.rooms import PAY, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.sight import Sight, published_from
 from timebank.web.sign_in import duty_location
-from timebank.web.words import category_in_words, place_in_words
+from timebank.web.words import amounts_of, category_in_words, place_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

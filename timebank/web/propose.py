@@ -15,7 +15,6 @@ from timebank.ledger.entries import EntryKind
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import ProposeOut, ProposePotMove
 from timebank.web.forms import Answer, field_text
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_reading import read_past_day
 from timebank.web.money_pages import (
@@ -37,6 +36,7 @@ from timebank.web.money_pages import (
 from timebank.web.rooms import MONEY
 from timebank.web.second import KINDS, SECOND, proposed_sight
 from timebank.web.sending import send
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

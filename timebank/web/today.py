@@ -35,7 +35,6 @@ from timebank.services.overview import read_rules, read_waiting_hours
 from timebank.web.ask import WORDS_MAX, ask_about, ask_title, policy_words
 from timebank.web.draw_sight import draw_sight
 from timebank.web.forms import NOT_A_FORM, Answer, field_text, is_look
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import refusal_in_words
 from timebank.web.policy_words import rule_numbers
@@ -45,7 +44,7 @@ from timebank.web.sending import key_of, new_key, send
 from timebank.web.sight import Sight, asked_in_public
 from timebank.web.sign_in import duty_location
 from timebank.web.today_more import MoreLine, read_more
-from timebank.web.words import category_in_words, told
+from timebank.web.words import amounts_of, category_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
