@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import httpx
 
@@ -14,6 +14,7 @@ from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
 from tests.web.test_today import filled
 from timebank.i18n import language
 from timebank.rules.publication import PublicGroup
+from timebank.services.members import grant_role
 from timebank.web.sight import published_gift, published_with_its_pot
 
 __all__ = ["cast", "house", "stage", "today"]
@@ -108,6 +109,18 @@ async def test_a_refused_undo_keeps_what_was_written_and_shows_what_the_public_w
     late = await ed.send(receipt, "/undo", held="cash-box", reason="Twice")
     assert 'href="#receipt"' in late.text, "nothing is left to mend, and no way there leads nowhere"
     assert await figures(stage) == {"bank": 0, "cash-box": 0}
+
+
+async def test_an_auditor_sees_an_entry_and_no_button_that_would_be_refused(stage: Stage, today: str) -> None:
+    ed, cast = await signed_in(stage, "ed"), stage.cast
+    given = await write_down(ed, await ed.get("/money/in"), "/in", **BOX, day=today)
+    receipt = given.headers["location"].removeprefix("/g/riverside")
+    await grant_role(cast.house, cast.group_id, cast.ids["flo"], "auditor", now=datetime.now(UTC))
+
+    for name, can in (("ed", True), ("bo", True), ("flo", False)):
+        page = await (await signed_in(stage, name)).get(receipt)
+        assert "Given: €12.50" in text_of(page), name
+        assert any(form.action.endswith("/undo") for form in forms_of(page)) == can, name
 
 
 async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str) -> None:
