@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import httpx
 
@@ -14,6 +14,7 @@ from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
 from tests.web.test_today import filled
 from timebank.i18n import language
 from timebank.rules.publication import PublicGroup
+from timebank.services.members import grant_role
 from timebank.web.sight import published_gift, published_with_its_pot
 
 __all__ = ["cast", "house", "stage", "today"]
@@ -110,6 +111,18 @@ async def test_a_refused_undo_keeps_what_was_written_and_shows_what_the_public_w
     assert await figures(stage) == {"bank": 0, "cash-box": 0}
 
 
+async def test_an_auditor_sees_an_entry_and_no_button_that_would_be_refused(stage: Stage, today: str) -> None:
+    ed, cast = await signed_in(stage, "ed"), stage.cast
+    given = await write_down(ed, await ed.get("/money/in"), "/in", **BOX, day=today)
+    receipt = given.headers["location"].removeprefix("/g/riverside")
+    await grant_role(cast.house, cast.group_id, cast.ids["flo"], "auditor", now=datetime.now(UTC))
+
+    for name, can in (("ed", True), ("bo", True), ("flo", False)):
+        page = await (await signed_in(stage, name)).get(receipt)
+        assert "Given: €12.50" in text_of(page), name
+        assert any(form.action.endswith("/undo") for form in forms_of(page)) == can, name
+
+
 async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str) -> None:
     ed = await signed_in(stage, "ed")
     form = await ed.get("/money/in")
@@ -119,6 +132,7 @@ async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str
         ({"amount": "1.500"}, "amount"),
         ({"amount": "0"}, "amount"),
         ({"held": "safe"}, "held"),
+        ({"day": ""}, "day"),
         ({"day": "2999-01-01"}, "day"),
         ({"day": "2020-01-01"}, "day"),
         ({"giver": "nobody here"}, "giver"),
@@ -128,6 +142,10 @@ async def test_what_is_wrong_with_money_stands_in_place(stage: Stage, today: str
         assert wrong.status_code == 422, fields
         assert f'href="#{field}"' in wrong.text, fields
         assert f'id="{field}-fault"' in wrong.text, fields
+        told = 'data-sight="form" data-told' in wrong.text
+        assert told == (field not in {"amount", "day"}), (
+            "of what cannot be read nobody knows what will be seen"
+        )
     assert await figures(stage) == {"bank": 0, "cash-box": 0}
 
 

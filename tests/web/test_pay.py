@@ -67,11 +67,13 @@ async def test_money_is_handed_over_once_and_arrives(stage: Stage, today: str) -
     assert await state_of(stage, draw) == "arrived"
 
 
-async def test_a_part_may_be_handed_over_and_the_rest_waits(stage: Stage, today: str) -> None:
+async def test_a_part_may_be_handed_over_today_without_a_day_and_the_rest_waits(
+    stage: Stage, today: str
+) -> None:
     draw = await promised(stage, today)
     ed = await signed_in(stage, "ed")
 
-    done = await ed.follow(await ed.send(await ed.get("/pay"), draw, held="cash-box", amount="5", day=today))
+    done = await ed.follow(await ed.send(await ed.get("/pay"), draw, held="cash-box", amount="5", day=" "))
 
     assert "€7.50 to a neighbour" in text_of(done)
 
@@ -85,7 +87,9 @@ async def test_what_is_wrong_stands_in_place(stage: Stage, today: str) -> None:
         ({"held": ""}, "held", "Choose where the money is taken from"),
         ({"held": "safe"}, "held", "Choose where the money is taken from"),
         ({"amount": "all"}, "amount", "Write an amount, for example 12.50"),
+        ({"amount": "1.500"}, "amount", "Write it another way: this could be two numbers"),
         ({"day": "2999-01-01"}, "day", "Choose today or an earlier day"),
+        ({"day": "2020-01-01"}, "day", "Choose a later day: the book begins on"),
         ({"day": "x"}, "day", "Choose a day"),
     ):
         wrong = await ed.send(page, draw, **{"held": "cash-box", "amount": "5", "day": today, **fields})
@@ -93,6 +97,8 @@ async def test_what_is_wrong_stands_in_place(stage: Stage, today: str) -> None:
         assert text_of(wrong).count(advice) == 2, fields
         assert f'href="#{field}-{draw}"' in wrong.text
         assert f'id="{field}-{draw}"' in wrong.text
+        told = f'data-sight="{draw}" data-told' in wrong.text
+        assert told == (field == "held"), "of what cannot be read nobody knows what will be seen"
     more = await ed.send(page, draw, held="cash-box", amount="13", day=today)
     assert more.status_code == 409
     assert f'href="#amount-{draw}"' in more.text

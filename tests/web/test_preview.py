@@ -184,6 +184,10 @@ async def test_without_a_script_an_ask_is_looked_at_first_and_keeps_what_was_wri
     wrong = await ada.send(look, "/ask", **{**fields, "kind": ""}, look="first")
     assert wrong.status_code == 422
     assert "Choose what it is for" in text_of(wrong)
+    for half in ("", "x"):
+        said, told = sight_of(await ada.send(look, "/ask", **{**fields, "amount": half}, look="live"))
+        assert "A neighbour asks for so much" in said
+        assert not told, "of an amount that cannot be read nobody knows what will be seen"
     assert (await ada.send(look, "/ask", **fields)).status_code == 303
 
 

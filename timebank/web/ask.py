@@ -24,7 +24,6 @@ from timebank.rules.written import read_amount, read_minutes
 from timebank.services.overview import AskRules, read_ask_rules
 from timebank.web.ask_voices import OTHER, for_whom, list_voices
 from timebank.web.forms import Answer, field_text, is_live, is_look
-from timebank.web.home import amounts_of
 from timebank.web.inside import group_and_language, inside, received
 from timebank.web.pages import render
 from timebank.web.policy_words import rules_in_words
@@ -32,7 +31,7 @@ from timebank.web.private import PrivatePage
 from timebank.web.rooms import ASK, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.sight import Sight, asked_in_public, seen_lines, sight_line
-from timebank.web.words import Amounts, category_in_words
+from timebank.web.words import Amounts, amounts_of, category_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -411,6 +410,9 @@ def form_page(
     pots = [
         pot for pot in setup.pots.values() if not by_link or setup.newest[pot.pot_id].terms.who == "anyone"
     ]
+    pot = next((pot for pot in pots if pot.code == asking.pot), None)
+    read, fault = read_asked(asking.amount, pot, chosen)
+    amount = None if pot is None or fault else read
     kinds = sorted(setup.categories, key=lambda kind: category_in_words(kind, chosen))
     return AskPage(
         name=place.group.name,
@@ -429,11 +431,11 @@ def form_page(
         contact=Answer(asking.contact, faults.get("contact", "")),
         payout=Answer(asking.payout, faults.get("payout", "")),
         words_max=WORDS_MAX,
-        sight=_sight(place, rules, pots, asking),
-        told=any(pot.code == asking.pot for pot in pots),
+        sight=_sight(place, rules, pots, asking, pot, amount),
+        told=amount is not None,
         looked=looked,
         few=(
-            *_few(rules, pots, asking, chosen),
+            *_few(rules, asking, pot, amount, chosen),
             chosen.say(
                 N_("A steward who needs to know who must say so: it is written down, and you can read it.")
             ),
@@ -529,11 +531,11 @@ def ask_about(kind: str, needed_by: date | None, chosen: Language) -> str:
     return " · ".join(about)
 
 
-def _few(rules: AskRules, pots: list[Pot], asking: Asking, chosen: Language) -> tuple[str, ...]:
+def _few(
+    rules: AskRules, asking: Asking, pot: Pot | None, amount: int | None, chosen: Language
+) -> tuple[str, ...]:
     """Return what stewards will see of an ask, as far as it is written; in general while that is no amount of a pot."""
-    pot = next((pot for pot in pots if pot.code == asking.pot), None)
-    amount, fault = read_asked(asking.amount, pot, chosen)
-    if pot is None or fault:
+    if pot is None or amount is None:
         return (chosen.say(N_("A neighbour asks for so much, for this kind of thing, by this day.")),)
     try:
         needed_by = read_day(asking.needed_by, field="needed_by")
@@ -544,23 +546,23 @@ def _few(rules: AskRules, pots: list[Pot], asking: Asking, chosen: Language) -> 
     return tuple(each for each in said if each)
 
 
-def _sight(place: Place, rules: AskRules, pots: list[Pot], asking: Asking) -> Sight:
+def _sight(
+    place: Place, rules: AskRules, pots: list[Pot], asking: Asking, asked: Pot | None, amount: int | None
+) -> Sight:
+    """Return what the public will see of an ask, of every pot while none is asked; amount is None while it is not known."""
     chosen, lines = place.chosen, []
     is_kind = asking.kind in rules.setup.categories
-    asked = [pot for pot in pots if pot.code == asking.pot]
-    for pot in asked or pots:
-        amount, fault = read_asked(asking.amount, pot, chosen)
-        known = bool(asked) and not fault
+    for pot in [asked] if asked else pots:
         line = ask_line(
             rules.setup,
             pot,
             preset=place.group.preset,
-            amount=amount if known else 60,
+            amount=amount or 60,
             effective_on=rules.today,
             category=asking.kind if is_kind else min(rules.setup.categories),
         )
         case = "" if asked else pot_label(pot, pots, chosen)
-        seen = sight_line(line, amounts_of(pot.unit, chosen), case=case, known=known)
+        seen = sight_line(line, amounts_of(pot.unit, chosen), case=case, known=amount is not None)
         if place.group.preset == OPEN and not is_kind:
             seen = seen._replace(category=chosen.say(N_("what it is for")))
         lines.append((line, seen))

@@ -21,11 +21,10 @@ from timebank.services.draws import Look, list_looks, read_draw
 from timebank.services.overview import read_rules
 from timebank.web.ask import WORDS_MAX, policy_words, read_asked
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.rooms import Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.words import category_in_words, told
+from timebank.web.words import amounts_of, category_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

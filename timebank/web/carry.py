@@ -16,8 +16,8 @@ from timebank.rules.commands import MoveHeld
 from timebank.rules.previews import money_line
 from timebank.rules.publication import OPEN
 from timebank.web.forms import Answer, field_text
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.log_reading import read_past_day
 from timebank.web.money_in import ENTRIES
 from timebank.web.money_pages import (
     Desk,
@@ -29,7 +29,6 @@ from timebank.web.money_pages import (
     money_check,
     money_form,
     open_desk_of,
-    read_past_day,
     read_sum,
     refusal_in_words,
     wait_for_proof,
@@ -37,6 +36,7 @@ from timebank.web.money_pages import (
 from timebank.web.rooms import MONEY
 from timebank.web.sending import send
 from timebank.web.sight import Sight, published_with_its_pot, seen_lines, sight_line
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ def _read_move(desk: Desk, carrying: Carrying, chosen: Language) -> tuple[Move |
     amount, fault = read_sum(carrying.amount, source.unit if source else "EUR", chosen)
     if fault:
         faults["amount"] = fault
-    day, fault = read_past_day(carrying.day, desk, chosen)
+    day, fault = read_past_day(carrying.day, desk.rules, desk.today, chosen)
     if fault:
         faults["day"] = fault
     if faults or source is None or target is None or day is None:

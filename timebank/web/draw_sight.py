@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from timebank.errors import N_
 from timebank.rules.previews import ask_line
-from timebank.web.home import amounts_of
 from timebank.web.sight import Sight, seen_lines, sight_line
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from datetime import date

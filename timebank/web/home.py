@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.numbers import get_currency_precision
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -16,7 +15,7 @@ from litestar.types import ASGIApp
 from markupsafe import Markup
 
 from timebank.errors import N_, FieldInvalid, MalformedBody, Refusal
-from timebank.ledger.units import HOURS, MINUTES, Unit
+from timebank.ledger.units import HOURS, MINUTES
 from timebank.rules.commands import ConfirmHours, QuestionHours, SettleHours, WithdrawHours
 from timebank.rules.names import free_text
 from timebank.rules.written import read_minutes
@@ -29,7 +28,7 @@ from timebank.web.inside import Inside, inside, received
 from timebank.web.log_sight import sentence_to_you
 from timebank.web.rooms import ASK, HOME, LOG, PAY, SETTINGS, TODAY, Way, ways
 from timebank.web.sending import new_key, send
-from timebank.web.words import Amounts, category_in_words, told
+from timebank.web.words import Amounts, amounts_of, category_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -402,8 +401,3 @@ def _ask(here: Inside, home: Home, ask: AskedRow) -> AskLine:
         ),
         day=here.chosen.say(N_("asked on %(day)s"), day=here.chosen.weekday(on)),
     )
-
-
-def amounts_of(unit: str, chosen: Language) -> Amounts:
-    """Return how amounts of a unit are written: minutes, or a currency."""
-    return Amounts(HOURS if unit == MINUTES else Unit(unit, "money", get_currency_precision(unit)), chosen)

@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from babel.numbers import get_currency_precision
-
 from timebank.edge.import_options import DECIMALS
 from timebank.edge.problems import sentence
 from timebank.errors import N_
 from timebank.formats.layouts import LAYOUTS
-from timebank.ledger.units import HOURS, MINUTES, Unit
 from timebank.services.import_report import ImportOptions, SeenTotal
 from timebank.services.imports import expires_on, options_of
 from timebank.services.jobs import seconds_locked
 from timebank.web.forms import Answer
-from timebank.web.words import Amounts
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from timebank.i18n import Language
@@ -481,13 +478,11 @@ def _kept_totals(found: Import) -> list[SeenTotal]:
 
 
 def _total(total: SeenTotal, chosen: Language) -> Row:
-    unit = HOURS if total.unit == MINUTES else Unit(total.unit, "money", get_currency_precision(total.unit))
+    amounts = amounts_of(total.unit, chosen)
     lines = chosen.say_many("%(count)s line", "%(count)s lines", total.lines)
     return Row(
         chosen.say(_TOTALS[total.what]),
-        chosen.say(
-            N_("%(amount)s in %(lines)s"), amount=Amounts(unit, chosen).words(total.amount), lines=lines
-        ),
+        chosen.say(N_("%(amount)s in %(lines)s"), amount=amounts.words(total.amount), lines=lines),
     )
 
 

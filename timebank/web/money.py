@@ -17,7 +17,6 @@ from timebank.services.treasury import list_money, list_proposals
 from timebank.web.book_page import bar_sentence, pot_figures
 from timebank.web.carry import CARRY
 from timebank.web.drawings import held_strip, pot_bar
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_in import ENTRIES, IN
 from timebank.web.money_pages import open_desk_of, proof_words, wait_for_proof
@@ -26,7 +25,7 @@ from timebank.web.propose import OUT, POTS
 from timebank.web.rooms import MONEY, PAY, Way, ways
 from timebank.web.second import SECOND, Waiting, waiting_row
 from timebank.web.sending import new_key, send
-from timebank.web.words import kind_in_words
+from timebank.web.words import amounts_of, kind_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,6 @@ from timebank.rules.previews import undo_line
 from timebank.rules.publication import OPEN
 from timebank.services.treasury import read_money
 from timebank.web.forms import Answer, field_text, field_whole
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_in import ENTRIES, IN
 from timebank.web.money_pages import (
@@ -45,7 +44,7 @@ from timebank.web.sight import (
     seen_lines,
     sight_line,
 )
-from timebank.web.words import kind_in_words
+from timebank.web.words import amounts_of, kind_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +56,8 @@ if TYPE_CHECKING:
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
+#: Who may take money back.
+_UNDO_DUTIES: Final = ("treasurer", "steward")
 #: Undone through the ask that they belong to.
 _OF_DRAW: Final = frozenset({EntryKind.HAND_OVER, EntryKind.HAND_OVER_UNDONE, EntryKind.MONEY_RETURNED})
 #: What takes something back is not taken back itself.
@@ -121,7 +122,7 @@ async def undo_entry(
 ) -> ASGIApp:
     """Take an entry back by a second one: nothing is rubbed out."""
     here, fields = await received(request, slug)
-    here.actor.require_role("treasurer", "steward")
+    here.actor.require_role(*_UNDO_DUTIES)
     entry = await read_money(here.door.house, here.actor, entry_id)
     reason, fault = read_words(fields, "reason", here.chosen)
     if fault:
@@ -163,7 +164,7 @@ async def _entry_page(
         title = chosen.say(N_("It is taken back"))
     elif entry.corrects is not None:
         title = chosen.say(N_("It is taken back: a second line says so"))
-    can_undo = not is_gone and entry.kind not in _NOT_UNDONE and "auditor" not in _only(here)
+    can_undo = not is_gone and entry.kind not in _NOT_UNDONE and not here.actor.roles.isdisjoint(_UNDO_DUTIES)
     kind = kind_in_words(entry.kind, amounts.unit, chosen)
     places = _places_for_undo(here, desk, entry, field_text(written, "held"))
     page = EntryPage(
@@ -190,11 +191,6 @@ async def _entry_page(
         more=_more(here, entry),
     )
     return here.page("money_entry.html", page, status=status)
-
-
-def _only(here: Inside) -> frozenset[str]:
-    """Return the duties of somebody who looks and does not write; none for others."""
-    return frozenset() if here.actor.roles & {"treasurer", "steward"} else here.actor.roles
 
 
 def _rows(here: Inside, desk: Desk, entry: MoneyEntry) -> tuple[Row, ...]:

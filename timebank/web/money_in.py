@@ -16,8 +16,8 @@ from timebank.rules.commands import GiveMoney
 from timebank.rules.previews import money_line
 from timebank.services.member_acts import find_each_by_name
 from timebank.web.forms import Answer, field_text, field_whole, is_live
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.log_reading import read_past_day
 from timebank.web.money_pages import (
     FORM_MAX,
     Desk,
@@ -29,7 +29,6 @@ from timebank.web.money_pages import (
     money_check,
     money_form,
     open_desk_of,
-    read_past_day,
     read_sum,
     read_words,
     wait_for_proof,
@@ -37,6 +36,7 @@ from timebank.web.money_pages import (
 from timebank.web.rooms import MONEY
 from timebank.web.sending import send
 from timebank.web.sight import Sight, published_gift, seen_lines, sight_line
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +148,7 @@ async def _read(
     place = desk.place(writing.held)
     if place is None or (pot is not None and place.unit != pot.unit):
         faults["held"] = chosen.say(N_("Choose where the money is now"))
-    day, fault = read_past_day(writing.day, desk, chosen)
+    day, fault = read_past_day(writing.day, desk.rules, desk.today, chosen)
     if fault:
         faults["day"] = fault
     giver, name = None, ""
@@ -186,7 +186,7 @@ def _form(
     status: int = 200,
 ) -> PrivatePage:
     chosen, pots = here.chosen, desk.money_pots
-    pot, (day, _) = _pot(desk, writing), read_past_day(writing.day, desk, chosen)
+    pot, (day, _) = _pot(desk, writing), read_past_day(writing.day, desk.rules, desk.today, chosen)
     amount, fault = read_sum(writing.amount, (pot or pots[0]).unit, chosen)
     known = pot is not None and not fault
     questions = [
@@ -254,7 +254,7 @@ def _form(
         questions=questions,
         faults=faults,
         sight=_sight(here, desk, pot or pots[0], amount if known else 1, day or desk.today, known=known),
-        told=known,
+        told=known and day is not None,
         few=(
             chosen.say(N_("How much, where it is, on which day, and whether somebody of the group gave it.")),
             chosen.say(N_("Whoever is named finds it in their own statement.")),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from babel.numbers import get_currency_precision
 
-from timebank.edge.days import read_day
 from timebank.errors import (
     N_,
     AmountOutOfRange,
@@ -26,12 +25,11 @@ from timebank.services.overview import today_of
 from timebank.services.treasury import LOOKERS, list_held
 from timebank.web.ask import pot_label
 from timebank.web.forms import Answer, field_text, field_whole
-from timebank.web.home import amounts_of
 from timebank.web.private import go_to
 from timebank.web.rooms import MONEY, Way, ways
 from timebank.web.sending import new_key
 from timebank.web.sign_in import duty_location
-from timebank.web.words import place_in_words
+from timebank.web.words import amounts_of, place_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -419,22 +417,6 @@ def read_sum(written: str, unit: str, chosen: Language, *, nothing: bool = False
     except Refusal:
         example = N_("Write the time as hours and minutes, for example 1:30")
         return 0, chosen.say(example if unit == MINUTES else N_("Write an amount, for example 12.50"))
-
-
-def read_past_day(written: str, desk: Desk, chosen: Language) -> tuple[date | None, str]:
-    """Return a written day that the book can have, and what is wrong with it."""
-    try:
-        day = read_day(written.strip(), field="day")
-    except FieldInvalid:
-        day = None
-    if day is None:
-        return None, chosen.say(N_("Choose a day"))
-    if day > desk.today:
-        return None, chosen.say(N_("Choose today or an earlier day"))
-    if day < desk.rules.began_on:
-        began = chosen.day_month_year(desk.rules.began_on)
-        return None, chosen.say(N_("Choose a later day: the book begins on %(day)s"), day=began)
-    return day, ""
 
 
 def read_words(fields: Mapping[str, list[str]], name: str, chosen: Language) -> tuple[str, str]:

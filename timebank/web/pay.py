@@ -10,26 +10,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.numbers import get_currency_precision
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.edge.days import read_day
-from timebank.errors import N_, FieldInvalid, Refusal
+from timebank.errors import N_
 from timebank.ledger.entries import EntryKind
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import HandOver, ReleaseDraw
-from timebank.rules.written import read_amount
 from timebank.services.draws import Papers, list_draws, read_draw, read_papers
 from timebank.services.overview import today_of
 from timebank.services.treasury import list_held, list_money
 from timebank.web.ask import policy_words
 from timebank.web.draw_sight import draw_sight
 from timebank.web.forms import Answer, field_text, is_look
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.log_reading import read_past_day
 from timebank.web.money_in import ENTRIES
 from timebank.web.money_pages import draw_words, proof_words, read_sum, refusal_in_words
 from timebank.web.private import go_to
@@ -37,7 +34,7 @@ from timebank.web.rooms import PAY, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.sight import Sight, published_from
 from timebank.web.sign_in import duty_location
-from timebank.web.words import category_in_words, place_in_words
+from timebank.web.words import amounts_of, category_in_words, place_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -231,53 +228,38 @@ def _read(
     place = rules.held.get(held)
     if place is None or place.unit != view.pot.unit:
         faults["held"] = chosen.say(N_("Choose where the money is taken from"))
-    amount = _amount(field_text(fields, "amount"), view)
-    if amount is None:
-        faults["amount"] = chosen.say(N_("Write an amount, for example 12.50"))
-    day, fault = _day(field_text(fields, "day"), today)
+    amount, fault = read_sum(field_text(fields, "amount"), view.pot.unit, chosen)
     if fault:
-        faults["day"] = chosen.say(fault)
-    if faults or amount is None:
+        faults["amount"] = fault
+    written = field_text(fields, "day").strip()
+    # No day is the one on which it is written down.
+    day, fault = read_past_day(written, rules, today, chosen) if written else (None, "")
+    if fault:
+        faults["day"] = fault
+    if faults:
         return None, faults
     receipt = field_text(fields, "receipt") == "yes"
     return HandOver(view.draw.draw_id, held, amount, day, view.pot.unit, receipt), {}
-
-
-def _amount(written: str, view: DrawView) -> int | None:
-    unit = view.pot.unit
-    try:
-        digits = 0 if unit == MINUTES else get_currency_precision(unit)
-        return read_amount(written, digits=digits, symbols=(unit,))
-    except Refusal:
-        return None
-
-
-def _day(written: str, today: date) -> tuple[date | None, str]:
-    """Return a written day, and what is to be said about it."""
-    try:
-        day = read_day(written.strip(), field="day")
-    except FieldInvalid:
-        return None, N_("Choose a day")
-    return day, N_("Choose today or an earlier day") if day is not None and day > today else ""
 
 
 def _sight(
     here: Inside, rules: SetUp, view: DrawView, today: date, amount: str, day: str
 ) -> tuple[Sight, bool]:
     """Return what the public will see of what the form of a promise says, and whether all of that is known."""
-    read, (on, fault) = _amount(amount, view), _day(day, today)
-    known = read is not None and not fault
-    on = on if on is not None and not fault else today
+    chosen, written = here.chosen, day.strip()
+    read, amount_fault = read_sum(amount, view.pot.unit, chosen)
+    found, day_fault = read_past_day(written, rules, today, chosen) if written else (today, "")
+    on = found or today
     sight = draw_sight(
         here,
         rules,
         view.pot,
-        amount=read,
+        amount=None if amount_fault else read,
         category=view.draw.category,
         day=on,
-        words=published_from(on, today, here.chosen, here.group),
+        words=published_from(on, today, chosen, here.group),
     )
-    return sight, known
+    return sight, not amount_fault and not day_fault
 
 
 def _refused(sent: Sent, view: DrawView, chosen: Language) -> dict[str, str]:

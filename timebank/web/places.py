@@ -16,7 +16,6 @@ from timebank.rules.previews import money_line
 from timebank.rules.publication import OPEN
 from timebank.rules.set_up import HELD_KINDS
 from timebank.web.forms import Answer, field_text
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import (
     FORM_MAX,
@@ -41,7 +40,7 @@ from timebank.web.rooms import MONEY
 from timebank.web.second import SECOND
 from timebank.web.sending import send
 from timebank.web.sight import Sight, published_with_its_pot, seen_lines, sight_line
-from timebank.web.words import PLACES
+from timebank.web.words import PLACES, amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

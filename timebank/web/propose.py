@@ -15,8 +15,8 @@ from timebank.ledger.entries import EntryKind
 from timebank.ledger.units import MINUTES
 from timebank.rules.commands import ProposeOut, ProposePotMove
 from timebank.web.forms import Answer, field_text
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
+from timebank.web.log_reading import read_past_day
 from timebank.web.money_pages import (
     FORM_MAX,
     Desk,
@@ -28,7 +28,6 @@ from timebank.web.money_pages import (
     money_check,
     money_form,
     open_desk_of,
-    read_past_day,
     read_sum,
     read_words,
     refusal_in_words,
@@ -37,6 +36,7 @@ from timebank.web.money_pages import (
 from timebank.web.rooms import MONEY
 from timebank.web.second import KINDS, SECOND, proposed_sight
 from timebank.web.sending import send
+from timebank.web.words import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,7 +183,7 @@ def _read(
     amount, fault = read_sum(writing.amount, pot.unit if pot else "EUR", chosen)
     if fault:
         faults["amount"] = fault
-    day, fault = read_past_day(writing.day, desk, chosen)
+    day, fault = read_past_day(writing.day, desk.rules, desk.today, chosen)
     if fault:
         faults["day"] = fault
     reason, fault = read_words(fields, "reason", chosen)

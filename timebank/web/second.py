@@ -20,7 +20,6 @@ from timebank.rules.commands import SignProposal, WithdrawProposal
 from timebank.rules.previews import money_line
 from timebank.services.treasury import list_proposals, read_proposal
 from timebank.web.forms import NOT_A_FORM, field_text
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_in import ENTRIES
 from timebank.web.money_pages import (
@@ -35,7 +34,7 @@ from timebank.web.money_pages import (
 from timebank.web.rooms import MONEY, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.sight import Sight, published_with_its_pot, seen_lines, sight_line
-from timebank.web.words import category_in_words
+from timebank.web.words import amounts_of, category_in_words
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler

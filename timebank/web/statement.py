@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from babel.numbers import get_currency_precision
 from litestar import Request, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -20,12 +19,12 @@ from timebank.edge.days import read_day
 from timebank.edge.problems import status_of
 from timebank.errors import N_, FieldInvalid, Refusal, TooLarge
 from timebank.i18n import Language
-from timebank.ledger.units import HOURS, MINUTES, Unit
+from timebank.ledger.units import HOURS, MINUTES
 from timebank.services.export import ENDS_BEFORE
 from timebank.services.own_data import OwnStatement, counts, read_own_statement
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside, inside
-from timebank.web.words import Amounts, category_in_words, kind_in_words, told
+from timebank.web.words import Amounts, amounts_of, category_in_words, kind_in_words, told
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -227,7 +226,7 @@ def _statement_page(statement: OwnStatement, chosen: Language, query: str) -> St
     for total in statement.given:
         lines = [e for e in statement.lines if e.line.what != "asked" and e.line.unit == total.unit]
         if lines and total.unit != MINUTES:
-            amounts = _amounts(total.unit, chosen)
+            amounts = amounts_of(total.unit, chosen)
             title = chosen.say(N_("Money given, in %(currency)s"), currency=chosen.currency_name(total.unit))
             money.append(_leaf(total.unit, title, lines, amounts, amounts.digits(total.amount), ""))
     return StatementPage(
@@ -295,7 +294,7 @@ def _note(line: Line, chosen: Language) -> Markup | str:
 
 
 def _ask(line: Line, chosen: Language) -> Row:
-    amounts = _amounts(line.unit, chosen)
+    amounts = amounts_of(line.unit, chosen)
     state = _ASK_STATES.get(line.state)
     return Row(
         what=chosen.say(state) if state else line.state,
@@ -305,10 +304,6 @@ def _ask(line: Line, chosen: Language) -> Row:
         given=amounts.words(line.amount),
         received=amounts.words(line.handed) if line.handed else "",
     )
-
-
-def _amounts(unit: str, chosen: Language) -> Amounts:
-    return Amounts(HOURS if unit == MINUTES else Unit(unit, "money", get_currency_precision(unit)), chosen)
 
 
 def _days_in_words(first: date | None, last: date | None, chosen: Language) -> str:

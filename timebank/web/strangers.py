@@ -36,6 +36,17 @@ class Stranger:
         return f"/g/{self.group.slug}{below}{self.query}"
 
 
+async def stranger(request: Request[Any, Any, Any], slug: str) -> Stranger:
+    """Return who is at the door of a group.
+
+    Raises:
+        UnknownGroup: There is no group at this address.
+    """
+    door: Door = request.app.state.door
+    group_id = await door.keeper.group_id(slug)
+    return Stranger(door, group_id, *await group_and_language(request, slug))
+
+
 async def arrive(request: Request[Any, Any, Any], slug: str) -> Stranger:
     """Return who comes to join, counted among those who try invitations.
 
@@ -44,6 +55,5 @@ async def arrive(request: Request[Any, Any, Any], slug: str) -> Stranger:
         TooManyTries: They tried too often.
     """
     door: Door = request.app.state.door
-    group_id = await door.keeper.group_id(slug)
-    await slow_down(request, group_id, "invitation")
-    return Stranger(door, group_id, *await group_and_language(request, slug))
+    await slow_down(request, await door.keeper.group_id(slug), "invitation")
+    return await stranger(request, slug)

@@ -35,7 +35,6 @@ from timebank.services.overview import read_rules, read_waiting_hours
 from timebank.web.ask import WORDS_MAX, ask_about, ask_title, policy_words
 from timebank.web.draw_sight import draw_sight
 from timebank.web.forms import NOT_A_FORM, Answer, field_text, is_look
-from timebank.web.home import amounts_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import refusal_in_words
 from timebank.web.policy_words import rule_numbers
@@ -45,7 +44,7 @@ from timebank.web.sending import key_of, new_key, send
 from timebank.web.sight import Sight, asked_in_public
 from timebank.web.sign_in import duty_location
 from timebank.web.today_more import MoreLine, read_more
-from timebank.web.words import category_in_words, told
+from timebank.web.words import amounts_of, category_in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     from timebank.i18n import Language
     from timebank.rules.asks import CapUsed
     from timebank.rules.commands import Command
-    from timebank.rules.state import Pot, SetUp
+    from timebank.rules.state import SetUp
     from timebank.services.draws import DrawView
     from timebank.services.hours import Hours
     from timebank.services.live import LivePot
@@ -318,19 +317,26 @@ def _yes(
         return None, ("own", chosen.say(N_("Set the tick if it is not your own ask; if it is, step aside")))
     if field_text(fields, "say") == YES:
         return ApproveDraw(draw_id, not_own=not_own), ("", "")
-    amount, fault = _part(field_text(fields, "part"), view.pot, chosen)
+    amount, fault = _part(field_text(fields, "part"), view, chosen)
     if fault:
         return None, ("part", fault)
     return ApproveDraw(draw_id, amount, view.pot.unit, not_own), ("", "")
 
 
-def _part(written: str, pot: Pot, chosen: Language) -> tuple[int, str]:
+def _part(written: str, view: DrawView, chosen: Language) -> tuple[int, str]:
+    """Return a written part of an ask, and what is wrong with it."""
+    unit, asked = view.pot.unit, view.draw.asked
     try:
-        if pot.unit == MINUTES:
-            return read_minutes(written), ""
-        return read_amount(written, digits=get_currency_precision(pot.unit), symbols=(pot.unit,)), ""
+        if unit == MINUTES:
+            amount = read_minutes(written)
+        else:
+            amount = read_amount(written, digits=get_currency_precision(unit), symbols=(unit,))
     except Refusal:
         return 0, chosen.say(N_("Write how much of it, for example 12.50 or 1:30"))
+    if amount > asked:
+        most = amounts_of(unit, chosen).words(asked)
+        return 0, chosen.say(N_("Write at most %(amount)s: no more was asked for"), amount=most)
+    return amount, ""
 
 
 # ---------------------------------------------------------------- the page
@@ -465,7 +471,7 @@ def _sight(
         return Sight("", (), (chosen.say(N_("Nothing.")),)), True
     amount, fault = draw.agreed or draw.asked, ""
     if said == PART:
-        amount, fault = _part(field_text(fields, "part"), view.pot, chosen)
+        amount, fault = _part(field_text(fields, "part"), view, chosen)
     sight = draw_sight(
         here,
         rules,

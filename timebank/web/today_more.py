@@ -12,10 +12,9 @@ from timebank.services.next_close import LATE_SHOWN, read_next_close
 from timebank.services.overview import read_nicknames
 from timebank.services.reminders import list_reminders
 from timebank.web.close_page import CLOSE
-from timebank.web.home import amounts_of
 from timebank.web.people import age_in_words
 from timebank.web.rooms import GROUP, PEOPLE
-from timebank.web.words import duties_in_words, told
+from timebank.web.words import amounts_of, duties_in_words, told
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from babel.numbers import get_currency_precision
 from markupsafe import Markup, escape
 
 from timebank.errors import N_
 from timebank.i18n import NO_BREAK, Language
-from timebank.ledger.units import Unit
+from timebank.ledger.units import HOURS, MINUTES, Unit
 from timebank.rules.publication import PublicNewKey, PublicRestore
 
 TIME_KINDS: Final = {
@@ -226,6 +227,11 @@ class Amounts:
         if self.is_time:
             return self.language.say(N_("hours : minutes"))
         return self.language.currency_name(self.unit.code) if self.unit.kind == "money" else self.unit.code
+
+
+def amounts_of(unit: str, chosen: Language) -> Amounts:
+    """Return how amounts of a unit are written: minutes, or a currency."""
+    return Amounts(HOURS if unit == MINUTES else Unit(unit, "money", get_currency_precision(unit)), chosen)
 
 
 # ---------------------------------------------------------------- sentences with names
