@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sideways, sign_in
 from timebank.errors import ColumnsMissing, DurationUnreadable, FieldInvalid, UnknownCategory, UnknownImport
@@ -344,7 +344,7 @@ def test_the_faults_of_the_form_have_the_focus_and_every_field_has_its_words(bro
 
     go_form_faults(page, address, "")
 
-    assert page.evaluate("document.activeElement.className") == "notice problem"
+    expect(page.locator(".notice.problem")).to_be_focused()
     control = page.locator("#files")
     assert control.get_attribute("aria-invalid") == "true"
     said = [page.locator(f"#{one}").count() for one in control.get_attribute("aria-describedby").split()]

@@ -110,5 +110,5 @@ def test_a_broken_way_a_sparing_phone_and_no_script_leave_the_form_as_it_is(
         assert asked.count("POST") == 1
         seen = each.locator("[data-sight]")
         assert "12.50" in seen.inner_text()
-        assert seen.evaluate("it => it === document.activeElement")
+        expect(seen).to_be_focused()
         assert each.get_by_label("How much?").input_value() == "12.50"

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sheets, sideways
 from timebank.errors import ServerFault, SlugTaken
@@ -189,7 +189,7 @@ def test_the_faults_have_the_focus_and_every_field_has_its_words(browser, addres
 
     go_faults(page, address, "")
 
-    assert page.evaluate("document.activeElement.className") == "notice problem"
+    expect(page.locator(".notice.problem")).to_be_focused()
     for field in ("name", "slug", "currency", "nickname"):
         control = page.locator(f"#{field}")
         assert control.get_attribute("aria-invalid") == "true"

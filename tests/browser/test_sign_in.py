@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.screen import IN_A_BROWSER, serving, sideways, with_passkeys
 from tests.cast import SLUG, Cast, be_durable_enough, make_cast, trust_this_server
@@ -140,7 +140,7 @@ def test_a_device_that_does_not_answer_is_said_so_in_place(browser: Browser, sta
 
     page.wait_for_selector("[data-faults]:not([hidden])")
     assert page.is_enabled("button#passkey")
-    assert page.evaluate("document.activeElement.hasAttribute('data-faults')")
+    expect(page.locator("[data-faults]")).to_be_focused()
     assert sideways(page) == []
     page.context.close()
 
