@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ import pytest_asyncio
 from litestar import Litestar
 
 from tests.database import Dsn, run
-from timebank.app import build_app
+from timebank.app import open_life, put_together
 from timebank.config import Settings
 from timebank.rules.people import Actor
 from timebank.rules.set_up import MINUTES, NewGroup, NewHeldPlace, NewPot, Terms
@@ -201,13 +202,27 @@ async def running(app: Litestar) -> AsyncIterator[None]:
         await task
 
 
+#: What the application of this process lives on, from one start of it to the next.
+_life: dict[str, Any] = {}
+
+
+@cache
+def _app_of_this_process() -> Litestar:
+    """Return an application that is put together once: with all its routes that takes longer than most tests.
+
+    All that it remembers is made when it starts.
+    """
+    return put_together(lambda app: open_life(app, **_life), over_tls=False)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def stage(
     cast: Cast, fresh_dsn: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     """The cast, and an application of its own on the same database and home."""
     monkeypatch.setattr("timebank.store.engine.refuse_unsafe", trust_this_server)
-    app = build_app(Settings(home=tmp_path, database_urls={}), fresh_dsn)
+    _life.update(settings=Settings(home=tmp_path, database_urls={}), dsn=fresh_dsn)
+    app = _app_of_this_process()
     async with running(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Router
@@ -95,30 +96,52 @@ def build_app(
         address: What links in mail begin with, where the settings name no origin.
         worker: Gives what does long work; None for a process of its own.
     """
+    live = partial(open_life, settings=settings, dsn=dsn, clock=clock, address=address, worker=worker)
+    return put_together(live, over_tls=settings.origin.startswith("https://"))
 
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_house(settings.home, dsn, post=post_of(settings, address=address)) as house:
-            writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
-            keeper = Doorkeeper(house, clock=clock)
-            app.state.database = house.database
-            app.state.machine = Machine(settings.home, settings.witnesses)
-            app.state.door = Door(
-                house, writer, keeper, clock, origin=settings.origin, witnesses=settings.witnesses
-            )
-            runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
-            async with (
-                open_desk(settings, house, clock=clock) as app.state.set_up,
-                open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
-                open_postman(house, clock=clock),
-                open_sweeper(house, writer, clock=clock) as app.state.sweeper,
-            ):
-                try:
-                    yield
-                finally:
-                    # What was taken in is written before the connections go.
-                    await writer.close()
 
+@asynccontextmanager
+async def open_life(
+    app: Litestar,
+    *,
+    settings: Settings,
+    dsn: Callable[[str], Mapping[str, Any]],
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    address: str = "",
+    worker: Callable[[House], Runner] | None = None,
+) -> AsyncIterator[None]:
+    """Give an application what its routes work with, from its start to its stop; see ``build_app``."""
+    async with open_house(settings.home, dsn, post=post_of(settings, address=address)) as house:
+        writer = Writer(house.database, house.keys, house.checkpoints, clock=clock)
+        keeper = Doorkeeper(house, clock=clock)
+        app.state.database = house.database
+        app.state.machine = Machine(settings.home, settings.witnesses)
+        app.state.door = Door(
+            house, writer, keeper, clock, origin=settings.origin, witnesses=settings.witnesses
+        )
+        runner = worker(house) if worker else child_runner(settings.home, dsn, embedded=settings.embedded)
+        async with (
+            open_desk(settings, house, clock=clock) as app.state.set_up,
+            open_workshop(house, clock=clock, runner=runner) as app.state.workshop,
+            open_postman(house, clock=clock),
+            open_sweeper(house, writer, clock=clock) as app.state.sweeper,
+        ):
+            try:
+                yield
+            finally:
+                # What was taken in is written before the connections go.
+                await writer.close()
+
+
+def put_together(
+    live: Callable[[Litestar], AbstractAsyncContextManager[None]], *, over_tls: bool
+) -> Litestar:
+    """Return the application with all its routes, which takes a moment.
+
+    Args:
+        live: What it lives in from each start to the stop after it: gives it what the routes work with.
+        over_tls: Whether everybody comes by TLS.
+    """
     return Litestar(
         route_handlers=[
             *API,
@@ -165,8 +188,8 @@ def build_app(
             *GROUP_PAGES,
             *CLOSE_PAGES,
         ],
-        lifespan=[lifespan],
-        state=State({"over_tls": settings.origin.startswith("https://")}),
+        lifespan=[live],
+        state=State({"over_tls": over_tls}),
         exception_handlers={Exception: _answer_error},
         response_class=AsIs,
         before_send=[guard_headers],

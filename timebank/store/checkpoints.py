@@ -65,7 +65,7 @@ class Checkpoints:
         self._newest: dict[UUID, tuple[int, str]] = {}
         self._dirty: set[UUID] = set()
         self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = asyncio.Event()
 
     def sign(self, group_id: UUID, origin: str, epoch: int, size: int, root: bytes) -> str:
         """Return the C2SP signed note of a live checkpoint: origin + ``/live``, size, root.
@@ -179,7 +179,7 @@ class Checkpoints:
 
     async def close(self) -> None:
         """Write what is still on its way."""
-        self._closing = True
+        self._closing.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._write_dirty()
@@ -194,8 +194,8 @@ class Checkpoints:
                 # A full disk must not stop anybody: the next checkpoint tries again, and until
                 # then verify compares with the last one that could be written.
                 log.warning("the checkpoint of %s was not kept: %s", group_id, error)
-            if not self._closing:
-                await asyncio.sleep(_PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _PAUSE_S)
 
     def _write(self, group_id: UUID, size: int, note: str) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
