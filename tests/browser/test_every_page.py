@@ -123,8 +123,8 @@ def pages(
 
 @pytest.fixture(scope="module")
 def sights(browser: Browser, pages: dict[str, list[Page]], pictures: Path) -> list[Sight]:
-    """Look at everything, and take a picture where somebody keeps pictures."""
-    keep = pictures if "TIMEBANK_TEST_PICTURES" in os.environ else None
+    """Look at everything, and take a picture of all of it where somebody keeps pictures and looks at all."""
+    keep = pictures if ALL and "TIMEBANK_TEST_PICTURES" in os.environ else None
     ways = list(itertools.product(SCHEMES, WIDTHS))
     found: list[Sight] = []
     for turn, (scheme, width) in enumerate(ways):
