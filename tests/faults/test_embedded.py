@@ -263,6 +263,24 @@ def test_a_server_whose_timebank_is_gone_is_stopped_before_a_new_one_starts(
     finish(holder)
 
 
+def test_a_lock_that_only_a_dying_child_of_a_killed_timebank_holds_is_waited_for(used: Path) -> None:
+    dead = subprocess.Popen(["/bin/true"])
+    dead.wait()
+    lock = used / embedded.LOCK
+    child = subprocess.Popen(
+        ["flock", lock, "-c", f"echo {dead.pid} >{lock}; echo held; sleep 0.5"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    with Cluster(used, pg_bin=PG_BIN) as cluster:
+        assert child.poll() == 0, "it was let in beside whoever holds the lock"
+        assert answers(cluster)
+        assert lock.read_text(encoding="ascii") == f"{os.getpid()}\n"
+    child.communicate()
+
+
 def leave_pid_file(home: Path, pid: int) -> None:
     """Leave what a killed server leaves, as if its process number had gone to somebody else since."""
     holder, postmaster = hold(home)

@@ -269,15 +269,25 @@ class Cluster:
             lock = os.fdopen(os.open(self.home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
         except OSError as error:
             raise ClusterError(f"{self.home / LOCK} cannot be opened: {error.strerror}.") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = lock.read().strip() or "unknown"
-            lock.close()
-            raise ClusterInUse(
-                f"Another timebank (process {who}) is already running in {self.name}; "
-                "stop it first, or name another directory with --data."
-            ) from None
+        give_up = time.monotonic() + _RETRY_FOR_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                lock.seek(0)
+                who = lock.read().strip()
+                # One that was killed while it started PostgreSQL leaves a child that holds its lock for as long as
+                # that takes to see that it is alone, which on a busy machine is a while.
+                if who.isdecimal() and not _exists(int(who)) and time.monotonic() < give_up:
+                    time.sleep(0.02)
+                    continue
+                lock.close()
+                raise ClusterInUse(
+                    f"Another timebank (process {who or 'unknown'}) is already running in {self.name}; "
+                    "stop it first, or name another directory with --data."
+                ) from None
+        lock.seek(0)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
