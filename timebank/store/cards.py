@@ -49,7 +49,9 @@ async def insert_card(tx: Tx, group_id: UUID, card: CardRow) -> None:
 async def use_card(
     tx: Tx, group_id: UUID, code_hash: bytes, *, key: bytes, now: datetime, again_since: datetime
 ) -> UsedCard | None:
-    """Use a card up; None if there is none that still holds.
+    """Use a card of somebody active up; None if there is none that still holds.
+
+    Whose card it is is asked in the same statement: a card of somebody who left takes no longer than one that is none.
 
     Args:
         key: Hash of what tells this sending of a form from others.
@@ -58,11 +60,15 @@ async def use_card(
     row = (
         await tx.execute(
             text("""
-                UPDATE people.cards
+                UPDATE people.cards AS c
                    SET used_at = coalesce(used_at, :now), used_key = :key
                  WHERE group_id = :group_id
                    AND code_hash = :code_hash
                    AND expires_at > :now
+                   AND EXISTS (SELECT FROM people.members AS m
+                                WHERE m.group_id = c.group_id
+                                  AND m.member_id = c.member_id
+                                  AND m.state = 'active')
                    AND (used_at IS NULL OR used_key = :key AND used_at > :again_since)
              RETURNING card_id, member_id, recovers
             """),
