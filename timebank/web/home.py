@@ -21,11 +21,11 @@ from timebank.rules.names import free_text
 from timebank.rules.written import read_minutes
 from timebank.services.live import Live, LivePot, read_live
 from timebank.services.overview import read_home
-from timebank.web.book_page import bar_sentence, pot_figures
 from timebank.web.drawings import PotBar, pot_bar
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_sight import sentence_to_you
+from timebank.web.pot_view import bar_sentence, pot_figures
 from timebank.web.rooms import ASK, HOME, LOG, PAY, SETTINGS, TODAY, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.words import Amounts, amounts_of, category_in_words, told

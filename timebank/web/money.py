@@ -14,13 +14,13 @@ from timebank.errors import N_, UnknownPage
 from timebank.rules.commands import ClosePlace
 from timebank.services.live import read_live
 from timebank.services.treasury import list_money, list_proposals
-from timebank.web.book_page import bar_sentence, pot_figures
 from timebank.web.carry import CARRY
 from timebank.web.drawings import held_strip, pot_bar
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_in import ENTRIES, IN
 from timebank.web.money_pages import open_desk_of, proof_words, wait_for_proof
 from timebank.web.places import NEW, PLACES_AT
+from timebank.web.pot_view import bar_sentence, pot_figures
 from timebank.web.propose import OUT, POTS
 from timebank.web.rooms import MONEY, PAY, Way, ways
 from timebank.web.second import SECOND, Waiting, waiting_row
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from timebank.ledger.units import Unit
     from timebank.services.live import LivePot
     from timebank.services.treasury import MoneyEntry
-    from timebank.web.book_page import Figure
     from timebank.web.drawings import Part, PotBar
     from timebank.web.money_pages import Desk
+    from timebank.web.pot_view import Figure
     from timebank.web.private import PrivatePage
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]

@@ -20,8 +20,9 @@ from timebank.rules.publication import (
     PublicPot,
     PublishedLine,
 )
-from timebank.web.book_page import Figure, Ink, LanguageLink, Leaf, bar_sentence, book_page, pot_figures
+from timebank.web.book_page import Ink, LanguageLink, Leaf, book_page
 from timebank.web.drawings import Part, PotBar, held_strip, pot_bar
+from timebank.web.pot_view import Figure, bar_sentence, pot_figures
 from timebank.web.words import Amounts
 
 _EURO = Unit("EUR", "money", 2)
