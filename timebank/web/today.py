@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.numbers import get_currency_precision
 from litestar import Request, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -17,7 +16,6 @@ from litestar.types import ASGIApp
 
 from timebank.edge.problems import renderer
 from timebank.errors import N_, FieldInvalid, MalformedBody, Refusal
-from timebank.ledger.units import MINUTES
 from timebank.rules.commands import (
     ApproveDraw,
     DeclineDraw,
@@ -27,7 +25,7 @@ from timebank.rules.commands import (
     StepAside,
 )
 from timebank.rules.names import free_text
-from timebank.rules.written import read_amount, read_minutes
+from timebank.rules.written import read_minutes
 from timebank.services.acts import Once
 from timebank.services.draws import list_draws, note_look, read_draw, read_draws, read_who
 from timebank.services.live import read_live
@@ -36,7 +34,7 @@ from timebank.web.ask import WORDS_MAX, ask_about, ask_title, policy_words
 from timebank.web.draw_sight import draw_sight
 from timebank.web.forms import NOT_A_FORM, Answer, field_text, is_look
 from timebank.web.inside import Inside, inside, received
-from timebank.web.money_pages import refusal_in_words
+from timebank.web.money_pages import read_sum, refusal_in_words
 from timebank.web.policy_words import rule_numbers
 from timebank.web.private import go_to
 from timebank.web.rooms import LOG_MANY, TODAY, Way, ways
@@ -326,12 +324,8 @@ def _yes(
 def _part(written: str, view: DrawView, chosen: Language) -> tuple[int, str]:
     """Return a written part of an ask, and what is wrong with it."""
     unit, asked = view.pot.unit, view.draw.asked
-    try:
-        if unit == MINUTES:
-            amount = read_minutes(written)
-        else:
-            amount = read_amount(written, digits=get_currency_precision(unit), symbols=(unit,))
-    except Refusal:
+    amount, fault = read_sum(written, unit, chosen)
+    if fault:
         return 0, chosen.say(N_("Write how much of it, for example 12.50 or 1:30"))
     if amount > asked:
         most = amounts_of(unit, chosen).words(asked)
