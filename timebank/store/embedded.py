@@ -270,23 +270,19 @@ class Cluster:
         except OSError as error:
             raise ClusterError(f"{self.home / LOCK} cannot be opened: {error.strerror}.") from error
         give_up = time.monotonic() + _RETRY_FOR_S
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                lock.seek(0)
-                who = lock.read().strip()
-                # One that was killed while it started PostgreSQL leaves a child that holds its lock for as long as
-                # that takes to see that it is alone, which on a busy machine is a while.
-                if who.isdecimal() and not _exists(int(who)) and time.monotonic() < give_up:
-                    time.sleep(0.02)
-                    continue
+        while not _lock_at_once(lock):
+            lock.seek(0)
+            who = lock.read().strip()
+            # Killed while it started PostgreSQL, it leaves a child that holds its lock for as long as that takes to see
+            # that it is alone, which on a busy machine is a while.
+            is_dying = who.isdecimal() and not _exists(int(who))
+            if not is_dying or time.monotonic() > give_up:
                 lock.close()
                 raise ClusterInUse(
                     f"Another timebank (process {who or 'unknown'}) is already running in {self.name}; "
                     "stop it first, or name another directory with --data."
-                ) from None
+                )
+            time.sleep(0.02)
         lock.seek(0)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -605,6 +601,15 @@ def end_with_parent(parent: int) -> Callable[[], None] | None:
 
 def _fits(directory: Path) -> bool:
     return len(os.fsencode(directory / _SOCKET_NAME)) <= _SOCKET_PATH_MAX
+
+
+def _lock_at_once(file: IO[str]) -> bool:
+    """Lock a file for this process; return whether that could be done at once."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _exists(pid: int) -> bool:
