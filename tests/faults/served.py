@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -83,8 +84,11 @@ class Served:
         self.process = None
 
     def kill_postgres(self) -> None:
-        """Kill PostgreSQL's first process at once."""
-        kill_database(self.home / "postgres")
+        """Kill PostgreSQL's first process at once, or as soon as it is there again."""
+        give_up = time.monotonic() + 30
+        while not kill_database(self.home / "postgres"):
+            assert time.monotonic() < give_up, "there is no PostgreSQL to kill"
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Ask the server to end."""
@@ -105,13 +109,15 @@ class Served:
                 kill_databases(self.home)
 
 
-def kill_database(data: Path) -> None:
-    """Kill the first process of the PostgreSQL of a directory at once, and nobody who has its number since."""
-    pid = int((data / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
+def kill_database(data: Path) -> bool:
+    """Kill the first process of the PostgreSQL of a directory, and nobody who has its number since; return whether it was."""
     with contextlib.suppress(FileNotFoundError, PermissionError, ProcessLookupError):
+        pid = int((data / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
         # Its command line may name the directory otherwise: by a descriptor, by a mount, or as it was called before.
         if data.samefile(f"/proc/{pid}/cwd"):
             os.kill(pid, signal.SIGKILL)
+            return True
+    return False
 
 
 def kill_databases(place: Path) -> None:
