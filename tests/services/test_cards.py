@@ -91,6 +91,19 @@ async def test_cards_that_are_old_taken_back_wrong_or_of_others_open_nothing(cas
     assert await use(cast, old.code, now=NOW + cards.CARD_FOR - timedelta(seconds=1)) == "ada"
 
 
+async def test_a_card_of_somebody_who_is_not_active_is_not_even_found(cast: Cast) -> None:
+    """What is found first and refused later takes longer than a card that is none: that would tell them apart."""
+    made, gone = await card(cast), await card(cast, "flo")
+    await set_state(cast.house, cast.group_id, cast.ids["flo"], "left")
+
+    found = []
+    for code in (made.code, gone.code):
+        async with cast.house.database.tx(cast.group_id) as tx:
+            found.append(await cards.take_card(tx, cast.house, cast.group_id, code, key="one", now=NOW))
+
+    assert [used and used.member_id for used in found] == [cast.ids["ada"], None]
+
+
 async def test_stewards_print_cards_for_members_and_nobody_for_somebody_with_a_duty(cast: Cast) -> None:
     bo, ada, ids = await cast.actor("bo"), await cast.actor("ada"), cast.ids
 
