@@ -309,6 +309,22 @@ async def test_who_says_which_column_is_which_is_not_asked_again(cast: Cast) -> 
 # ---------------------------------------------------------------- never twice
 
 
+async def test_the_next_import_is_not_refused_while_the_last_ones_connection_still_ends(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending: list[Any] = []
+    monkeypatch.setattr("asyncpg.Connection.terminate", lambda line: ending.append(line))
+
+    await bring_in(cast, HOURS)
+    report, nothing = await bring_in(cast, HOURS)
+
+    assert (report.already, nothing) == (4, None)
+    monkeypatch.undo()
+    assert ending
+    for line in ending:
+        line.terminate()
+
+
 async def test_the_same_file_again_posts_nothing_and_says_so(cast: Cast) -> None:
     await bring_in(cast, HOURS, MONEY)
     before = await trace(cast)

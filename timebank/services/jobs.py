@@ -201,12 +201,12 @@ async def doing(
             teller.ended = runner == "server"
             raise
         finally:
-            if not teller.ended:
-                # If the database is away, the next who looks finds the lock free and sets it right.
-                with contextlib.suppress(*STORE_ERRORS):
+            # If the database is away, the next who looks finds the lock free and sets it right.
+            with contextlib.suppress(*STORE_ERRORS):
+                if not teller.ended:
                     await store.end_job(line, group_id, job_id, state=state, refusal=refusal, now=clock())
-                    # A connection that is cut lets go of its lock a moment later, and the next is there by then.
-                    await store.release_lock(line, group_id)
+                # A connection that is cut lets go of its lock a moment later, and the next is there by then.
+                await store.release_lock(line, group_id)
 
 
 # ---------------------------------------------------------------- asking for it, and about it
