@@ -41,6 +41,23 @@ async def test_pages_of_duties_are_for_those_who_carry_them(stage: Stage) -> Non
     assert "/today" not in waiting.text
 
 
+async def test_the_head_marks_the_page_one_is_on_and_has_one_way_out(stage: Stage) -> None:
+    ada = await signed_in(stage, "ada")
+    for path, here in (
+        ("/me", "Your page"),
+        ("/log", "Log help"),
+        ("/ask", "Ask"),
+        ("/me/settings", "Settings"),
+    ):
+        page = (await ada.get(path)).text
+        assert re.findall(r'aria-current="page">([^<]*)<', page) == [here], path
+        assert page.count("/sign-out") == 1
+    for path in ("/statement", "/me/hours", "/me/receipts"):
+        page = (await ada.get(path)).text
+        assert 'href="/g/riverside/me">Your page</a>' in page, path
+        assert "aria-current" not in page, path
+
+
 async def test_given_and_received_stand_side_by_side_and_never_as_a_sum(stage: Stage, today: str) -> None:
     body = {"minutes": 90, "effective_on": today, "category": "repairs"}
     await stage.post("ada", "/hours", body)
