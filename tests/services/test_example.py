@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from tests.cast import fresh_dsn, house
+from tests.cast import house
 from timebank.ledger.units import MINUTES
 from timebank.rules.people import Actor
 from timebank.services.example import make_example
@@ -13,7 +13,7 @@ from timebank.services.house import House
 from timebank.services.members import find_member
 from timebank.services.overview import Home, read_home, read_own_hours
 
-__all__ = ["fresh_dsn", "house"]
+__all__ = ["house"]
 
 
 async def test_the_story_ends_with_hours_that_wait_and_asks_in_every_state(house: House) -> None:
