@@ -102,6 +102,7 @@ def test_one_link_leads_from_an_empty_database_to_a_group_that_works(
 
     group = ada.url.partition("/me/")[0]
     ada.goto(f"{group}/today")
+    go_by(ada.get_by_role("link", name="Look at ask"))
     ada.get_by_label("Yes, all of it").check()
     go_by(ada.get_by_role("button", name="Record my answer"))
     bo.reload()
