@@ -36,6 +36,7 @@ from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
+from timebank.web.ask_card import ASK_CARD_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.carry import CARRY_PAGES
 from timebank.web.checking import CHECKING
@@ -168,6 +169,7 @@ def put_together(
             *ASK_STATUS_PAGES,
             *ASK_BY_LINK_PAGES,
             *TODAY_PAGES,
+            *ASK_CARD_PAGES,
             *LOST_LINK_PAGES,
             *PAY_PAGES,
             *MONEY_PAGES,

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from timebank.edge.sessions import check_form, demand_visitor
-from timebank.i18n import Language, choose_language, language_codes
+from timebank.i18n import Language
 from timebank.services.preferences import read_language
 from timebank.services.published import read_public_group
 from timebank.web.forms import FORM_MAX, read_form
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage, go_to
+from timebank.web.public import public_language
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -153,12 +154,5 @@ async def group_and_language(
         UnknownGroup: There is no group at this address.
     """
     group = (await read_public_group(request.app.state.database, slug)).group
-    explicit = request.query_params.get("lang")
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(
-        explicit=known,
-        person=person,
-        accept_language=request.headers.get("accept-language"),
-        group=group.languages,
-    )
-    return group, chosen, f"?lang={known}" if known else ""
+    chosen, explicit = public_language(request, group, person=person)
+    return group, chosen, f"?lang={chosen.code}" if explicit else ""
