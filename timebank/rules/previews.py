@@ -40,6 +40,25 @@ def hours_line(
     return _line(setup, preset, kind, category, effective_on, transfers)
 
 
+def hours_undone_line(
+    setup: SetUp, *, preset: str, minutes: int, effective_on: date, category: str, to: str
+) -> PublicLine:
+    """Return the public line of what takes hours in the book back.
+
+    Args:
+        to: Where they went: ``pot``, ``somebody`` through the pot, or ``other`` without it.
+    """
+    pot = setup.pot("", MINUTES)
+    if to == "other":
+        wrong = posting.help_exchanged(_SOMEBODY, _SOMEBODY, minutes)
+    elif to == "somebody":
+        wrong = posting.help_answered(_SOMEBODY, pot.pot_account, pot.shared_account, minutes)
+    else:
+        assert to == "pot", to
+        wrong = posting.help_given(_SOMEBODY, pot.pot_account, minutes)
+    return _line(setup, preset, EntryKind.CORRECTION, category, effective_on, posting.mirror(wrong))
+
+
 def exchange_line(
     setup: SetUp, *, preset: str, minutes: int, effective_on: date, category: str
 ) -> PublicLine:

@@ -22,7 +22,8 @@ from timebank.rules.written import read_minutes
 from timebank.services.live import Live, LivePot, read_live
 from timebank.services.overview import read_home
 from timebank.web.drawings import PotBar, pot_bar
-from timebank.web.forms import NOT_A_FORM, Answer, field_text
+from timebank.web.forms import NOT_A_FORM, Answer, field_text, is_look
+from timebank.web.hours_sight import read_other, sight_of_other, sight_of_yes, told_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_sight import sentence_to_you
 from timebank.web.pot_view import bar_sentence, pot_figures
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from timebank.services.overview import Home
     from timebank.store.statement import AskedRow
     from timebank.web.private import PrivatePage
+    from timebank.web.sight import Sight
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
@@ -80,7 +82,10 @@ class WaitingHours:
         proposal: What the other one says it was instead; empty where the reader may say it.
         said: What the reader said it was; empty where they have not said it yet.
         can_withdraw: Whether the reader can take it back altogether.
-        is_open: Whether the part with "not quite" stands open, because something in it is wrong.
+        is_open: Whether the part with "not quite" stands open, because something in it is wrong or was looked at.
+        sight: What the public will see of a yes.
+        other: The same of "not quite", once the other one agrees.
+        told: Whether ``other`` is of what stands in the form; ``looked`` whether it was asked for.
     """
 
     id: str
@@ -96,6 +101,10 @@ class WaitingHours:
     is_open: bool
     time: Answer
     why: Answer
+    sight: Sight
+    other: Sight
+    told: bool
+    looked: bool
 
 
 class EntryLine(NamedTuple):
@@ -169,13 +178,17 @@ class HomePage:
 
 
 class _Refused(NamedTuple):
-    """An answer to hours that was not taken: whose, which field, why, and what stood in the fields."""
+    """An answer to hours that was not taken: whose, which field, why, and what stood in the fields.
+
+    One that is only looked at has no fault.
+    """
 
     hours_id: UUID
     field: str
     fault: str
     time: str
     why: str
+    looked: bool = False
 
 
 @route("/g/{slug:str}/me", http_method=_READ, include_in_schema=False)
@@ -196,7 +209,7 @@ async def answer_hours(
         return await _page(here, _Refused(hours_id, field, fault, time, why), status=status)
 
     command: Command
-    match field_text(fields, "say"):
+    match "not-quite" if is_look(fields) else field_text(fields, "say"):
         case "yes":
             command = ConfirmHours(hours_id)
         case "agree":
@@ -215,6 +228,8 @@ async def answer_hours(
                 return await refused("time", advice, 422)
         case _:
             raise MalformedBody(why=NOT_A_FORM)
+    if is_look(fields):
+        return await _page(here, _Refused(hours_id, "", "", time, why, looked=True))
     sent = await send(here, fields, command)
     if sent.is_refused:
         if sent.status == 404:
@@ -246,7 +261,7 @@ async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 
         settings_href=here.path(SETTINGS),
         looks_href=here.path(f"{HOME}/looks"),
         duties=tuple(way for way in rooms if way.href in duties),
-        faults=((_anchor(refused), refused.fault),) if refused else (),
+        faults=((_anchor(refused), refused.fault),) if refused and refused.fault else (),
         waiting=waiting[:_AT_ONCE],
         further=waiting[_AT_ONCE:],
         further_open=any(hours.is_open for hours in waiting[_AT_ONCE:]),
@@ -259,7 +274,7 @@ async def _page(here: Inside, refused: _Refused | None = None, *, status: int = 
         pots=tuple(_pot(pot, live.pots, chosen) for pot in live.pots),
         pots_as_of=_as_of(live, home, chosen),
     )
-    return here.page("home.html", page, status=status)
+    return here.page("home.html", page, status=status, with_script=bool(page.waiting or page.said))
 
 
 def _anchor(refused: _Refused) -> str:
@@ -287,6 +302,7 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
     instead = chosen.hours(hours.proposed or 0)
     asked_me = hours.proposed is not None and hours.waits_for_me
     i_asked = hours.proposed is not None and not hours.waits_for_me
+    sight, other, is_told = _sights(here, home, hours, mine.time if mine else "", agrees=asked_me)
     return WaitingHours(
         id=str(hours.id),
         action=here.path(f"{HOME}/hours/{hours.id}"),
@@ -300,9 +316,29 @@ def _waiting(here: Inside, home: Home, hours: Hours, refused: _Refused | None) -
         said=chosen.say(N_("You said it was %(time)s."), time=instead) if i_asked else "",
         can_withdraw=hours.draw is None and (me in {hours.giver, hours.logged_by}),
         reason=hours.why,
-        is_open=bool(mine and mine.field),
+        is_open=bool(mine and (mine.field or mine.looked)),
         time=Answer(mine.time if mine else "", mine.fault if mine and mine.field == "time" else ""),
         why=Answer(mine.why if mine else "", mine.fault if mine and mine.field == "why" else ""),
+        sight=sight,
+        other=other,
+        told=is_told,
+        looked=bool(mine and mine.looked),
+    )
+
+
+def _sights(
+    here: Inside, home: Home, hours: Hours, written: str, *, agrees: bool
+) -> tuple[Sight, Sight, bool]:
+    """Return what the public will see of a yes, and of something else; and whether that is known."""
+    rules = home.rules
+    today = here.door.clock().astimezone(ZoneInfo(rules.time_zone)).date()
+    minutes, told_hours = read_other(written, rules), told_of(hours)
+    return (
+        sight_of_other(here, rules, today, told_hours, hours.proposed)
+        if agrees
+        else sight_of_yes(here, rules, today, told_hours),
+        sight_of_other(here, rules, today, told_hours, minutes),
+        minutes is not None,
     )
 
 

@@ -33,6 +33,7 @@ from timebank.services.overview import read_rules, read_waiting_hours
 from timebank.web.ask import WORDS_MAX, ask_about, ask_title, policy_words
 from timebank.web.draw_sight import draw_sight
 from timebank.web.forms import NOT_A_FORM, Answer, field_text, is_look
+from timebank.web.hours_sight import read_other, sight_of_other, told_of
 from timebank.web.inside import Inside, inside, received
 from timebank.web.money_pages import read_sum, refusal_in_words
 from timebank.web.policy_words import rule_numbers
@@ -163,6 +164,9 @@ class HoursToSettle:
     key: str
     time: Answer
     is_open: bool
+    sight: Sight
+    told: bool
+    looked: bool
 
 
 class LostLink(NamedTuple):
@@ -265,6 +269,8 @@ async def settle_hours(
     except Refusal:
         advice = here.chosen.say(N_("Write how long it was, for example 1:30"))
         return await _page(here, _Fault(hours_id, "time", advice, fields), status=422)
+    if is_look(fields):
+        return await _page(here, _Fault(hours_id, "", "", fields))
     sent = await send(here, fields, SettleHours(hours_id, minutes))
     if sent.is_refused:
         return await _page(here, _Fault(hours_id, "time", sent.sentence, fields), status=sent.status)
@@ -362,7 +368,7 @@ async def _page(
         faults=((f"{fault.field}-{fault.about}", fault.text),) if fault and fault.text else (),
         asks=tuple(asks),
         more=chosen.say_many("%(count)s more waits.", "%(count)s more wait.", more) if more > 0 else "",
-        hours=tuple(_hours(here, each, names, fault, rules) for each in hours),
+        hours=tuple(_hours(here, each, names, fault, rules, today) for each in hours),
         hours_aside=chosen.say_many(
             "No answer counts as a yes after %(count)s day. A call is kinder.",
             "No answer counts as a yes after %(count)s days. A call is kinder.",
@@ -655,7 +661,7 @@ def _lost(here: Inside, views: Sequence[DrawView]) -> tuple[LostLink, ...]:
 
 
 def _hours(
-    here: Inside, hours: Hours, names: Mapping[UUID, str], fault: _Fault | None, rules: SetUp
+    here: Inside, hours: Hours, names: Mapping[UUID, str], fault: _Fault | None, rules: SetUp, today: date
 ) -> HoursToSettle:
     chosen = here.chosen
     mine = fault if fault and fault.about == hours.id else None
@@ -674,6 +680,8 @@ def _hours(
             days=rules.confirm_days
         )
         age.append(chosen.say(N_("counts as a yes on %(day)s"), day=chosen.weekday(until)))
+    written = field_text(mine.fields, "time") if mine else ""
+    minutes = read_other(written, rules)
     took_part = here.actor.member_id in (hours.giver, hours.receiver)
     return HoursToSettle(
         id=str(hours.id),
@@ -685,6 +693,9 @@ def _hours(
         reason=hours.why,
         action="" if took_part else here.path(f"{TODAY}/hours/{hours.id}"),
         key=new_key(),
-        time=Answer(field_text(mine.fields, "time") if mine else "", mine.text if mine else ""),
+        time=Answer(written, mine.text if mine else ""),
         is_open=mine is not None,
+        sight=sight_of_other(here, rules, today, told_of(hours), minutes),
+        told=minutes is not None,
+        looked=mine is not None and is_look(mine.fields) and not mine.text,
     )
