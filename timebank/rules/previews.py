@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from datetime import date
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from timebank.ledger import posting
 from timebank.ledger.entries import EntryKind
 from timebank.rules.publication import PotAccount, PublicAccounts, PublicLine, public_facet
-from timebank.rules.state import MINUTES, Pot
+from timebank.rules.state import MINUTES, Pot, SetUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from timebank.ledger.entries import Transfer
-    from timebank.rules.state import SetUp
+    from timebank.rules.set_up import NewGroup
 
 #: Stands for whoever it will be: the public knows no accounts but those of pots.
 _SOMEBODY: Final = 0
+
+
+def not_yet(group: NewGroup) -> SetUp:
+    """Return a group that nobody has set up yet as far as its public lines need it: with numbers that are nobody's."""
+    # Nobody is account 0, and no two of these are one.
+    pots = {
+        pot.code: Pot(UUID(int=place), pot.code, pot.unit, place, 3 * place, 3 * place + 1, 3 * place + 2)
+        for place, pot in enumerate(group.pots, start=1)
+    }
+    return SetUp(
+        version=0,
+        group_id=UUID(int=0),
+        book_id=b"",
+        origin="",
+        began_on=group.began_on,
+        time_zone=group.time_zone,
+        categories=frozenset(group.categories),
+        pots=pots,
+        held={},
+        policies={},
+        special={},
+        time_bank=group.time_bank,
+    )
 
 
 def hours_line(
