@@ -9,11 +9,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from gettext import NullTranslations
+from html import unescape
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from jinja2 import StrictUndefined, meta
+from litestar.routes import HTTPRoute
 
 import timebank.i18n
 from tests.database import Server, copied, run
@@ -21,6 +23,7 @@ from tests.web.reading import Reading
 from tests.web.walk import Page, Walk, open_walk
 from timebank.i18n import SOURCE_LANGUAGE, language, language_codes
 from timebank.store.migrate import SUPERUSER
+from timebank.web import who_sees
 from timebank.web.pages import environment
 
 #: What a GET may write, and why: who looked is written down for whom they looked at; a session knows when it was
@@ -295,6 +298,47 @@ def test_every_id_is_there_once_and_whatever_is_pointed_at_is_there(pages: dict[
         pointed += [v[1:] for _, n, v in read.attributes if n == "href" and v.startswith("#") and len(v) > 1]
         wrong += [(page.name, "nowhere", one) for one in set(pointed) - set(ids)]
     assert wrong == []
+
+
+# ---------------------------------------------------------------- who sees what
+
+
+def deeds(walk: Walk) -> list[tuple[re.Pattern[str], str]]:
+    """Return what the address of a form looks like, and the handler that takes it."""
+    found = []
+    for route in walk.world.app.routes:
+        if isinstance(route, HTTPRoute) and not route.path.startswith("/api/"):
+            handlers = route.route_handler_map
+            pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", route.path_format))
+            # A word in an address is meant before anything that could stand there.
+            found += [(pattern, handlers["POST"][0].handler_name)] if "POST" in handlers else []
+    return sorted(found, key=lambda each: each[0].pattern.count("[^/]+"))
+
+
+def test_every_form_that_writes_says_who_sees_what(walk: Walk, pages: dict[str, list[Page]]) -> None:
+    handlers, silent, met = deeds(walk), set(), set()
+    for page in pages["en"]:
+        told = set(" ".join(re.findall(r'data-who-sees="([^"]*)"', page.html)).split())
+        for head, body in re.findall(r'<form\b([^>]*method="post"[^>]*)>(.*?)</form>', page.html, re.DOTALL):
+            if "<button" not in body:
+                continue  # signed already: nothing can be pressed
+            address = unescape(re.search(r'action="([^"]*)"', head)[1]).partition("?")[0]  # type: ignore[index]
+            name = next(name for pattern, name in handlers if pattern.fullmatch(address))
+            deed = f"{name}.{address.rpartition('/')[2]}"
+            met.add(name)
+            if name in who_sees.NOTHING_TO_SAY:
+                continue
+            shows = 'class="sight' in page.html and {name, deed} & set(who_sees.SHOWN)
+            if not shows and not {name, deed} & told:
+                silent.add((page.name, deed))
+    assert sorted(silent) == []
+    assert len(met) > 35
+
+
+def test_what_is_said_of_several_deeds_at_once_is_true_of_each(pages: dict[str, list[Page]]) -> None:
+    for page in pages["en"]:
+        for several in re.findall(r'data-who-sees="([^"]*)"', page.html):
+            assert len({who_sees.WHO_SEES[deed] for deed in several.split()}) == 1, several
 
 
 # ---------------------------------------------------------------- nothing is left untranslated

@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from datetime import date
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from timebank.ledger import posting
 from timebank.ledger.entries import EntryKind
 from timebank.rules.publication import PotAccount, PublicAccounts, PublicLine, public_facet
-from timebank.rules.state import MINUTES, Pot
+from timebank.rules.state import MINUTES, Pot, SetUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from timebank.ledger.entries import Transfer
-    from timebank.rules.state import SetUp
+    from timebank.rules.set_up import NewGroup
 
 #: Stands for whoever it will be: the public knows no accounts but those of pots.
 _SOMEBODY: Final = 0
+
+
+def not_yet(group: NewGroup) -> SetUp:
+    """Return a group that nobody has set up yet as far as its public lines need it: with numbers that are nobody's."""
+    # Nobody is account 0, and no two of these are one.
+    pots = {
+        pot.code: Pot(UUID(int=place), pot.code, pot.unit, place, 3 * place, 3 * place + 1, 3 * place + 2)
+        for place, pot in enumerate(group.pots, start=1)
+    }
+    return SetUp(
+        version=0,
+        group_id=UUID(int=0),
+        book_id=b"",
+        origin="",
+        began_on=group.began_on,
+        time_zone=group.time_zone,
+        categories=frozenset(group.categories),
+        pots=pots,
+        held={},
+        policies={},
+        special={},
+        time_bank=group.time_bank,
+    )
 
 
 def hours_line(
@@ -38,6 +62,25 @@ def hours_line(
         transfers = posting.help_given(_SOMEBODY, pot.pot_account, minutes)
     kind = EntryKind.HELP_ANSWERED if answered else EntryKind.HELP_GIVEN
     return _line(setup, preset, kind, category, effective_on, transfers)
+
+
+def hours_undone_line(
+    setup: SetUp, *, preset: str, minutes: int, effective_on: date, category: str, to: str
+) -> PublicLine:
+    """Return the public line of what takes hours in the book back.
+
+    Args:
+        to: Where they went: ``pot``, ``somebody`` through the pot, or ``other`` without it.
+    """
+    pot = setup.pot("", MINUTES)
+    if to == "other":
+        wrong = posting.help_exchanged(_SOMEBODY, _SOMEBODY, minutes)
+    elif to == "somebody":
+        wrong = posting.help_answered(_SOMEBODY, pot.pot_account, pot.shared_account, minutes)
+    else:
+        assert to == "pot", to
+        wrong = posting.help_given(_SOMEBODY, pot.pot_account, minutes)
+    return _line(setup, preset, EntryKind.CORRECTION, category, effective_on, posting.mirror(wrong))
 
 
 def exchange_line(

@@ -21,7 +21,7 @@ from timebank.rules.written import read_minutes
 from timebank.services.live import Live, LivePot, read_live
 from timebank.services.overview import read_home
 from timebank.web.drawings import PotBar, pot_bar
-from timebank.web.forms import NOT_A_FORM, field_text
+from timebank.web.forms import NOT_A_FORM, field_text, is_look
 from timebank.web.inside import Inside, inside, received
 from timebank.web.own_lists import LIST_FIELD, OWN_ASKS, OWN_HOURS, WAITING, faults_of, silence, waiting_page
 from timebank.web.own_rows import (
@@ -125,14 +125,14 @@ async def answer_hours(
     here, fields = await received(request, slug)
     time, why = field_text(fields, "time").strip(), field_text(fields, "why")
 
-    async def refused(field: str, fault: str, status: int) -> PrivatePage:
-        answer = RefusedAnswer(hours_id, field, fault, time, why)
+    async def refused(field: str, fault: str, status: int, *, looked: bool = False) -> PrivatePage:
+        answer = RefusedAnswer(hours_id, field, fault, time, why, looked)
         if LIST_FIELD in fields:
             return await waiting_page(here, field_text(fields, LIST_FIELD)[:36], answer, status=status)
         return await _page(here, answer, status=status)
 
     command: Command
-    match field_text(fields, "say"):
+    match "not-quite" if is_look(fields) else field_text(fields, "say"):
         case "yes":
             command = ConfirmHours(hours_id)
         case "agree":
@@ -151,6 +151,8 @@ async def answer_hours(
                 return await refused("time", advice, 422)
         case _:
             raise MalformedBody(why=NOT_A_FORM)
+    if is_look(fields):
+        return await refused("", "", 200, looked=True)
     sent = await send(here, fields, command)
     if sent.is_refused:
         if sent.status == 404:
@@ -195,7 +197,7 @@ async def _page(here: Inside, refused: RefusedAnswer | None = None, *, status: i
         pots=tuple(_pot(pot, live.pots, chosen) for pot in live.pots),
         pots_as_of=_as_of(live, home, chosen),
     )
-    return here.page("home.html", page, status=status)
+    return here.page("home.html", page, status=status, with_script=bool(page.waiting or page.said))
 
 
 def _pot(pot: LivePot, pots: tuple[LivePot, ...], chosen: Language) -> PotLine:

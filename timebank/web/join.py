@@ -10,14 +10,15 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from timebank.edge.limits import slow_down
 from timebank.edge.sessions import refuse_other_sites
-from timebank.errors import N_, FieldInvalid, NicknameTaken
-from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_TEXT, TOO_LONG
+from timebank.errors import N_, FieldInvalid, NicknameTaken, UnknownInvitation
+from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_TEXT, TOO_LONG, plain_text
 from timebank.services.joining import accept_invitation, look_at_invitation
-from timebank.web.forms import Answer, field_text, read_form
+from timebank.web.forms import Answer, field_text, is_look, read_form
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage
-from timebank.web.strangers import Stranger, arrive
+from timebank.web.strangers import Stranger, arrive, stranger
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -39,6 +40,8 @@ class JoinPage:
         name: What the group is called.
         key: Makes sending the form twice the same as once.
         faults: (field, what to do about it).
+        shown: The nickname as the group will have it; empty while there is none that can be one.
+        looked: Whether that was asked for.
     """
 
     name: str
@@ -47,6 +50,8 @@ class JoinPage:
     key: str
     nickname: Answer
     faults: tuple[tuple[str, str], ...]
+    shown: str
+    looked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,13 @@ async def join_page(request: Request[Any, Any, Any], slug: FromPath[str], secret
 @post("/g/{slug:str}/join/{secret:str}", include_in_schema=False)
 async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]) -> ASGIApp:
     """Let somebody in, or show the form again with what is wrong."""
-    here = await arrive(request, slug)
-    door = here.door
-    refuse_other_sites(door, request.scope["headers"])
+    refuse_other_sites(request.app.state.door, request.scope["headers"])
     fields = await read_form(request)
     nickname, key = field_text(fields, "nickname"), field_text(fields, "key")
+    if is_look(fields):
+        return await _look(request, slug, secret, nickname)
+    here = await arrive(request, slug)
+    door = here.door
     try:
         joined = await accept_invitation(
             door.house,
@@ -91,10 +98,28 @@ async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: Fro
     return PrivatePage(render("joined.html", done, here.chosen), here.chosen)
 
 
+async def _look(request: Request[Any, Any, Any], slug: str, secret: str, nickname: str) -> PrivatePage:
+    """Show what the group will see of somebody; only who has no invitation is counted."""
+    here = await stranger(request, slug)
+    try:
+        return await _page(here, secret, *looked_at(nickname, here.chosen), looked=True)
+    except UnknownInvitation:
+        await slow_down(request, here.group_id, "invitation")
+        raise
+
+
 JOIN_PAGES: Final[list[HTTPRouteHandler]] = [join_page, join]
 
 
-async def _page(here: Stranger, secret: str, nickname: Answer, *, status: int = 200) -> PrivatePage:
+async def _page(
+    here: Stranger,
+    secret: str,
+    nickname: Answer,
+    shown: str = "",
+    *,
+    status: int = 200,
+    looked: bool = False,
+) -> PrivatePage:
     found = await look_at_invitation(here.door.house, here.group_id, secret, now=here.door.clock())
     page = JoinPage(
         name=found.name,
@@ -103,8 +128,23 @@ async def _page(here: Stranger, secret: str, nickname: Answer, *, status: int = 
         key=found.key,
         nickname=nickname,
         faults=(("nickname", nickname.fault),) if nickname.fault else (),
+        shown=shown,
+        looked=looked and bool(shown),
     )
-    return PrivatePage(render("join.html", page, here.chosen), here.chosen, status=status)
+    if looked and nickname.fault:
+        status = 422
+    return PrivatePage(render("join.html", page, here.chosen), here.chosen, status=status, with_script=True)
+
+
+def looked_at(nickname: str, chosen: Language) -> tuple[Answer, str]:
+    """Return a nickname that is only looked at with what is wrong with it, and as the group will have it.
+
+    Whether it is free is not said: for that it must be sent.
+    """
+    try:
+        return Answer(nickname, ""), plain_text(nickname, field="nickname", length_max=NICKNAME_MAX)
+    except FieldInvalid as refusal:
+        return Answer(nickname, nickname_fault(refusal, chosen)), ""
 
 
 def nickname_fault(refusal: FieldInvalid | NicknameTaken, chosen: Language) -> str:

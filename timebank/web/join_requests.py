@@ -23,15 +23,16 @@ from timebank.errors import (
     Refusal,
     RequestsFull,
 )
+from timebank.rules.names import NICKNAME_MAX, free_text, plain_text
 from timebank.services import joining as service
 from timebank.services.joining import REQUEST_DAYS, request_secret
 from timebank.store.join_requests import WORDS_MAX
-from timebank.web.forms import NOT_A_FORM, Answer, field_text, field_whole, read_form
+from timebank.web.forms import NOT_A_FORM, Answer, field_text, field_whole, is_look, read_form
 from timebank.web.join import JoinedPage, nickname_fault
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage, go_to
 from timebank.web.sending import SENT_BEFORE
-from timebank.web.strangers import Stranger, arrive
+from timebank.web.strangers import Stranger, arrive, stranger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,13 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class AskToJoinPage:
-    """The form of a request; ``key`` is empty where people join by invitation only."""
+    """The form of a request.
+
+    Attributes:
+        key: Empty where people join by invitation only.
+        shown: (nickname, words) as stewards will read them; None while they cannot be read.
+        looked: Whether that was asked for.
+    """
 
     name: str
     href: str
@@ -64,6 +71,8 @@ class AskToJoinPage:
     words_max: int
     days: str
     faults: tuple[tuple[str, str], ...]
+    shown: tuple[str, str] | None
+    looked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +103,12 @@ async def ask_to_join_page(request: Request[Any, Any, Any], slug: FromPath[str])
 @post(f"/g/{{slug:str}}{ASK_TO_JOIN}", include_in_schema=False)
 async def ask_to_join(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Take in a request, and show where its answer will be."""
-    here = await arrive(request, slug)
-    refuse_other_sites(here.door, request.scope["headers"])
-    await slow_down(request, here.group_id, "join")
+    refuse_other_sites(request.app.state.door, request.scope["headers"])
     fields = await read_form(request)
+    if is_look(fields):
+        return await _look(await stranger(request, slug), fields)
+    here = await arrive(request, slug)
+    await slow_down(request, here.group_id, "join")
     try:
         request_id = await service.ask_to_join(
             here.door.house,
@@ -108,13 +119,7 @@ async def ask_to_join(request: Request[Any, Any, Any], slug: FromPath[str]) -> A
             now=here.door.clock(),
         )
     except FieldInvalid as refusal:
-        field = "words" if refusal.params["field"] == "words" else "nickname"
-        told = (
-            here.chosen.say(N_("Write it again, and shorter"))
-            if field == "words"
-            else nickname_fault(refusal, here.chosen)
-        )
-        return await _form(here, fields, {field: told}, status=422)
+        return await _form(here, fields, _fault(here, refusal), status=422)
     except KeyReused:
         return await _form(here, fields, {"nickname": here.chosen.say(SENT_BEFORE)}, status=409)
     except (JoiningClosed, RequestsFull) as refusal:
@@ -164,12 +169,29 @@ JOIN_REQUEST_PAGES: Final[list[HTTPRouteHandler]] = [
 ]
 
 
+def _fault(here: Stranger, refusal: FieldInvalid) -> Mapping[str, str]:
+    if refusal.params["field"] == "words":
+        return {"words": here.chosen.say(N_("Write it again, and shorter"))}
+    return {"nickname": nickname_fault(refusal, here.chosen)}
+
+
+async def _look(here: Stranger, fields: Mapping[str, list[str]]) -> PrivatePage:
+    """Show a request as stewards will read it."""
+    try:
+        nickname = plain_text(field_text(fields, "nickname"), field="nickname", length_max=NICKNAME_MAX)
+        words = free_text(field_whole(fields, "words"), field="words", length_max=WORDS_MAX)
+    except FieldInvalid as refusal:
+        return await _form(here, fields, _fault(here, refusal), status=422)
+    return await _form(here, fields, {}, shown=(nickname, words))
+
+
 async def _form(
     here: Stranger,
     fields: Mapping[str, list[str]],
     faults: Mapping[str, str],
     *,
     status: int = 200,
+    shown: tuple[str, str] | None = None,
 ) -> PrivatePage:
     way = await service.find_way(here.door.house, here.group_id)
     page = AskToJoinPage(
@@ -182,8 +204,11 @@ async def _form(
         words_max=WORDS_MAX,
         days=here.chosen.number(REQUEST_DAYS),
         faults=tuple(faults.items()),
+        shown=shown,
+        looked=shown is not None,
     )
-    return PrivatePage(render("ask_to_join.html", page, here.chosen), here.chosen, status=status)
+    body = render("ask_to_join.html", page, here.chosen)
+    return PrivatePage(body, here.chosen, status=status, with_script=True)
 
 
 async def _state(

@@ -119,12 +119,12 @@ async def waiting_page(
         waiting_aside=silence(mine.rules, here.chosen),
         older=_older(here, WAITING, mine.next),
     )
-    return here.page("own_waiting.html", page, status=status)
+    return here.page("own_waiting.html", page, status=status, with_script=bool(page.waiting or page.said))
 
 
 def faults_of(refused: RefusedAnswer | None) -> tuple[tuple[str, str], ...]:
     """Return what the summary of faults says about an answer that was not taken."""
-    if refused is None:
+    if refused is None or refused.looked:
         return ()
     return ((f"{refused.field}-{refused.hours_id}" if refused.field else "waits", refused.fault),)
 

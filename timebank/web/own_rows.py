@@ -14,6 +14,7 @@ from markupsafe import Markup
 from timebank.errors import N_
 from timebank.ledger.units import HOURS
 from timebank.web.forms import Answer
+from timebank.web.hours_sight import read_other, sight_of_other, sight_of_yes, told_of
 from timebank.web.log_sight import sentence_to_you
 from timebank.web.rooms import HOME, LOG
 from timebank.web.sending import new_key
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from timebank.services.hours import Hours
     from timebank.store.statement import AskedRow
     from timebank.web.inside import Inside
+    from timebank.web.sight import Sight
 
 #: (mark, what it is called) of an ask in each of its states.
 ASK_STATES: Final[Mapping[str, tuple[str, str]]] = {
@@ -51,7 +53,10 @@ class WaitingHours:
         proposal: What the other one says it was instead; empty where the reader may say it.
         said: What the reader said it was; empty where they have not said it yet.
         can_withdraw: Whether the reader can take it back altogether.
-        is_open: Whether the part with "not quite" stands open, because something in it is wrong.
+        is_open: Whether the part with "not quite" stands open, because something in it is wrong or was looked at.
+        sight: What the public will see of a yes.
+        other: The same of "not quite", once the other one agrees.
+        told: Whether ``other`` is of what stands in the form; ``looked`` whether it was asked for.
     """
 
     id: str
@@ -67,6 +72,10 @@ class WaitingHours:
     is_open: bool
     time: Answer
     why: Answer
+    sight: Sight
+    other: Sight
+    told: bool
+    looked: bool
 
 
 class EntryLine(NamedTuple):
@@ -89,13 +98,17 @@ class AskLine(NamedTuple):
 
 
 class RefusedAnswer(NamedTuple):
-    """An answer to hours that was not taken: whose, which field, why, and what stood in the fields."""
+    """An answer to hours that was not taken: whose, which field, why, and what stood in the fields.
+
+    One that is only looked at has no fault.
+    """
 
     hours_id: UUID
     field: str
     fault: str
     time: str
     why: str
+    looked: bool = False
 
 
 def waiting_hours(
@@ -122,6 +135,7 @@ def waiting_hours(
     instead = chosen.hours(hours.proposed or 0)
     asked_me = hours.proposed is not None and hours.waits_for_me
     i_asked = hours.proposed is not None and not hours.waits_for_me
+    sight, other, is_told = _sights(here, rules, hours, mine.time if mine else "", agrees=asked_me)
     return WaitingHours(
         id=str(hours.id),
         action=here.path(f"{HOME}/hours/{hours.id}"),
@@ -135,9 +149,28 @@ def waiting_hours(
         said=chosen.say(N_("You said it was %(time)s."), time=instead) if i_asked else "",
         can_withdraw=hours.draw is None and (me in {hours.giver, hours.logged_by}),
         reason=hours.why,
-        is_open=bool(mine and mine.field),
+        is_open=bool(mine and (mine.field or mine.looked)),
         time=Answer(mine.time if mine else "", mine.fault if mine and mine.field == "time" else ""),
         why=Answer(mine.why if mine else "", mine.fault if mine and mine.field == "why" else ""),
+        sight=sight,
+        other=other,
+        told=is_told,
+        looked=bool(mine and mine.looked),
+    )
+
+
+def _sights(
+    here: Inside, rules: SetUp, hours: Hours, written: str, *, agrees: bool
+) -> tuple[Sight, Sight, bool]:
+    """Return what the public will see of a yes, and of something else; and whether that is known."""
+    today = here.door.clock().astimezone(ZoneInfo(rules.time_zone)).date()
+    minutes, told_hours = read_other(written, rules), told_of(hours)
+    return (
+        sight_of_other(here, rules, today, told_hours, hours.proposed)
+        if agrees
+        else sight_of_yes(here, rules, today, told_hours),
+        sight_of_other(here, rules, today, told_hours, minutes),
+        minutes is not None,
     )
 
 

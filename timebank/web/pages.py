@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from timebank.i18n import Language, frontend_path
 from timebank.web.files import static_url
+from timebank.web.who_sees import who_sees
 
 # Everything comes from here, nothing is inline, nobody may frame it, and forms post home.
 CONTENT_SECURITY_POLICY: Final = (
@@ -56,6 +57,7 @@ def environment() -> Environment:
     # Jinja's own would put plain numbers into sentences in Latin digits, whatever the language.
     made.globals.update(gettext=_gettext, ngettext=_ngettext, _=_gettext)
     made.globals["static"] = static_url
+    made.globals["who_sees"] = who_sees
     return made
 
 

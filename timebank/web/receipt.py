@@ -20,6 +20,7 @@ from timebank.rules.publication import SHELTERED
 from timebank.rules.readiness import period_end
 from timebank.services.overview import LoggedHours, read_logged
 from timebank.services.receipts import Receipt, read_receipt
+from timebank.web.hours_sight import ToldHours, sight_of_undo
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_sight import sentence, sentence_to_you
 from timebank.web.rooms import LOG, Way, ways
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from timebank.i18n import Language
     from timebank.rules.publication import PublicGroup
+    from timebank.web.sight import Sight
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
@@ -48,7 +50,7 @@ class ReceiptPage:
         waits: Whether it waits for a yes.
         proof: How far the receipt can be proved by now; ``proof_href`` is where to take it from.
         next: What happens now: (mark, sentence).
-        can_undo: Whether a button takes it back.
+        can_undo: Whether a button takes it back; ``sight`` is what the public will see of that.
         fault: Why it was not taken back just now; mostly empty.
     """
 
@@ -64,6 +66,7 @@ class ReceiptPage:
     waits: bool
     next: tuple[tuple[str, str], ...]
     can_undo: bool
+    sight: Sight
     undo: str
     undo_hint: str
     key: str
@@ -141,6 +144,18 @@ def _receipt(here: Inside, logged: LoggedHours, proof: Receipt | None, *, fault:
         proof=_proof(proof, chosen),
         proof_href=f"/api/v1/groups/{here.group.slug}/me/receipts/{logged.id}" if proof else "",
         can_undo=logged.may_withdraw,
+        sight=sight_of_undo(
+            here,
+            logged.rules,
+            here.door.clock().astimezone(zone).date(),
+            ToldHours(
+                logged.minutes,
+                logged.effective_on,
+                logged.category,
+                logged.is_posted,
+                logged.receiver is None,
+            ),
+        ),
         undo=here.path(f"{LOG}/{logged.id}/undo"),
         undo_hint=chosen.say(
             N_("Undo writes a second line that takes this one back. Nothing is rubbed out.")

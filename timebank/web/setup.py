@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ from timebank.errors import (
     FieldInvalid,
     Refusal,
     SlugTaken,
+    UnknownGroup,
     UnknownPage,
 )
 from timebank.i18n import Language, choose_language, language, language_codes
@@ -43,7 +45,8 @@ from timebank.services.setup import (
     slug_from,
 )
 from timebank.web.book_page import LanguageLink
-from timebank.web.forms import Answer, field_text, read_form
+from timebank.web.first_sight import FirstSight, first_sight
+from timebank.web.forms import Answer, field_text, is_look, read_form
 from timebank.web.pages import render
 from timebank.web.policy_words import rules_in_words
 from timebank.web.private import PrivatePage
@@ -192,6 +195,7 @@ class SetUpPage:
         book_host_is_sure: Whether the operator said so, and it is not just this machine's name.
         hours_rules, money_rules: What the pots will say, in the words that are published.
         example: How far the example group is.
+        first: What the public will see of the group; None unless it was looked at and could be set up.
     """
 
     languages: tuple[LanguageLink, ...]
@@ -225,6 +229,7 @@ class SetUpPage:
     money_rules: tuple[str, ...]
     categories: str
     example: ExampleState
+    first: FirstSight | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +309,7 @@ async def set_up_page(request: Request[Any, Any, Any], token: FromPath[str]) -> 
     if not desk.is_open(token):
         return _closed(chosen)
     page = _form_page(request, token, _first_answers(chosen), {}, chosen, query, await desk.example.state())
-    return PrivatePage(render("setup.html", page, chosen), chosen)
+    return PrivatePage(render("setup.html", page, chosen), chosen, with_script=True)
 
 
 @post("/setup/{token:str}", include_in_schema=False)
@@ -315,8 +320,11 @@ async def set_up(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIA
     if not desk.knows(token):
         return _closed(chosen)
     refuse_other_sites(request.app.state.door, request.scope["headers"])
-    written = _first_group(await read_form(request))
+    fields = await read_form(request)
+    written = _first_group(fields)
     first, faults = check_first_group(written, languages_known=language_codes())
+    if is_look(fields):
+        return await _look(request, token, first, faults, chosen, query)
     if not faults:
         try:
             made = await desk.set_up(token, first, host=host_of(request))
@@ -329,7 +337,7 @@ async def set_up(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIA
             cookies = set_cookie(request, made.slug, made.session) if made.session else ()
             return PrivatePage(body, chosen, cookies=cookies)
     page = _form_page(request, token, first, faults, chosen, query, await desk.example.state())
-    return PrivatePage(render("setup.html", page, chosen), chosen, status=422)
+    return PrivatePage(render("setup.html", page, chosen), chosen, status=422, with_script=True)
 
 
 @post("/setup/{token:str}/recovery-key", include_in_schema=False)
@@ -437,6 +445,30 @@ def _language(request: Request[Any, Any, Any]) -> tuple[Language, str]:
 # ---------------------------------------------------------------- pages
 
 
+async def _look(
+    request: Request[Any, Any, Any],
+    token: str,
+    first: FirstGroup,
+    faults: Mapping[str, Refusal],
+    chosen: Language,
+    query: str,
+) -> PrivatePage:
+    """Show the form with what the public will see of the group; nothing is set up."""
+    desk = _desk(request)
+    if not desk.is_open(token):
+        return _closed(chosen)
+    if not faults:
+        with suppress(UnknownGroup):
+            await request.app.state.database.group_id(first.slug)
+            faults = {"slug": SlugTaken(slug=first.slug)}
+    page = _form_page(request, token, first, faults, chosen, query, await desk.example.state())
+    if not faults:
+        group = group_with_defaults(first, now=_now(request))
+        page = replace(page, first=first_sight(group, chosen, host=host_of(request)))
+    status = 422 if faults else 200
+    return PrivatePage(render("setup.html", page, chosen), chosen, status=status, with_script=True)
+
+
 def _closed(chosen: Language) -> PrivatePage:
     return PrivatePage(
         render("setup_closed.html", SetUpClosedPage(_language_links(chosen)), chosen), chosen, status=404
@@ -504,6 +536,7 @@ def _form_page(
         else (),
         categories=chosen.listed(category_in_words(category, chosen) for category in rules.categories),
         example=example,
+        first=None,
     )
 
 

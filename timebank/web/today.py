@@ -21,11 +21,13 @@ from timebank.services.live import read_live
 from timebank.services.overview import read_rules, read_waiting_hours
 from timebank.web.ask import ask_about, ask_title
 from timebank.web.ask_card import Fact, ask_facts, short_id, why_not
-from timebank.web.forms import Answer, field_text
+from timebank.web.forms import Answer, field_text, is_look
+from timebank.web.hours_sight import read_other, sight_of_other, told_of
 from timebank.web.inside import Inside
 from timebank.web.people import age_in_words
 from timebank.web.rooms import LOG_MANY, TODAY, Way, ways
 from timebank.web.sending import new_key, send
+from timebank.web.sight import Sight
 from timebank.web.stewards import READ, Fault, done, done_in_words, steward_reads, steward_sends
 from timebank.web.today_more import MoreLine, read_more
 from timebank.web.words import amounts_of, category_in_words, told
@@ -81,6 +83,9 @@ class HoursToSettle:
     key: str
     time: Answer
     is_open: bool
+    sight: Sight
+    told: bool
+    looked: bool
 
 
 class LostLink(NamedTuple):
@@ -173,6 +178,8 @@ async def settle_hours(
     except Refusal:
         advice = here.chosen.say(N_("Write how long it was, for example 1:30"))
         return await _all(here, HOURS, Fault(str(hours_id), advice, fields), status=422)
+    if is_look(fields):
+        return await _all(here, HOURS, Fault(str(hours_id), "", fields))
     sent = await send(here, fields, SettleHours(hours_id, minutes))
     if sent.is_refused:
         return await _all(here, HOURS, Fault(str(hours_id), sent.sentence, fields), status=sent.status)
@@ -221,7 +228,7 @@ async def _page(here: Inside, said: str) -> PrivatePage:
         many_href=here.path(LOG_MANY),
         import_href=here.path("/import"),
     )
-    return here.page("today.html", page)
+    return here.page("today.html", page, with_script=bool(page.hours))
 
 
 def _kind(here: Inside, key: str, words: str, count: int, oldest: datetime, zone: ZoneInfo) -> Kind:
@@ -267,13 +274,13 @@ async def _all(
         back=here.path(TODAY),
         title=here.chosen.say(_TITLES[kind]),
         kind=kind,
-        faults=((f"time-{fault.field}", fault.text),) if fault else (),
+        faults=((f"time-{fault.field}", fault.text),) if fault and fault.text else (),
         asks=await _briefs(here, waiting[some], rules, now) if kind == ASKS else (),
         hours=tuple(_hours(here, each, names, fault, rules) for each in hours[some]),
         lost=_lost(here, waiting[some]) if kind == LINKS else (),
         newer=here.path(below) + ("&" if here.query else "?") + f"page={page + 1}" if there_is_more else "",
     )
-    return here.page("today_all.html", shown, status=status)
+    return here.page("today_all.html", shown, status=status, with_script=bool(shown.hours))
 
 
 # ---------------------------------------------------------------- asks
@@ -385,6 +392,9 @@ def _hours(
             days=rules.confirm_days
         )
         age.append(chosen.say(N_("counts as a yes on %(day)s"), day=chosen.weekday(until)))
+    written = field_text(mine.fields, "time") if mine else ""
+    minutes = read_other(written, rules)
+    today = here.door.clock().astimezone(ZoneInfo(rules.time_zone)).date()
     took_part = here.actor.member_id in (hours.giver, hours.receiver)
     return HoursToSettle(
         id=str(hours.id),
@@ -396,6 +406,9 @@ def _hours(
         reason=hours.why,
         action="" if took_part else here.path(f"{TODAY}/hours/{hours.id}"),
         key=new_key(),
-        time=Answer(field_text(mine.fields, "time") if mine else "", mine.text if mine else ""),
+        time=Answer(written, mine.text if mine else ""),
         is_open=mine is not None,
+        sight=sight_of_other(here, rules, today, told_of(hours), minutes),
+        told=minutes is not None,
+        looked=mine is not None and is_look(mine.fields) and not mine.text,
     )
