@@ -283,6 +283,10 @@ class Language:
         """Return ``27 September 2026``."""
         return self._date(day, self._days.month_year)
 
+    def year(self, day: date) -> str:
+        """Return ``2026``."""
+        return self._date(day, "y")
+
     def day_number(self, day: date) -> str:
         """Return the day of the month: ``27``."""
         return self._date(day, "d")

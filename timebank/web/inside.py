@@ -38,7 +38,7 @@ class Me:
         csrf: For every form.
         sign_out: Where the form that signs out goes.
         ways_in: The page with one's own ways in.
-        settings: The page with everything that is one's own to say.
+        home: The own page.
         duties_wait: Whether there are duties that wait for a proof, or for a steward who vouches.
         vouch_waits: Whether it is only the steward that they wait for.
         prove: Where that proof is given, or set up where there is none yet; or what to show the steward.
@@ -47,7 +47,7 @@ class Me:
     csrf: str
     sign_out: str
     ways_in: str
-    settings: str
+    home: str
     duties_wait: bool
     vouch_waits: bool
     prove: str
@@ -85,7 +85,7 @@ class Inside:
             csrf=self.visitor.csrf,
             sign_out=self.path("/sign-out"),
             ways_in=self.path("/me/ways-in"),
-            settings=self.path("/me/settings"),
+            home=self.path("/me"),
             duties_wait=bool(self.visitor.duties_wait),
             vouch_waits=bool(self.visitor.duties_wait) and self.visitor.strong,
             prove=self.path("/prove" if can_prove else "/me/ways-in"),

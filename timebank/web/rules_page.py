@@ -15,6 +15,7 @@ from timebank.web.book_page import LanguageLink, language_links, rules_title
 from timebank.web.policy_diff import DiffLine, FieldDiff, fields_diff, words_diff
 from timebank.web.policy_words import rules_in_words
 from timebank.web.public import public_language, public_reply
+from timebank.web.words import Amounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,5 +102,5 @@ def _version(policy: PublicPolicy, before: PublicPolicy | None, unit: Unit, chos
         agreed_on=chosen.day_month_year(policy.agreed_on),
         rules=rules,
         lines=words_diff(rules_in_words(before.terms, unit, chosen), rules, chosen) if before else (),
-        fields=fields_diff(before.terms, policy.terms) if before else (),
+        fields=fields_diff(before.terms, policy.terms, Amounts(unit, chosen)) if before else (),
     )
