@@ -16,10 +16,12 @@ sentence is translated there.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that catalogue tools look for
@@ -910,7 +912,7 @@ class PlaceNotEmpty(Conflict):
     """A place where money is kept is closed only when nothing is in it."""
 
     code = "place_not_empty"
-    message = N_("There is still something in this place: %(amount)s %(currency)s.")
+    message = N_("There is still something in this place: %(amount)s.")
 
 
 class PlaceTaken(Conflict):
@@ -1097,3 +1099,14 @@ class RolesMissing(Unsafe):
         "The role timebank_migrate cannot work in the database %(database)s. Run the SQL that "
         "`timebank doctor --roles` prints, as a superuser, and let the roles in (pg_hba.conf, passwords)."
     )
+
+
+@lru_cache(maxsize=1)
+def messages() -> Mapping[str, str]:
+    """Return the sentence of every refusal by its code, for one that was kept as its code and parameters."""
+    found, left = dict[str, str](), [Refusal]
+    while left:
+        kind = left.pop()
+        found.setdefault(kind.code, kind.message)
+        left += kind.__subclasses__()
+    return MappingProxyType(found)

@@ -21,10 +21,14 @@ from babel.numbers import format_currency, format_decimal, get_currency_name, ge
 
 from timebank.errors import Refusal
 from timebank.pot_words import NOUNS, POT, is_of_any_group, turning
+from timebank.refusal_words import SUMS
+from timebank.refusal_words import WORDS as REFUSAL_WORDS
 
 NO_BREAK: Final = "\u00a0"
 SOURCE_LANGUAGE: Final = "en"
 DOMAIN: Final = "timebank"
+#: The unit of hours, as pots name it; all others are currencies.
+MINUTES: Final = "minutes"
 
 RIGHT_TO_LEFT_MARK: Final = "\u200f"
 
@@ -123,9 +127,30 @@ class Language:
         said = self.translations.ngettext(one, many, count)
         return said % {"count": self.number(count), **self._written(params)}
 
-    def refusal(self, refusal: Refusal) -> str:
-        """Return a refusal as a sentence for people; parameters are put in as they are, but for digits."""
-        return self.translations.gettext(refusal.message) % self._written(refusal.params)
+    def refusal(self, refusal: Refusal, unit: str = "") -> str:
+        """Return a refusal as a sentence for people; see ``refused``."""
+        return self.refused(refusal.message, refusal.params, unit)
+
+    def refused(self, message: str, params: Mapping[str, Any], unit: str = "") -> str:
+        """Return what a refusal says, also one that was kept as its message and parameters.
+
+        States and duties are said in words, and a reason that is a sentence of its own in this language.
+
+        Args:
+            unit: ``minutes`` or a currency, which amounts are of, where whoever shows it knows; a refusal that has
+                a currency of its own needs none.
+        """
+        unit = unit or (str(params["currency"]) if "amount" in params and "currency" in params else "")
+        return self.say(message, **{name: self._named(name, value, unit) for name, value in params.items()})
+
+    def _named(self, name: str, value: Any, unit: str) -> Any:
+        if name == "why":
+            return self.translations.gettext(str(value))
+        if name in REFUSAL_WORDS and value in REFUSAL_WORDS[name]:
+            return self.translations.gettext(REFUSAL_WORDS[name][value])
+        if unit and type(value) is int and value >= 0 and (name in SUMS or name == "amount"):
+            return self.hours(value) if unit == MINUTES else self.money(value, unit)
+        return value
 
     def _written(self, params: Mapping[str, Any]) -> dict[str, Any]:
         # What is text already may be a code or an address: its digits stay.

@@ -161,11 +161,7 @@ def _said_of_field(field: str, fault: Refusal, language: Language) -> dict[str, 
 
 def sentence(message: str, params: Mapping[str, str | int], language: Language) -> str:
     """Return what a refusal says in one language, also one that was kept as its message and parameters."""
-    words = {name: _shown(value) for name, value in params.items()}
-    if "why" in words:
-        words["why"] = language.say(str(words["why"]))
-    said = language.say(message)
-    return said % words if words else said
+    return language.refused(message, {name: _shown(value) for name, value in params.items()})
 
 
 def reply(refusal: Refusal, language: Language, more: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:

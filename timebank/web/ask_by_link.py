@@ -26,7 +26,7 @@ from timebank.web.forms import field_text, is_look, read_form
 from timebank.web.inside import group_and_language
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage, go_to
-from timebank.web.sending import SENT_BEFORE, Sent
+from timebank.web.sending import SENT_BEFORE, Sent, sent_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,10 +180,7 @@ async def _send(place: Outside, key: str, command: Command) -> Sent:
         )
     except KeyReused as refusal:
         return Sent(status_of(refusal), refusal.code, place.chosen.say(SENT_BEFORE), {})
-    body = msgspec.json.decode(answer.body)
-    if answer.status < 400:
-        return Sent(answer.status, "", "", body)
-    return Sent(answer.status, body["code"], body["detail"], body["params"])
+    return sent_as(answer.status, msgspec.json.decode(answer.body), place.chosen)
 
 
 def _form(

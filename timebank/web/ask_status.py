@@ -22,6 +22,7 @@ from timebank.services.overview import read_rules
 from timebank.web.ask import WORDS_MAX, policy_words, read_asked
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.inside import Inside, inside, received
+from timebank.web.money_pages import refusal_in_words
 from timebank.web.rooms import ASK, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.words import amounts_of, category_in_words, told
@@ -199,7 +200,7 @@ def step_words(sent: Sent, pot: Pot, chosen: Language) -> str:
     """Return why a step was not taken."""
     if sent.code == "policy_refuses":
         return policy_words(sent.body, amounts_of(pot.unit, chosen))
-    return sent.sentence
+    return refusal_in_words(sent, pot.unit, chosen)
 
 
 async def _own(here: Inside, draw_id: UUID) -> DrawView:

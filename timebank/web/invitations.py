@@ -15,6 +15,7 @@ from markupsafe import Markup
 from timebank.edge.qr import qr_inline
 from timebank.edge.sessions import origin_of
 from timebank.errors import N_, UnknownInvitation
+from timebank.refusal_words import DUTIES
 from timebank.rules.people import NAMED_DUTIES, may_give
 from timebank.services import joining as service
 from timebank.services.joining import DAYS_MAX, USES_MAX, invitation_secret
@@ -26,7 +27,7 @@ from timebank.web.private import PrivatePage
 from timebank.web.rooms import PEOPLE, Way, ways
 from timebank.web.sending import act, new_key
 from timebank.web.stewards import READ, Option, done, done_in_words, steward_reads, steward_sends
-from timebank.web.words import DUTIES, duties_in_words
+from timebank.web.words import duties_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,6 +17,7 @@ from timebank.errors import (
     MoreThanPromised,
     NumberAmbiguous,
     Refusal,
+    messages,
 )
 from timebank.ledger.units import MINUTES
 from timebank.rules.names import free_text
@@ -58,7 +59,7 @@ _FIELD_OF: Final = {
     "unknown_pot": "pot",
 }
 #: Refusals that say how much there is and how much was asked for.
-_OF_SUMS: Final = {each.code: each.message for each in (BelowFloor, MoreThanHanded, MoreThanPromised)}
+_OF_SUMS: Final = {each.code for each in (BelowFloor, MoreThanHanded, MoreThanPromised)}
 
 
 class Option(NamedTuple):
@@ -368,12 +369,7 @@ def field_of(code: str, fields: Sequence[str]) -> str:
 
 def refusal_in_words(sent: Sent, unit: str, chosen: Language) -> str:
     """Return why something was refused, with its amounts as people write them: the rules speak of cents and minutes."""
-    message = _OF_SUMS.get(sent.code)
-    if message is None:
-        return sent.sentence
-    amounts = amounts_of(unit, chosen)
-    sums = {name: amounts.words(value) for name, value in sent.body.items() if isinstance(value, int)}
-    return chosen.say(message, **sums)
+    return chosen.refused(messages()[sent.code], sent.body, unit) if sent.code in _OF_SUMS else sent.sentence
 
 
 def difference_in_words(counted: int, book: int, unit: str, chosen: Language) -> str:

@@ -25,6 +25,7 @@ from timebank.errors import (
     UnknownPage,
     UnknownStandIn,
 )
+from timebank.refusal_words import DUTIES
 from timebank.rules.people import CONSENTS, NAMED_DUTIES, may_give
 from timebank.services import cards, stand_ins
 from timebank.services import member_acts as service
@@ -39,7 +40,7 @@ from timebank.web.rooms import PEOPLE, Way, ways
 from timebank.web.sending import Sent, act, new_key
 from timebank.web.stewards import READ, Fault, Option, done, done_in_words, steward_reads, steward_sends
 from timebank.web.ways_in import PRINTED, card_page
-from timebank.web.words import DUTIES, duties_in_words, names_in_row, told
+from timebank.web.words import duties_in_words, names_in_row, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

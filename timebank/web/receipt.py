@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from markupsafe import Markup, escape
 
 from timebank.errors import N_
+from timebank.ledger.units import MINUTES
 from timebank.rules.commands import WithdrawHours
 from timebank.rules.publication import SHELTERED
 from timebank.rules.readiness import period_end
@@ -23,6 +24,7 @@ from timebank.services.receipts import Receipt, read_receipt
 from timebank.web.hours_sight import ToldHours, sight_of_undo
 from timebank.web.inside import Inside, inside, received
 from timebank.web.log_sight import sentence, sentence_to_you
+from timebank.web.money_pages import refusal_in_words
 from timebank.web.rooms import LOG, Way, ways
 from timebank.web.sending import form_key, new_key, send
 from timebank.web.words import category_in_words, told
@@ -98,9 +100,8 @@ async def undo_log(request: Request[Any, Any, Any], slug: FromPath[str], hours_i
     sent = await send(here, fields, WithdrawHours(hours_id))
     if sent.is_refused:
         logged = await read_logged(here.door.house, here.actor, hours_id)
-        return here.page(
-            "receipt.html", _receipt(here, logged, None, fault=sent.sentence), status=sent.status
-        )
+        told = refusal_in_words(sent, MINUTES, here.chosen)
+        return here.page("receipt.html", _receipt(here, logged, None, fault=told), status=sent.status)
     return here.go(f"{LOG}/{hours_id}")
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from timebank.edge.problems import renderer, status_of
-from timebank.errors import N_, FieldInvalid, FormNotOurs, KeyInvalid, KeyReused
+from timebank.errors import N_, FieldInvalid, FormNotOurs, KeyInvalid, KeyReused, messages
 from timebank.services.acts import Once
 from timebank.web.forms import field_text, is_look
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from timebank.i18n import Language
     from timebank.rules.commands import Command
     from timebank.services.writer import Answer
     from timebank.web.inside import Inside
@@ -38,7 +39,7 @@ class Sent:
     Attributes:
         status: As HTTP says it; below 400 the book has it.
         code: Name of the refusal; empty if there is none.
-        sentence: The refusal in words, in the language of the page that was shown when it was first given.
+        sentence: The refusal in words of the reader, whatever language it was first given in.
         body: What the answer says.
     """
 
@@ -98,7 +99,8 @@ async def send_many(
         many=True,
     )
     return tuple(
-        _sent(outcome["status"], outcome) for outcome in msgspec.json.decode(answer.body)["outcomes"]
+        sent_as(outcome["status"], outcome, here.chosen)
+        for outcome in msgspec.json.decode(answer.body)["outcomes"]
     )
 
 
@@ -121,7 +123,7 @@ async def send(here: Inside, fields: Mapping[str, list[str]], command: Command) 
         )
     except KeyReused as refusal:
         return _sent_before(here, refusal)
-    return _sent(answer.status, msgspec.json.decode(answer.body))
+    return sent_as(answer.status, msgspec.json.decode(answer.body), here.chosen)
 
 
 async def act(
@@ -150,14 +152,18 @@ async def act(
     except FieldInvalid as refusal:
         # What services check before they begin; the same form may come again, mended.
         return Sent(status_of(refusal), refusal.code, here.chosen.refusal(refusal), refusal.params)
-    return _sent(answer.status, msgspec.json.decode(answer.body))
+    return sent_as(answer.status, msgspec.json.decode(answer.body), here.chosen)
 
 
 def _sent_before(here: Inside, refusal: KeyReused) -> Sent:
     return Sent(status_of(refusal), refusal.code, here.chosen.say(SENT_BEFORE), {})
 
 
-def _sent(status: int, body: Mapping[str, Any]) -> Sent:
+def sent_as(status: int, body: Mapping[str, Any], chosen: Language) -> Sent:
+    """Return an answer of the write door to whoever reads this language."""
     if status < 400:
         return Sent(status, "", "", body)
-    return Sent(status, body["code"], body["detail"], body["params"])
+    code, params = body["code"], body["params"]
+    message = messages().get(code)
+    # Answers are kept in the language of whoever asked first, which may be another one by now.
+    return Sent(status, code, chosen.refused(message, params) if message else body["detail"], params)

@@ -13,6 +13,7 @@ from timebank.errors import N_
 from timebank.i18n import NO_BREAK, Language
 from timebank.ledger.units import HOURS, MINUTES, Unit
 from timebank.pot_words import noun_of
+from timebank.refusal_words import DUTIES
 from timebank.rules.publication import PublicNewKey, PublicRestore
 from timebank.rules.set_up import WORDS
 
@@ -75,16 +76,6 @@ CATEGORIES: Final = {
     "teaching": N_("teaching"),
     "transport": N_("transport"),
     "utilities": N_("heating and light"),
-}
-
-
-#: What people can carry for a group, each as a word beside a name.
-DUTIES: Final = {
-    "steward": N_("steward"),
-    "treasurer": N_("treasurer"),
-    "auditor": N_("auditor"),
-    "stand_in": N_("stand-in"),
-    "host": N_("host"),
 }
 
 
