@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import httpx
+
 from tests.cast import Stage, cast, house, stage, today
 from tests.database import Dsn
 from tests.web.member import Member, fields_of, forms_of, grow_old, signed_in, text_of
@@ -176,6 +178,32 @@ async def test_settings_are_looked_at_before_they_change_are_refused_at_their_fi
         assert wrong.status_code == 422, fault
         assert f'href="#{field}"' in wrong.text, fault
         assert f'id="{field}-fault"' in wrong.text, fault
+
+
+async def test_witnesses_of_a_groups_own_are_listed_added_and_let_go_on_its_page(stage: Stage) -> None:
+    key = "auditor.example/al+8bd95e64+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+    bo = await signed_in(stage, "bo")
+
+    async def write(keys: str) -> httpx.Response:
+        action, fields = await change(bo, "/group", witnesses=keys)
+        looked = await bo.post(action, {**fields, "say": "look"})
+        if looked.status_code != 200:
+            return looked
+        return await bo.post(action, {**fields_of(looked.text), "say": "save"})
+
+    for wrong in ("not a key", f"{key}\n{key}"):
+        refused = await write(wrong)
+        assert refused.status_code == 422
+        assert 'href="#witnesses"' in refused.text
+        assert 'id="witnesses-fault"' in refused.text
+    assert (await stage.get("bo", "/settings")).json().get("witnesses", []) == []
+    added = await bo.follow(await write(key))
+
+    assert f">{key}</textarea>" in added.text
+    assert (await stage.get("bo", "/settings")).json()["witnesses"] == [key]
+    assert "auditor.example/al" in text_of(added).partition("What was changed")[2]
+    assert (await write("")).status_code == 303
+    assert (await stage.get("bo", "/settings")).json().get("witnesses", []) == []
 
 
 async def test_another_way_of_publishing_says_what_follows_and_begins_with_the_next_period(

@@ -25,7 +25,7 @@ from timebank.services.settings import SettingsNow, read_history, read_settings,
 from timebank.services.setup import ROUNDINGS
 from timebank.web.book_page import publishing_in_words, rules_title
 from timebank.web.close_page import CLOSE
-from timebank.web.forms import LOOK, Answer, field_text
+from timebank.web.forms import LOOK, Answer, field_text, field_whole
 from timebank.web.inside import Inside
 from timebank.web.private import PrivatePage
 from timebank.web.rooms import GROUP, Way, ways
@@ -57,6 +57,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "categories_add": N_("Write another word: this one is there already, or cannot be shown"),
     "categories_retire": N_("Keep at least one kind of help"),
     "confirm_days": N_("Write a number of days from 1 to 90"),
+    "witnesses": N_("Write one key on each line, each of another witness, as they gave it to you"),
     "people": N_("Write a number from 3 (month by month: 5) to 50, or leave it empty"),
 }
 #: The field of the form that stands for a field of the rules.
@@ -68,6 +69,7 @@ _FOLDED: Final[Mapping[str, frozenset[str]]] = {
     "kinds": frozenset({"keep", "back", "category", "rounding", "confirm_days"}),
     "joining": frozenset({"joining", "member_list", "time_zone"}),
     "public": frozenset({"preset", "people", "gifts_wait"}),
+    "witnesses": frozenset({"witnesses"}),
 }
 
 
@@ -140,6 +142,7 @@ class GroupPage:
     presets: tuple[Option, ...]
     people: Answer
     gifts_wait: bool
+    witnesses: Answer
     history: tuple[HistoryLine, ...]
     more_href: str
 
@@ -260,6 +263,9 @@ def _change(
         joining=different(field_text(fields, "joining") or said.joining, said.joining),
         people=different(least, said.people) if preset == said.preset else least,
         gifts_wait=different("gifts_wait" in fields, said.gifts_wait),
+        witnesses=different(tuple(field_whole(fields, "witnesses").split()), said.witnesses)
+        if "witnesses" in fields
+        else None,
     )
     return change, faults
 
@@ -291,6 +297,7 @@ def _fields_of(said: Settings) -> dict[str, list[str]]:
         "joining": [said.joining],
         "preset": [said.preset],
         "people": [str(said.people)] if said.people else [],
+        "witnesses": ["\n".join(said.witnesses)],
         **({"member_list": ["yes"]} if said.member_list else {}),
         **({"gifts_wait": ["yes"]} if said.gifts_wait else {}),
     }
@@ -375,6 +382,7 @@ async def _page(
         presets=options("preset", PRESET_WORDS),
         people=answer("people"),
         gifts_wait="gifts_wait" in fields,
+        witnesses=Answer(field_whole(fields, "witnesses"), wrong.get("witnesses", "")),
         history=history,
         more_href=more,
     )

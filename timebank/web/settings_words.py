@@ -26,6 +26,7 @@ NAMES: Final[Mapping[str, str]] = {
     "preset": N_("What everybody may see"),
     "people": N_("Different people behind what is shown"),
     "gifts_wait": N_("Single gifts of money wait for others"),
+    "witnesses": N_("Witnesses of our own"),
 }
 JOINING: Final[Mapping[str, str]] = {
     "invitation": N_("by invitation"),
@@ -52,6 +53,9 @@ def setting_in_words(name: str, value: Any, chosen: Language) -> str:
     for known, words in (("joining", JOINING), ("preset", PRESETS)):
         if name == known and value in words:
             return chosen.say(words[value])
+    if name == "witnesses":
+        # The rest of a key says nothing to anybody who reads.
+        return chosen.listed(key.partition("+")[0] for key in value) or chosen.say(N_("those of the host"))
     if name == "words":
         return pot_in_words(value, chosen)
     if name == "time_zone":
