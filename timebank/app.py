@@ -36,6 +36,7 @@ from timebank.services.work import Runner, child_runner, open_workshop
 from timebank.services.writer import Writer
 from timebank.web.ask import ASK_PAGES
 from timebank.web.ask_by_link import ASK_BY_LINK_PAGES
+from timebank.web.ask_card import ASK_CARD_PAGES
 from timebank.web.ask_status import ASK_STATUS_PAGES
 from timebank.web.carry import CARRY_PAGES
 from timebank.web.checking import CHECKING
@@ -58,6 +59,7 @@ from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.money import MONEY_PAGES
 from timebank.web.money_entry import MONEY_ENTRY_PAGES
 from timebank.web.money_in import MONEY_IN_PAGES
+from timebank.web.own_lists import OWN_LISTS_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.people import PEOPLE_PAGES
 from timebank.web.person import PERSON_PAGES
@@ -153,6 +155,7 @@ def put_together(
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,
             *HOME_PAGES,
+            *OWN_LISTS_PAGES,
             *LOOKS_PAGES,
             *HOST_PAGES,
             *LOG_PAGES,
@@ -166,6 +169,7 @@ def put_together(
             *ASK_STATUS_PAGES,
             *ASK_BY_LINK_PAGES,
             *TODAY_PAGES,
+            *ASK_CARD_PAGES,
             *LOST_LINK_PAGES,
             *PAY_PAGES,
             *MONEY_PAGES,

@@ -84,6 +84,19 @@ async def _(world: World, name: str | None) -> Ask:
     return form({"entry_id": await came_in(world)}, held="bank", reason="Written twice")
 
 
+async def handed_over(world: World) -> str:
+    """Money of an ask that went to whoever asked."""
+    ask = {"pot": "money", "amount": 100, "currency": "EUR", "category": "repairs"}
+    made = (await world.do("flo", "/draws", ask))["id"]
+    await world.do("di", f"/draws/{made}/approve", {})
+    return str((await world.do("kit", f"/draws/{made}/hand-over", {"held": "bank"}))["entry"])
+
+
+@sample("POST", f"{MONEY}/entries/{{entry_id}}/return")
+async def _(world: World, name: str | None) -> Ask:
+    return form({"entry_id": await handed_over(world)}, held="bank", back="0.25")
+
+
 # ---------------------------------------------------------------- places
 
 

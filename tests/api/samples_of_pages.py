@@ -105,6 +105,17 @@ async def _(world: World, name: str | None) -> Ask:
     return _form({"draw_id": await _asked(world, "ada")}, act="cancel")
 
 
+@sample("GET", "/g/{slug}/today/{draw_id}")
+async def _(world: World, name: str | None) -> Ask:
+    return Ask({"draw_id": await _asked(world, "flo")})
+
+
+@sample("GET", "/g/{slug}/today/all/{kind}")
+async def _(world: World, name: str | None) -> Ask:
+    await _asked(world, "flo")
+    return Ask({"kind": "asks"})
+
+
 @sample("POST", "/g/{slug}/today/{draw_id}")
 async def _(world: World, name: str | None) -> Ask:
     return _form({"draw_id": await _asked(world, "flo")}, say="yes")

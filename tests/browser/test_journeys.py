@@ -114,9 +114,10 @@ def test_an_ask_goes_from_asker_over_two_stewards_and_a_treasurer_until_it_has_a
         steward.goto(f"{town.at}/today")
         assert sideways(steward) == []
         card = steward.locator("article.request").filter(has_text=amount)
-        card.locator("input[name=say][value=yes]").check()
-        with steward.expect_navigation():
-            card.get_by_role("button", name="Record my answer").click()
+        go_by(card.get_by_role("link", name="Look at ask"))
+        assert sideways(steward) == []
+        steward.locator("input[name=say][value=yes]").check()
+        go_by(steward.get_by_role("button", name="Record my answer"))
         ada.goto(status)
         on_its_way = ada.get_by_role("heading", name="Yes. It is on its way to you.")
         assert on_its_way.is_visible() == (name == "di"), name

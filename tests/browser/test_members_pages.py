@@ -57,6 +57,8 @@ def test_one_evening_on_a_phone_and_on_a_desk(browser: Browser, town: Town, pict
 
     bo.goto(f"{at}/today")
     look_at(bo, pictures, "today-desk")
+    go_by(bo.get_by_role("link", name="Look at ask"))
+    look_at(bo, pictures, "ask-card-desk")
     bo.get_by_label("Not now").check()
     go_by(bo.get_by_role("button", name="Record my answer"))
     look_at(bo, pictures, "today-fault-desk")

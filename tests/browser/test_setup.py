@@ -92,6 +92,9 @@ def address() -> Iterator[str]:
 
 
 def fill(page: Page, **answers: str) -> None:
+    folded = page.locator("details.fold:not([open]) > summary")
+    if "slug" in answers and folded.count():
+        folded.click()
     for field, text in {"name": "Millbank Lane", "nickname": "Ada", **answers}.items():
         page.fill(f"#{field}", text)
     page.click("form.form button")

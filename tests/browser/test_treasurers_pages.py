@@ -102,6 +102,7 @@ def test_an_ask_is_handed_over_undone_and_arrives(browser: Browser, town: Town, 
     go_by(ada.get_by_role("button", name="Send this ask"))
     status = ada.url
     bo.goto(f"{at}/today")
+    go_by(bo.get_by_role("link", name="Look at ask"))
     bo.get_by_label("Yes, all of it").check()
     go_by(bo.get_by_role("button", name="Record my answer"))
     ed.goto(f"{at}/pay")

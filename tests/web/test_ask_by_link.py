@@ -69,7 +69,7 @@ async def test_a_steward_says_that_it_is_not_their_own(open_stage: Stage) -> Non
     draw = (await open_stage.get("bo", "/draws")).json()["draws"][0]["id"]
     bo = await signed_in(open_stage, "bo")
 
-    wrong = await bo.send(await bo.get("/today"), draw, say="yes")
+    wrong = await bo.send(await bo.get(f"/today/{draw}"), draw, say="yes")
 
     assert wrong.status_code == 422
     assert text_of(wrong).count("Set the tick if it is not your own ask") == 2

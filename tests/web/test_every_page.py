@@ -17,7 +17,7 @@ from jinja2 import StrictUndefined, meta
 
 import timebank.i18n
 from tests.api.test_matrix import matrix
-from tests.database import Server, copied
+from tests.database import Server, copied, run
 from tests.web.crawl import LEFT_BY_LOOKING, all_that_is_kept, changed, every_look, look_at
 from tests.web.reading import Reading
 from tests.web.walk import Page, Walk, open_walk
@@ -26,6 +26,7 @@ from timebank.rules.people import Actor
 from timebank.services.live import read_live
 from timebank.store.engine import Database
 from timebank.store.groups import bump_setup_version
+from timebank.store.migrate import SUPERUSER
 from timebank.web.pages import environment
 
 #: The way out of pages about asking leads away from us on purpose.
@@ -376,3 +377,25 @@ async def test_a_get_that_writes_is_noticed(walk: Walk, monkeypatch: pytest.Monk
     await walk.world.stage.get("ada", "/live")
 
     assert changed(before, await all_that_is_kept(walk.dsn, walk.home)) == {"timebank.book_heads": (1, 1)}
+
+
+# ---------------------------------------------------------------- a group's own word
+
+
+async def test_every_page_of_a_group_calls_the_pot_what_the_group_calls_it(walk: Walk) -> None:
+    word = """
+        UPDATE timebank.published_groups
+           SET pots = (SELECT jsonb_agg(pot || '{"word": "%s"}') FROM jsonb_array_elements(pots) AS pot)
+         WHERE slug = 'riverside'
+    """
+    await run(walk.dsn, SUPERUSER, word % "kitty")
+    try:
+        pages = [page for page in await walk.pages("es") if "/g/riverside" in page.url]
+    finally:
+        await run(walk.dsn, SUPERUSER, word % "pot")
+
+    # What timebank is, and the choice of the word itself, are the same for every group.
+    said = {page.name: re.sub(r"bote común", "", Reading(page.html).text) for page in pages}
+    left = {name: re.findall(r".{,30}\bbotes?\b.{,30}", text, re.IGNORECASE) for name, text in said.items()}
+    assert {name: found for name, found in left.items() if found} == {}
+    assert sum("la hucha" in text for text in said.values()) > 30

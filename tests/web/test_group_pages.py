@@ -33,8 +33,8 @@ async def test_rules_are_read_in_words_with_what_is_different_before_they_count_
     assert "New. Up to €50.00 for one ask." in said
     assert "No longer. Up to €30.00: one steward says yes. Above €30.00: two stewards say yes." in said
     assert "New. Up to €40.00: one steward says yes. Above €40.00: two stewards say yes." in said
-    assert "approvals[1].above 3000 4000" in said
-    assert "per_request_max – 5000" in said
+    assert "approvals[1].above €30.00 €40.00" in said, "as people write amounts, not in smallest coins"
+    assert "per_request_max – €50.00" in said
     assert "Version 2, at once:" in said
     rules = "/g/riverside/rules"
     assert "€50.00" not in (await stage.http.get(rules)).text, "nothing counts so far"
@@ -74,6 +74,7 @@ async def test_rules_that_cannot_be_are_refused_at_their_fields_and_those_of_pre
     stage: Stage,
 ) -> None:
     bo = await signed_in(stage, "bo")
+    assert (await bo.get(MONEY)).text.count('<details class="fold">') == 5
     for fault, field in (
         ({"per_request_max": "much"}, "per_request_max"),
         ({"tier-0-count": "10"}, "tier-0-count"),
@@ -95,6 +96,9 @@ async def test_rules_that_cannot_be_are_refused_at_their_fields_and_those_of_pre
         assert f'id="{field}-fault"' in wrong.text, fault
         assert f'id="{field}"' in wrong.text, fault
         assert "Kept as typed" in wrong.text
+        assert 'open>\n   <summary><span class="ask-line" id="part-words">' in wrong.text, "it is different"
+        folded = wrong.text.count('<details class="fold">')
+        assert folded == (4 if field == "per_request_max" or field.startswith("surplus") else 3), fault
     assert "Version 1, agreed on" in text_of(await stage.http.get("/g/riverside/rules"))
 
     for pot, names in (

@@ -183,6 +183,40 @@ async def test_a_hand_over_is_undone_on_its_receipt_and_promised_again(
     assert await state_of(stage, draw) == "handed_over"
 
 
+async def test_a_part_that_came_back_is_the_pots_again_and_the_rest_stays_handed_over(
+    stage: Stage, today: str
+) -> None:
+    draw = await promised(stage, today)
+    ed, bo = await signed_in(stage, "ed"), await signed_in(stage, "bo")
+    await ed.send(await ed.get("/pay"), draw, held="cash-box", amount="12.50", day=today)
+    entry = re.search(r'href="/g/riverside(/money/entries/[^"]+)"', (await ed.get("/pay")).text)
+    assert entry is not None
+    receipt = await ed.get(entry[1])
+    assert "Did a part of it come back?" not in text_of(await bo.get(entry[1])), "it is for treasurers"
+
+    for fields, field in (
+        ({"held": "cash-box", "back": ""}, "back"),
+        ({"held": "cash-box", "back": "12.51"}, "back"),
+        ({"held": "", "back": "1"}, "back-held"),
+        ({"held": "nowhere", "back": "1"}, "back-held"),
+    ):
+        wrong = await ed.send(receipt, "/return", **fields)
+        assert wrong.status_code in {409, 422}, fields
+        assert f'href="#{field}"' in wrong.text, fields
+        assert f'id="{field}-fault"' in wrong.text, fields
+        assert f'value="{fields["back"]}"' in wrong.text
+        receipt = wrong
+    done = [await ed.send(receipt, "/return", held="cash-box", back="2.50") for _ in range(2)]
+
+    assert done[0].headers["location"] == done[1].headers["location"], "pressed twice, it came back once"
+    shown = text_of(await ed.follow(done[0]))
+    assert "Came back: €2.50" in shown
+    state = (await stage.get("ada", f"/draws/{draw}")).json()
+    assert (state["state"], state["handed"]) == ("handed_over", 1000)
+    money = forms_of(await bo.get("/log"))[0].hidden
+    assert (await bo.post(f"/g/riverside{entry[1]}/return", money)).status_code == 403
+
+
 async def test_a_hand_over_stands_there_however_much_came_in_after_it(
     stage: Stage, today: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

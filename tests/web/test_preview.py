@@ -87,8 +87,8 @@ async def cases(stage: Stage, today: str) -> list[Case]:
         Case("ed", "/money/out", "/out", {**money, "amount": "3"}, checked, ("3.00",), {"amount": ""}),
         Case("ed", "/money/places/bank", "/bank", {"amount": "5"}, checked, ("5.00",), {"amount": ""}),
         Case("ed", "/pay", paid, {**money, "amount": "4"}, {}, ("Asked for", "4.00"), {"amount": "x"}),
-        Case("bo", "/today", decided, {"say": "part", "part": "6"}, {}, ("Asked for", "6.00"), {"part": ""}),
-        Case("bo", "/today", decided, {"say": "later", "words": "…"}, {}, ("Nothing.",), {"say": ""}),
+        Case("bo", f"/today/{decided}", decided, {"say": "part", "part": "6"}, {}, ("Asked for", "6.00"), {"part": ""}),
+        Case("bo", f"/today/{decided}", decided, {"say": "later", "words": "…"}, {}, ("Nothing.",), {"say": ""}),
         Case("bo", "/group", "/group", {"name": "Brook"}, {"say": "save"}, ("Name and languages",), {"name": ""}, True),
         Case("bo", RULES, RULES, {"per_request_max": "50"}, {"say": "agree"}, ("Up to €50.00",), {"per_request_max": "x"}, True),
     ]  # fmt: skip

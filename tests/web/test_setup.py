@@ -431,6 +431,19 @@ async def test_everything_that_is_wrong_is_said_twice_and_what_was_typed_is_kept
     assert (await http.get(LINK)).status_code == 200
 
 
+async def test_questions_with_a_good_answer_are_folded_away_unless_something_is_wrong_there(
+    http: httpx.AsyncClient,
+) -> None:
+    asked = await http.get(LINK)
+    elsewhere = await http.post(LINK, data={**FORM, "nickname": "", "confirm_days": "9"})
+    there = await http.post(LINK, data={**FORM, "slug": "Not Good"})
+
+    assert '<details class="fold">' in asked.text
+    assert '<details class="fold">' in elsewhere.text
+    assert 'value="9"' in elsewhere.text, "and what was written there is kept"
+    assert '<details class="fold" open>' in there.text
+
+
 async def test_an_address_that_is_taken_is_refused_and_the_link_stays_good(opened: Open, home: Path) -> None:
     async with opened() as (_, http):
         assert (await http.post(LINK, data=FORM)).status_code == 200

@@ -14,6 +14,7 @@ from tests.web.member import Member, forms_of, grow_old, signed_in, text_of
 from tests.web.test_ask import SAMPLE
 from timebank.services.members import revoke_role
 from timebank.store.migrate import SUPERUSER
+from timebank.web.today import ALL_SHOWN, KIND_SHOWN
 
 __all__ = ["cast", "house", "stage", "today"]
 
@@ -35,43 +36,79 @@ async def state_of(stage: Stage, draw: str, name: str = "ada") -> str:
 
 
 async def answer(steward: Member, draw: str, **fields: str) -> httpx.Response:
-    return await steward.send(await steward.get("/today"), draw, **fields)
+    return await steward.send(await steward.get(f"/today/{draw}"), draw, **fields)
 
 
 async def test_an_empty_day_says_so(stage: Stage) -> None:
     page = await (await signed_in(stage, "bo")).get("/today")
 
-    said = text_of(page)
-    assert "nothing waits" in said
-    assert "No ask waits." in said
-    assert "No hours wait for a yes." in said
+    assert "Nothing waits." in text_of(page)
+    assert "article" not in page.text
     assert page.headers["cache-control"] == "no-store"
 
 
 async def test_asks_stand_oldest_first_with_facts_and_without_names(stage: Stage, today: str) -> None:
     await filled(stage, today)
-    await asked(stage, "ada", contact="Ring 07 at Ada's")
-    await asked(stage, "flo", amount=4000)
+    first = await asked(stage, "ada", contact="Ring 07 at Ada's")
+    second = await asked(stage, "flo", amount=4000)
+    bo = await signed_in(stage, "bo")
 
-    page = await (await signed_in(stage, "bo")).get("/today")
+    day = await bo.get("/today")
+    page = await bo.get(f"/today/{first}")
 
-    said = text_of(page)
+    said = text_of(day)
     assert said.index("A neighbour asks for €12.50") < said.index("A neighbour asks for €40.00")
+    assert said.index("1 yes needed.") < said.index("Fits. 2 rules are kept."), "what needs a look first"
+    assert "2 yeses needed." in said
+    assert f'href="/g/riverside/today/{second}"' in day.text
+    assert not re.search(r"\b(Ada|Flo|Ring 07)\b", said)
+    said = text_of(page)
     assert "Fits. A member asks. Rule 1" in said
     assert "1 yes needed. Nobody has said yes so far. Rule 2" in said
     assert "Fits. You are not the one who asks. Rule 3" in said
-    assert "2 yeses needed." in said
     assert "Fits. The pot after a yes: €87.50 available, €12.50 promised." in said
     assert "By version 1 of the rules." in said
     assert not re.search(r"\b(Ada|Flo|Ring 07)\b", said)
     assert not re.search(r'type="radio"[^>]* checked', page.text), "nothing is chosen beforehand"
 
 
+async def test_a_day_shows_five_of_a_kind_and_leads_to_all_of_them(stage: Stage, today: str) -> None:
+    receiver = str(stage.cast.ids["ada"])
+    await stage.post("bo", "/policies/money", {"terms": {"approvals": [{"above": 0, "count": 1}]}})
+    for amount in range(100, 100 * (ALL_SHOWN + 2), 100):
+        await asked(stage, "ada", amount=amount)
+    for minutes in range(10, 10 * (KIND_SHOWN + 2), 10):
+        body = {"minutes": minutes, "effective_on": today, "category": "repairs", "receiver": receiver}
+        hours = (await stage.post("flo", "/hours", body)).json()["id"]
+        await stage.post("ada", f"/hours/{hours}/question", {"minutes": 5, "reason": "Less"})
+    bo = await signed_in(stage, "bo")
+
+    day = await bo.get("/today")
+    every = await bo.get("/today/all/asks")
+    last = await bo.get("/today/all/asks", page="1")
+    hours = await bo.get("/today/all/hours")
+
+    said = text_of(day)
+    assert "21 asks wait all of them since today" in said
+    assert "See all 21 of them" in said
+    assert day.text.count("<article") == day.text.count("Help them agree") == KIND_SHOWN
+    assert "€1.00" in said
+    assert "€6.00" not in said, "the oldest first"
+    assert "Flo helped Ada, 10 min" in said
+    assert every.text.count("<article") == ALL_SHOWN
+    assert 'href="/g/riverside/today/all/asks?page=1"' in every.text
+    assert last.text.count("<article") == 1
+    assert "Show later ones" not in text_of(last)
+    assert hours.text.count("Help them agree") == KIND_SHOWN + 1
+    assert (await bo.get("/today/all/nothing")).status_code == 404
+    assert "Nothing waits." in text_of(await bo.get("/today/all/links"))
+
+
 async def test_a_yes_promises_once_and_part_of_it_when_a_part_is_said(stage: Stage, today: str) -> None:
     await filled(stage, today)
     whole, part = await asked(stage), await asked(stage, "flo", amount=2000)
     bo = await signed_in(stage, "bo")
-    page = await bo.get("/today")
+    page = await bo.get(f"/today/{whole}")
 
     for _ in range(2):
         assert (await bo.send(page, whole, say="yes")).status_code == 303
@@ -79,7 +116,12 @@ async def test_a_yes_promises_once_and_part_of_it_when_a_part_is_said(stage: Sta
 
     assert await state_of(stage, whole) == await state_of(stage, part, "flo") == "promised"
     assert (await stage.get("flo", f"/draws/{part}")).json()["promised"] == 500
-    assert "No ask waits." in text_of(await bo.get("/today"))
+    day = text_of(await bo.get("/today", done="answered"))
+    assert "Nothing waits." in day
+    assert "Your answer is written down." in day
+    over = await bo.get(f"/today/{whole}")
+    assert "This ask does not wait for stewards any more." in text_of(over)
+    assert 'type="radio"' not in over.text
 
 
 async def test_two_yeses_come_from_two_people(stage: Stage, today: str) -> None:
@@ -89,7 +131,7 @@ async def test_two_yeses_come_from_two_people(stage: Stage, today: str) -> None:
 
     await answer(bo, draw, say="yes")
 
-    page = await bo.get("/today")
+    page = await bo.get(f"/today/{draw}")
     assert "1 more yes needed. 1 steward has said yes." in text_of(page)
     assert 'value="yes"' not in page.text
     forged = await bo.send(page, draw, say="yes")
@@ -109,7 +151,7 @@ async def test_not_now_and_a_question_need_words_and_reach_whoever_asked(stage: 
         wrong = await answer(bo, draw, say=say, words="  ")
         assert wrong.status_code == 422
         assert text_of(wrong).count(advice) == 2
-        assert f'href="#words-{draw}"' in wrong.text
+        assert 'href="#words"' in wrong.text
         assert f'value="{say}"' in wrong.text
         assert (await answer(bo, draw, say=say, words="Ask again in May")).status_code == 303
         status = await ada.get(f"/asks/{draw}")
@@ -133,8 +175,8 @@ async def test_answers_that_are_none_are_said_so_in_place(stage: Stage) -> None:
         wrong = await answer(bo, draw, **fields)
         assert wrong.status_code == 422
         assert text_of(wrong).count(advice) == 2, fields
-        assert f'href="#{field}-{draw}"' in wrong.text
-        assert f'id="{field}-{draw}"' in wrong.text
+        assert f'href="#{field}"' in wrong.text
+        assert f'id="{field}"' in wrong.text
         assert ("data-told" in wrong.text) == (field == "words"), "of what cannot be read nothing is told"
     assert (await answer(bo, draw, say="maybe")).status_code == 400
     assert await state_of(stage, draw) == "asked"
@@ -143,13 +185,14 @@ async def test_answers_that_are_none_are_said_so_in_place(stage: Stage) -> None:
 async def test_an_own_ask_and_one_stepped_aside_from_are_for_others(stage: Stage) -> None:
     own, other = await asked(stage, "bo"), await asked(stage)
     bo = await signed_in(stage, "bo")
-    page = await bo.get("/today")
+    page = await bo.get(f"/today/{own}")
     assert "You asked this, for yourself or for somebody: others decide." in text_of(page)
+    assert "You asked this, for yourself or for somebody: others decide." in text_of(await bo.get("/today"))
     assert [form.action for form in forms_of(page) if own in form.action] == []
 
     await answer(bo, other, say="aside")
 
-    page = await bo.get("/today")
+    page = await bo.get(f"/today/{other}")
     assert "You stepped aside: others decide." in text_of(page)
     form = forms_of(await bo.get("/log"))[0].hidden
     for draw in (own, other):
@@ -161,12 +204,14 @@ async def test_an_own_ask_and_one_stepped_aside_from_are_for_others(stage: Stage
 async def test_who_asks_is_told_to_a_steward_who_says_so_and_whoever_asked_reads_that(stage: Stage) -> None:
     draw = await asked(stage)
     bo, ada = await signed_in(stage, "bo"), await signed_in(stage, "ada")
-    assert "Ada" not in text_of(await bo.get("/today"))
+    page = await bo.get(f"/today/{draw}")
+    assert "Ada" not in text_of(page)
+    assert "Whoever asked can read that on their own page for a year; other stewards cannot." in text_of(page)
 
-    told = await bo.send(await bo.get("/today"), "/who")
+    told = await bo.send(page, "/who")
 
     assert "It is Ada. That you looked is written down" in text_of(told)
-    assert "Ada" not in text_of(await bo.get("/today")), "once"
+    assert "Ada" not in text_of(await bo.get(f"/today/{draw}")), "once"
     assert "Bo looked who asked" in text_of(await ada.get(f"/asks/{draw}"))
 
 
@@ -175,11 +220,12 @@ async def test_the_day_is_for_stewards_who_proved_it_and_are_stewards_still(stag
     cast = stage.cast
     ada, cy = await signed_in(stage, "ada"), await signed_in(stage, "cy")
     weak, bo = await signed_in(stage, "bo", strong=False), await signed_in(stage, "bo")
-    page = await bo.get("/today")
+    page = await bo.get(f"/today/{draw}")
     form = next(form for form in forms_of(page) if form.action.endswith(draw))
 
-    assert (await ada.get("/today")).status_code == 403
-    assert "/prove?next=" in (await weak.get("/today")).headers["location"]
+    for path in ("/today", f"/today/{draw}", "/today/all/asks"):
+        assert (await ada.get(path)).status_code == 403
+        assert "/prove?next=" in (await weak.get(path)).headers["location"]
     own = forms_of(await cy.get("/log"))[0].hidden
     assert (await cy.post(f"/g/hillside/today/{draw}", {**own, "say": "yes"})).status_code == 404
     mine = forms_of(await ada.get("/log"))[0].hidden
@@ -226,7 +272,7 @@ async def test_hours_that_two_do_not_agree_on_are_settled_by_a_third(stage: Stag
     assert text_of(wrong).count("Write how long it was, for example 1:30") == 2
     assert (await bo.send(page, hours, time="45m")).status_code == 303
 
-    assert "No hours wait for a yes." in text_of(await bo.get("/today"))
+    assert "Nothing waits." in text_of(await bo.get("/today"))
     assert "hours received 45 min" in text_of(await (await signed_in(stage, "ada")).get("/me"))
 
 
@@ -276,7 +322,9 @@ async def test_a_lost_link_is_made_anew_and_the_one_before_leads_nowhere(
     sent = await stage.http.post(form.action, data={**form.hidden, **SAMPLE})
     assert sent.status_code == 303
     bo = await signed_in(stage, "bo")
-    page = await bo.get("/today")
+    draw = (await stage.get("bo", "/draws")).json()["draws"][0]["id"]
+    page = await bo.get(f"/today/{draw}")
+    assert "I need to know who" not in text_of(page), "there is no account to look up"
 
     slip = await bo.send(page, "/link")
     again = await bo.send(page, "/link")
@@ -288,7 +336,6 @@ async def test_a_lost_link_is_made_anew_and_the_one_before_leads_nowhere(
     assert 'class="qr"' in slip.text
     assert (await stage.http.get(link[1])).status_code == 200
     assert (await stage.http.get(first)).status_code == 404
-    draw = next(form.action for form in forms_of(page) if form.action.endswith("/link")).split("/")[-2]
     await answer(bo, draw, say="yes", **{"not-own": "yes"})
     page = await bo.get("/today")
     assert "Lost links" in text_of(page)

@@ -18,7 +18,9 @@ from timebank.i18n import language, language_codes
 from timebank.rules.readiness import period_end
 from timebank.rules.set_up import WORDS
 from timebank.rules.settings import Change, Settings, change_settings, difference
-from timebank.services.overview import read_names_of_accounts
+from timebank.services.next_close import LATE_SHOWN, NextClose, read_next_close
+from timebank.services.overview import read_names_of_accounts, read_rules
+from timebank.services.published import read_public_rules
 from timebank.services.settings import SettingsNow, read_history, read_settings, write_settings
 from timebank.services.setup import ROUNDINGS
 from timebank.web.book_page import publishing_in_words, rules_title
@@ -61,6 +63,23 @@ _ADVICE: Final[Mapping[str, str]] = {
 _FIELD_OF: Final = {"categories_add": "category", "categories_retire": "keep"}
 
 
+#: Which fields of the form are folded away together.
+_FOLDED: Final[Mapping[str, frozenset[str]]] = {
+    "kinds": frozenset({"keep", "back", "category", "rounding", "confirm_days"}),
+    "joining": frozenset({"joining", "member_list", "time_zone"}),
+    "public": frozenset({"preset", "people", "gifts_wait"}),
+}
+
+
+class PotRules(NamedTuple):
+    """The rules of a pot: where they are changed, what they are called, and their version and day."""
+
+    href: str
+    title: str
+    version: str
+    agreed_on: str
+
+
 class ChangeLine(NamedTuple):
     """One setting that is different: what it is called, what it said, what it says."""
 
@@ -83,7 +102,10 @@ class GroupPage:
 
     Attributes:
         waits: What begins on a later day, in words.
-        rules: (address, title) of the rules of each pot.
+        rules: Those of each pot.
+        next_close: When it comes, and how much of it is about closed days.
+        open: What of the form is not folded away, since something is wrong or different there.
+        time_bank: Whether silence can be a yes.
         more_href: The next page of the history; empty on the last.
     """
 
@@ -93,9 +115,12 @@ class GroupPage:
     told: str
     faults: tuple[tuple[str, str], ...]
     waits: tuple[str, ...]
-    rules: tuple[tuple[str, str], ...]
+    rules: tuple[PotRules, ...]
     rules_href: str
     close_href: str
+    next_close: str
+    open: frozenset[str]
+    time_bank: bool
     action: str
     key: str
     group_name: Answer
@@ -295,6 +320,7 @@ async def _page(
         return Answer(field_text(fields, name), wrong.get(name, ""))
 
     codes = dict.fromkeys((*language_codes(), *said.languages))
+    now_of_each = (await read_public_rules(house.database, here.group.slug))[1]
     history, more = await _history(here, before, found.settings.time_zone)
     page = GroupPage(
         name=here.group.name,
@@ -304,14 +330,20 @@ async def _page(
         faults=tuple(wrong.items()),
         waits=_waits(found, chosen),
         rules=tuple(
-            (
+            PotRules(
                 here.path(f"{GROUP}/rules/{pot.pot}"),
                 rules_title(here.group, pot, units[pot.unit], chosen),
+                chosen.number(now_of_each[pot.pot][0].version),
+                chosen.day_month_year(now_of_each[pot.pot][0].agreed_on),
             )
             for pot in here.group.pots
+            if now_of_each.get(pot.pot)
         ),
         rules_href=here.path(RULES),
         close_href=here.path(CLOSE),
+        next_close=_next_close(await read_next_close(house, here.actor), chosen),
+        open=_open(fields, _fields_of(said), wrong),
+        time_bank=(await read_rules(house, here.actor.group_id)).time_bank,
         action=here.path(GROUP),
         key=new_key(),
         group_name=answer("name"),
@@ -347,6 +379,31 @@ async def _page(
         more_href=more,
     )
     return here.page("group.html", page, status=status, with_script=True)
+
+
+def _open(
+    fields: Mapping[str, Sequence[str]], said: Mapping[str, Sequence[str]], wrong: Mapping[str, str]
+) -> frozenset[str]:
+    """Return the parts of the form in which something is wrong, or different from what was said."""
+    different = {
+        name for name in {*fields, *said} if list(fields.get(name) or ()) != list(said.get(name) or ())
+    }
+    return frozenset(part for part, names in _FOLDED.items() if not names.isdisjoint({*different, *wrong}))
+
+
+def _next_close(found: NextClose, chosen: Language) -> str:
+    said = [chosen.weekday(found.ends_on)]
+    if found.late and found.last_day is not None:
+        count = len(found.late)
+        late = chosen.say_many(
+            "%(count)s entry is about a closed day", "%(count)s entries are about closed days", count
+        )
+        if count == LATE_SHOWN:
+            late = chosen.say(
+                N_("%(count)s entries or more are about closed days"), count=chosen.number(count)
+            )
+        said.append(late)
+    return " · ".join(said)
 
 
 def _language_name(code: str) -> str:

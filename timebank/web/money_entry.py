@@ -12,10 +12,10 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.errors import N_
+from timebank.errors import N_, UnknownPage
 from timebank.ledger.entries import EntryKind
 from timebank.ledger.units import MINUTES
-from timebank.rules.commands import CorrectEntry, UndoDrawEntry
+from timebank.rules.commands import CorrectEntry, ReturnMoney, UndoDrawEntry
 from timebank.rules.previews import undo_line
 from timebank.rules.publication import OPEN
 from timebank.services.treasury import read_money
@@ -30,6 +30,7 @@ from timebank.web.money_pages import (
     draw_words,
     open_desk_of,
     proof_words,
+    read_sum,
     read_words,
     refusal_in_words,
     wait_for_proof,
@@ -64,6 +65,8 @@ _OF_DRAW: Final = frozenset({EntryKind.HAND_OVER, EntryKind.HAND_OVER_UNDONE, En
 _NOT_UNDONE: Final = frozenset({EntryKind.CORRECTION, EntryKind.HAND_OVER_UNDONE, EntryKind.MONEY_RETURNED})
 #: Which question a refusal is about.
 _FIELD_OF: Final = {"account_closed": "held", "below_floor": "held", "unknown_held_place": "held"}
+#: The same of what came back.
+_BACK_FIELD_OF: Final = {"account_closed": "back-held", "unknown_held_place": "back-held"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class EntryPage:
         reason: What is said about it, and what is wrong with that.
         sight, few: What the public, and what those with a duty will see of the undo; None where it cannot be.
         proof: What is said about the fresh proof that it takes.
+        give_back: Where the form for a part that came back goes; empty where nothing can.
+        back: How much of it came back; ``back_places`` where it is now, ``back_words`` what everybody will see.
         faults: (field, why it was not taken back just now); mostly none.
         more: (address, words): where to go on.
     """
@@ -101,6 +106,12 @@ class EntryPage:
     sight: Sight | None
     few: str
     proof: str
+    give_back: str
+    key_back: str
+    back: Answer
+    back_places: tuple[Option, ...]
+    back_held_fault: str
+    back_words: str
     faults: tuple[tuple[str, str], ...]
     more: tuple[tuple[str, str], ...]
 
@@ -140,7 +151,32 @@ async def undo_entry(
     return here.go(f"{ENTRIES}/{sent.body['entry']}")
 
 
-MONEY_ENTRY_PAGES: Final[list[HTTPRouteHandler]] = [entry_page, undo_entry]
+@post("/g/{slug:str}/money/entries/{entry_id:uuid}/return", include_in_schema=False)
+async def give_back(
+    request: Request[Any, Any, Any], slug: FromPath[str], entry_id: FromPath[UUID]
+) -> ASGIApp:
+    """Write down that a part of what was handed over came back into the pot."""
+    here, fields = await received(request, slug)
+    here.actor.require_role("treasurer")
+    entry = await read_money(here.door.house, here.actor, entry_id)
+    if entry.draw_id is None or entry.kind != EntryKind.HAND_OVER:
+        raise UnknownPage
+    amount, fault = read_sum(field_text(fields, "back"), entry.unit, here.chosen)
+    faults = {"back": fault} if fault else {}
+    held = field_text(fields, "held")
+    if not held:
+        faults["back-held"] = here.chosen.say(N_("Choose where the money is now"))
+    if faults:
+        return await _entry_page(here, entry_id, fields, faults, status=422)
+    sent = await send(here, fields, ReturnMoney(entry.draw_id, held, amount, unit=entry.unit))
+    if sent.is_refused:
+        told = refusal_in_words(sent, entry.unit, here.chosen)
+        field = _BACK_FIELD_OF.get(sent.code, "back")
+        return await _entry_page(here, entry_id, fields, {field: told}, status=sent.status)
+    return here.go(f"{ENTRIES}/{sent.body['entry']}")
+
+
+MONEY_ENTRY_PAGES: Final[list[HTTPRouteHandler]] = [entry_page, undo_entry, give_back]
 
 
 # ---------------------------------------------------------------- the page
@@ -167,6 +203,7 @@ async def _entry_page(
     can_undo = not is_gone and entry.kind not in _NOT_UNDONE and not here.actor.roles.isdisjoint(_UNDO_DUTIES)
     kind = kind_in_words(entry.kind, amounts.unit, chosen)
     places = _places_for_undo(here, desk, entry, field_text(written, "held"))
+    can_return = not is_gone and entry.kind == EntryKind.HAND_OVER and "treasurer" in here.actor.roles
     page = EntryPage(
         name=here.group.name,
         href=here.href,
@@ -187,6 +224,12 @@ async def _entry_page(
             N_("That it is taken back, and when. What you write about it is for treasurers alone.")
         ),
         proof=proof_words(here) if entry.kind in _OF_DRAW else "",
+        give_back=here.path(f"{ENTRIES}/{entry_id}/return") if can_return else "",
+        key_back=new_key(),
+        back=Answer(field_text(written, "back"), wrong.get("back", "")),
+        back_places=desk.place_options(field_text(written, "held") or entry.out_of, chosen, unit=entry.unit),
+        back_held_fault=wrong.get("back-held", ""),
+        back_words=published_with_its_pot(desk.today, desk.today, chosen, here.group),
         faults=tuple((_place_of(field, places, can_undo=can_undo), told) for field, told in wrong.items()),
         more=_more(here, entry),
     )
@@ -249,6 +292,8 @@ def _places_for_undo(here: Inside, desk: Desk, entry: MoneyEntry, pressed: str) 
 
 def _place_of(field: str, places: tuple[Option, ...], *, can_undo: bool) -> str:
     """Return where on the page a fault is mended: what was not asked, or cannot be any more, stands elsewhere."""
+    if field.startswith("back"):
+        return field if can_undo else "receipt"
     if not can_undo:
         return "receipt"
     return "undo" if field == "held" and not places else field

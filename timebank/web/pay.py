@@ -56,7 +56,7 @@ _DONE: Final = {
     "back": N_("It is written: back in the pot."),
 }
 #: Of what was handed over lately, so much stands on the page.
-_LATELY: Final = 30
+_LATELY: Final = 10
 
 _FIELD_OF: Final = {
     "more_than_promised": "amount",
@@ -85,6 +85,7 @@ class Promise:
         why_not: Why somebody else hands it over; empty if the reader may.
         papers: How to reach and pay whoever asked, once the reader looked.
         receipts: Whether a receipt can be looked at.
+        is_open: Whether the form stands open: the only one, or somebody is at it.
         sight: What the public will see of it; ``told`` whether all of that is known, ``looked`` whether somebody asked.
     """
 
@@ -113,6 +114,7 @@ class Promise:
     release_key: str
     back: Answer
     back_open: bool
+    is_open: bool
 
 
 class Handed(NamedTuple):
@@ -284,7 +286,9 @@ async def _page(
         said=chosen.say(said) if said else "",
         today=today.isoformat(),
         faults=_faults(here, shown, waiting),
-        promises=tuple(_promise(here, view, rules, today, shown, closed) for view in waiting),
+        promises=tuple(
+            _promise(here, view, rules, today, shown, closed, alone=len(waiting) == 1) for view in waiting
+        ),
         few=chosen.say(N_("From where to where, how much, and on which day.")),
         proof=proof_words(here),
         totals=_totals(waiting, chosen),
@@ -350,7 +354,14 @@ async def _promised(here: Inside) -> list[DrawView]:
 
 
 def _promise(
-    here: Inside, view: DrawView, rules: SetUp, today: date, shown: _Shown | None, closed: set[str]
+    here: Inside,
+    view: DrawView,
+    rules: SetUp,
+    today: date,
+    shown: _Shown | None,
+    closed: set[str],
+    *,
+    alone: bool,
 ) -> Promise:
     draw, chosen = view.draw, here.chosen
     mine = shown if shown and shown.draw_id == draw.draw_id else None
@@ -401,6 +412,7 @@ def _promise(
             faults.get("back", ""),
         ),
         back_open="back" in faults,
+        is_open=alone or (mine is not None and "back" not in faults),
     )
 
 

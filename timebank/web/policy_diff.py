@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from timebank.errors import N_
 from timebank.i18n import Language
 
+if TYPE_CHECKING:
+    from timebank.web.words import Amounts
+
 _MISSING = "–"
+#: Which fields are amounts of the pot; the others are numbers of people, days or months, or words.
+_AMOUNTS: Final = re.compile(
+    r"(per_request_max|reserve|receipts_above|limit\.at|surplus\.(above|keep)|approvals\[\d+\]\.above|caps\[\d+\]\.sum)"
+)
 
 
 class DiffLine(NamedTuple):
@@ -43,14 +51,21 @@ def words_diff(before: Sequence[str], after: Sequence[str], language: Language) 
     return tuple(lines)
 
 
-def fields_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldDiff, ...]:
-    """Return every field that is different, by its path in the terms."""
-    was, now = dict(_flat(before)), dict(_flat(after))
+def fields_diff(
+    before: Mapping[str, Any], after: Mapping[str, Any], amounts: Amounts
+) -> tuple[FieldDiff, ...]:
+    """Return every field that is different, by its path in the terms; amounts as people write them."""
+    was, now = dict(_said(before, amounts)), dict(_said(after, amounts))
     return tuple(
         FieldDiff(path, was.get(path, _MISSING), now.get(path, _MISSING))
         for path in sorted({*was, *now})
         if was.get(path) != now.get(path)
     )
+
+
+def _said(terms: Mapping[str, Any], amounts: Amounts) -> Iterator[tuple[str, str]]:
+    for path, value in _flat(terms):
+        yield path, amounts.words(int(value)) if _AMOUNTS.fullmatch(path) else value
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -75,6 +75,17 @@ _SELECTS: Final[Mapping[str, Mapping[str, str]]] = {
     "limit_then": {"talk": N_("a talk with a steward"), "pause": N_("a pause")},
 }
 
+#: Which fields stand in which part of the form; a name that ends with a hyphen begins those of a row.
+_PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "limits": ("cap-",),
+    "deciding": ("tier-", "consent_hours"),
+    "short": ("reserve", "scarcity"),
+    "handing": ("beyond", "limit_", "rhythm_", "two_people", "receipts", "promise_days", "keep_days"),
+    "words": ("surplus_", "stewards_"),
+}
+#: A browser sends an answer of these even where nobody gave one.
+_ALWAYS_SENT: Final = ("-per", "-period", "-roles", "rhythm_weekday", "limit_then")
+
 
 @dataclass(frozen=True, slots=True)
 class EditorPage:
@@ -84,6 +95,7 @@ class EditorPage:
         unit: What amounts are written in: ``hours : minutes``, ``euros``.
         values: What stands in each field; ``chosen`` is what is ticked, by field.
         faults: What is wrong, in the order of the form.
+        open: The parts that stand open, since something is wrong or different there; the others are folded.
         tiers, caps: How many rows to show.
         selects: The answers of each select, by its name.
     """
@@ -102,6 +114,7 @@ class EditorPage:
     chosen: Mapping[str, tuple[str, ...]]
     faults: tuple[tuple[str, str], ...]
     wrong: Mapping[str, str]
+    open: frozenset[str]
     tiers: int
     caps: int
     selects: Mapping[str, tuple[Option, ...]]
@@ -232,6 +245,7 @@ def _editor(
         chosen={name: tuple(values) for name, values in fields.items()},
         faults=tuple(faults.items()),
         wrong=faults,
+        open=_open_parts(fields, fields_of(pot.newest.terms, pot.unit), faults),
         tiers=rows_of(fields, "tier"),
         caps=rows_of(fields, "cap"),
         selects={
@@ -246,6 +260,29 @@ def _editor(
         text_max=TEXT_MAX,
     )
     return here.page("policy_editor.html", page, status=status, with_script=True)
+
+
+def _open_parts(
+    fields: Mapping[str, Sequence[str]], in_force: Mapping[str, Sequence[str]], faults: Mapping[str, str]
+) -> frozenset[str]:
+    """Return the parts of the form in which something is wrong, or other than the rules in force."""
+    # A form shows only what its pot can have; rows that went away are different all the same.
+    shown = {*fields, *(name for name in in_force if name.startswith(("cap-", "tier-")))}
+    different = {
+        name
+        for name in shown
+        if _filled(fields.get(name)) != _filled(in_force.get(name))
+        and (_filled(in_force.get(name)) or not name.endswith(_ALWAYS_SENT))
+    }
+    return frozenset(
+        part
+        for part, begins in _PARTS.items()
+        if any(name.startswith(begins) for name in {*different, *faults})
+    )
+
+
+def _filled(values: Sequence[str] | None) -> list[str]:
+    return sorted(value.strip() for value in values or () if value.strip())
 
 
 def _weekdays(chosen: Language) -> tuple[Option, ...]:
@@ -268,7 +305,7 @@ def _preview(
     chosen = here.chosen
     before = pot.newest.terms
     rules, was = rules_in_words(terms, pot.unit, chosen), rules_in_words(before, pot.unit, chosen)
-    changed = fields_diff(before, terms)
+    changed = fields_diff(before, terms, Amounts(pot.unit, chosen))
     page = PreviewPage(
         name=here.group.name,
         href=here.href,

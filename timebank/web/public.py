@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from timebank.edge.door import Door as Threshold
+    from timebank.rules.publication import PublicGroup
     from timebank.store.engine import Database
 
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
@@ -89,7 +90,7 @@ async def patterns(request: Request[Any, Any, Any]) -> ASGIApp:
 async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show a group's open book as of the last close."""
     book = await read_public_book(database_of(request), slug)
-    chosen, explicit = public_language(request, book.group.languages)
+    chosen, explicit = public_language(request, book.group)
     template = "public.html" if book.period else "public_empty.html"
     page = book_page(book, chosen, explicit=explicit, origin=origin_of(request))
     return public_reply(template, page, chosen)
@@ -112,7 +113,7 @@ async def _door(request: Request[Any, Any, Any], slug: str, door: str) -> ASGIAp
     if wanted is None:
         raise UnknownPage
     group = (await read_public_group(database_of(request), slug)).group
-    chosen, explicit = public_language(request, group.languages)
+    chosen, explicit = public_language(request, group)
     query = f"?lang={chosen.code}" if explicit else ""
     page = DoorPage(group.slug, group.name, query, wanted, seen_of_gifts(chosen, group))
     return public_reply("door.html", page, chosen)
@@ -180,20 +181,31 @@ def origin_of(request: Request[Any, Any, Any]) -> str:
     return door.origin if door else ""
 
 
-def public_language(request: Request[Any, Any, Any], group: tuple[str, ...] = ()) -> tuple[Language, bool]:
-    """Return the language of an answer, and whether the address named it."""
+def public_language(
+    request: Request[Any, Any, Any], group: PublicGroup | None = None, *, person: str = ""
+) -> tuple[Language, bool]:
+    """Return the language of an answer, in which a group's pot has the group's word, and whether the address named it.
+
+    Args:
+        group: Whose page it is, if it is a group's.
+        person: The language that somebody who is signed in chose; the address wins over it.
+    """
     explicit = request.query_params.get("lang")
     known = explicit if explicit in language_codes() else None
     chosen = choose_language(
-        explicit=known, accept_language=request.headers.get("accept-language"), group=group
+        explicit=known,
+        person=person,
+        accept_language=request.headers.get("accept-language"),
+        group=group.languages if group else (),
     )
-    return chosen, known is not None
+    return chosen.for_group(group.word) if group else chosen, known is not None
 
 
 def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
     languages = [language(code) for code in language_codes()]
     return tuple(
-        LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in languages
+        LanguageLink(each.code, each.name, f"?lang={each.code}", each.code == chosen.code)
+        for each in languages
     )
 
 

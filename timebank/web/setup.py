@@ -83,9 +83,11 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
 _LANGUAGES_MAX: Final = 20
 _COUNTS: Final = {"name": NAME_MAX, "slug": SLUG_MAX, "nickname": NICKNAME_MAX}
 _FIELDS: Final = (
-    *("name", "slug", "time_zone", "currency", "policy", "languages", "nickname"),
-    *("preset", "rounding", "confirm_days", "words"),
+    *("name", "nickname", "languages", "time_zone", "currency", "policy"),
+    *("slug", "preset", "rounding", "confirm_days", "words"),
 )
+#: These are folded away, as long as nothing is wrong with them.
+_REST: Final = frozenset(_FIELDS[6:])
 
 ROUNDING_WORDS: Final = {
     "1": N_("Not at all: minutes count as they are"),
@@ -184,6 +186,7 @@ class SetUpPage:
         action: Address that the forms below start from, without a slash at the end.
         query: ``?lang=es`` if the address named a language, else empty.
         faults: (field, what to do about it) in the order of the form.
+        rest_open: Whether something is wrong with what is folded away.
         group_address: What stands before the group's own part of its address.
         book_host: First part of the book's name in proofs, for ever.
         book_host_is_sure: Whether the operator said so, and it is not just this machine's name.
@@ -195,6 +198,7 @@ class SetUpPage:
     action: str
     query: str
     faults: tuple[tuple[str, str], ...]
+    rest_open: bool
     name: Answer
     slug: Answer
     time_zone: Answer
@@ -240,6 +244,8 @@ class SetUpDonePage:
     slug: str
     href: str
     past_href: str
+    log_href: str
+    cards_href: str
     ways_in_href: str
     token: str
     currency: str
@@ -456,6 +462,7 @@ def _form_page(
         action=f"/setup/{token}",
         query=query,
         faults=tuple((field, said[field]) for field in _FIELDS if field in said),
+        rest_open=not _REST.isdisjoint(said),
         name=Answer(written.name, said.get("name", "")),
         slug=Answer(slug, said.get("slug", "")),
         time_zone=Answer(written.time_zone, said.get("time_zone", "")),
@@ -542,6 +549,8 @@ def _done_page(
         slug=made.slug,
         href=f"/g/{made.slug}{query}",
         past_href=f"/g/{made.slug}/import{query}",
+        log_href=f"/g/{made.slug}/log{query}",
+        cards_href=f"/g/{made.slug}/people{query}",
         ways_in_href=f"/g/{made.slug}/me/ways-in{query}" if made.session else "",
         token=made.token,
         currency=made.currency,

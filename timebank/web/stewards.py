@@ -33,6 +33,8 @@ _DONE: Final[Mapping[str, str]] = {
     "changed": N_("Changed."),
     "revoked": N_("It opens nothing any more."),
     "agreed": N_("The new version is published."),
+    "answered": N_("Your answer is written down."),
+    "settled": N_("It is settled."),
 }
 
 
