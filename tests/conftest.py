@@ -13,7 +13,7 @@ import pytest
 
 from timebank.store.embedded import Cluster
 
-pytest_plugins = ["tests.database", "tests.promised"]
+pytest_plugins = ["tests.database", "tests.promised", "tests.skips"]
 
 
 def pg_bin() -> Path | None:

@@ -1,6 +1,7 @@
 """Pictures of the main page of every step of a journey, and one sheet on which all of them are seen at once.
 
-They are taken from pages in memory. The sheet is ``journeys/index.html`` where pictures are kept.
+They are taken from pages in memory, from the top of each to its end, and each is printed as well, as the browser prints
+it. The sheet is ``journeys/index.html`` where pictures are kept.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from tests.web.walk import Page
 
 #: A4 less its margins, about.
 PAPER: Final = 700
-#: Of a long page so much is kept in the light and on paper; in the dark it is the first screen.
-_TALL, _SCREEN = 2000, 900
+_SCREEN: Final = 900
 #: What a step is called here, and in the walk.
 STEPS: Final = {
     "public": "GET /g/{slug} as anonymous",
@@ -52,6 +52,10 @@ WAYS: Final = (
     *(Way(f"{width:04}-{scheme}", width, scheme) for width in ALL_WIDTHS for scheme in ("light", "dark")),
     Way("print", PAPER, media="print"),
 )
+
+
+#: As it comes out of a printer, sheet by sheet.
+PRINTED: Final = "paper"
 
 
 class Kept(NamedTuple):
@@ -101,13 +105,15 @@ def _keep_language(
                 "(({scrollWidth: w, scrollHeight: h}) => [w, h])(document.documentElement)"
             )
             file = f"{number:02}-{step}-{language}-{way.name}.png"
-            height = _SCREEN if way.scheme == "dark" else min(tall, _TALL)
-            (folder / file).write_bytes(_photograph(camera, way.width, height))
+            (folder / file).write_bytes(_photograph(camera, way.width, tall))
             yield Kept(step, language, way.name, file, wide <= way.width)
+        file = f"{number:02}-{step}-{language}-{PRINTED}.pdf"
+        (folder / file).write_bytes(tab.pdf(prefer_css_page_size=True))
+        yield Kept(step, language, PRINTED, file, fits=True)
 
 
 def _photograph(camera: CDPSession, width: int, height: int) -> bytes:
-    """Return a picture of the upper end of the page. Playwright's own way resizes the window for it, which is slower."""
+    """Return a picture of the whole page. Playwright's own way resizes the window for it, which is slower."""
     taken = camera.send(
         "Page.captureScreenshot",
         {
@@ -132,6 +138,9 @@ def _part(step: str, kept: list[Kept]) -> str:
     for one in kept:
         if one.step == step:
             words = escape(f"{one.language} {one.way}")
+            if one.way == PRINTED:
+                rows[one.language].append(f'<p><a href="{one.file}">{words} (PDF)</a></p>')
+                continue
             rows.setdefault(one.language, []).append(
                 f'<figure><a href="{one.file}"><img src="{one.file}" alt="{escape(step)}, {words}" loading="lazy"></a>'
                 f"<figcaption>{words}</figcaption></figure>"

@@ -52,7 +52,8 @@ class Reading(HTMLParser):
         for name in _SPOKEN & said.keys():
             self._keep(said[name], isolated=True)
         if tag == "input" and said.get("type", "text") not in {"hidden", "radio", "checkbox"}:
-            self._keep(said.get("value", ""), isolated=said.get("dir") == "auto")
+            # A code has its direction whatever is written there; all else takes it from what is.
+            self._keep(said.get("value", ""), isolated=said.get("dir") in {"auto", "ltr"})
         if tag not in _VOID:
             self._open.append((tag, isolates))
 

@@ -18,17 +18,20 @@ from jinja2 import StrictUndefined, meta
 from litestar.routes import HTTPRoute
 
 import timebank.i18n
+from tests.api.test_matrix import matrix
 from tests.database import Server, copied, run
+from tests.web.crawl import LEFT_BY_LOOKING, all_that_is_kept, changed, every_look, look_at
 from tests.web.reading import Reading
 from tests.web.walk import Page, Walk, open_walk
 from timebank.i18n import SOURCE_LANGUAGE, language, language_codes
+from timebank.rules.people import Actor
+from timebank.services.live import read_live
+from timebank.store.engine import Database
+from timebank.store.groups import bump_setup_version
 from timebank.store.migrate import SUPERUSER
 from timebank.web import who_sees
 from timebank.web.pages import environment
 
-#: What a GET may write, and why: who looked is written down for whom they looked at; a session knows when it was
-#: seen last; and who tries too often is counted.
-WRITTEN_BY_LOOKING = {"people.looks", "people.sessions", "people.tries", "timebank.tries"}
 #: The way out of pages about asking leads away from us on purpose.
 AWAY = {"https://www.wikipedia.org/"}
 #: An app of the reader's own opens this one.
@@ -388,36 +391,36 @@ async def test_no_sentence_of_any_page_is_kept_from_the_translators(walk: Walk) 
 # ---------------------------------------------------------------- looking changes nothing
 
 
-async def test_no_look_at_anything_changes_anything(walk: Walk, pages: dict[str, list[Page]]) -> None:
-    async def everything() -> dict[str, tuple[int, str]]:
-        from tests.database import connected
-
-        async with connected(walk.dsn, SUPERUSER) as connection:
-            tables = await connection.fetch(
-                "SELECT schemaname || '.' || tablename AS name FROM pg_tables"
-                " WHERE schemaname IN ('timebank', 'people') ORDER BY 1"
-            )
-            return {
-                name: tuple(
-                    await connection.fetchrow(
-                        f"SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t"
-                    )
-                )
-                for (name,) in tables
-            }
-
-    looks = [step for step in walk.steps if step.method == "GET"]
+async def test_no_get_of_a_page_or_of_the_api_changes_anything_whoever_sends_it(
+    walk: Walk, pages: dict[str, list[Page]]
+) -> None:
     await walk.sign_in()
+    looks = await every_look(walk)
     await walk.world.app.state.workshop.idle()
-    before = await everything()
-    # They were all fetched before, in every language; now once more.
-    for step in looks:
-        await walk.fetch(step)
-    after = await everything()
+    before = await all_that_is_kept(walk.dsn, walk.home)
+    said = [(look, (await look_at(walk.world, look)).status_code) for look in looks]
+    # Once more, whatever there was to see: some things happen at a first look, and others at each.
+    seen = {(look.route, look.ask.path.get("slug", "")): look for look, status in said if status < 400}
+    again = [(await look_at(walk.world, look)).status_code for look in seen.values()]
 
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed <= WRITTEN_BY_LOOKING, changed
-    assert "timebank.book_heads" in before
+    assert changed(before, await all_that_is_kept(walk.dsn, walk.home)) == {}
+    assert {*LEFT_BY_LOOKING, "timebank.book_heads", "timebank.entries"} <= before.keys()
+    assert {route for method, route in matrix() if method == "GET"} == {route for route, _ in seen}
+    assert [look for look, status in said if status >= 500] == []
+    assert max(again) < 400
+
+
+async def test_a_get_that_writes_is_noticed(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def write_and_read(database: Database, actor: Actor, **more: Any) -> Any:
+        async with walk.world.house.database.tx(actor.group_id) as tx:
+            await bump_setup_version(tx, actor.group_id)
+        return await read_live(database, actor, **more)
+
+    before = await all_that_is_kept(walk.dsn, walk.home)
+    monkeypatch.setattr("timebank.api.live.read_live", write_and_read)
+    await walk.world.stage.get("ada", "/live")
+
+    assert changed(before, await all_that_is_kept(walk.dsn, walk.home)) == {"timebank.book_heads": (1, 1)}
 
 
 # ---------------------------------------------------------------- a group's own word

@@ -36,6 +36,7 @@ from timebank.api import (
     statement,
     ways_in,
 )
+from timebank.api.health import get_health
 from timebank.api.public import PUBLIC_API
 from timebank.edge.headers import JSON, Reply
 from timebank.edge.openapi import build_document
@@ -88,4 +89,4 @@ async def get_openapi(request: Request[Any, Any, Any]) -> ASGIApp:
     return Reply(200, state["openapi_document"], JSON)
 
 
-API: Final[list[ControllerRouterHandler]] = [SIGNED_IN_API, BY_LINK_API, *PUBLIC_API, get_openapi]
+API: Final[list[ControllerRouterHandler]] = [SIGNED_IN_API, BY_LINK_API, *PUBLIC_API, get_openapi, get_health]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from timebank.errors import StoreAway
 from timebank.ledger.cosignatures import COSIGNATURE
 from timebank.ledger.notes import read_verifier_key
 from timebank.store import health as store
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 BACKUPS: Final = "backups"
 #: Mail that did not go out for so long is stuck.
 MAIL_WITHIN: Final = timedelta(minutes=10)
+#: Less than the second that whoever watches us may wait.
+_REACHED_WITHIN_S: Final = 0.8
 
 
 class Machine(NamedTuple):
@@ -70,6 +73,19 @@ class Health:
     mail_waits: bool
     witnesses: tuple[tuple[str, datetime | None], ...]
     groups: tuple[HostedGroup, ...]
+
+
+async def reach_book(house: House) -> None:
+    """Ask the database whether it is there, and wait for no longer than whoever watches us.
+
+    Raises:
+        StoreAway: It does not answer, or not in time.
+    """
+    try:
+        async with asyncio.timeout(_REACHED_WITHIN_S):
+            await store.find_version_and_clock(house.database)
+    except TimeoutError as error:
+        raise StoreAway from error
 
 
 async def look_at_health(house: House, actor: Actor, machine: Machine, *, now: datetime) -> Health:
