@@ -319,6 +319,11 @@ def language(code: str) -> Language:
     return Language(code=code, locale=locale, direction=direction, translations=_catalogue(code))
 
 
+def every_language() -> list[Language]:
+    """Return every language that pages can be read in, the source language first."""
+    return [language(code) for code in language_codes()]
+
+
 def read_catalogue(source: bytes, code: str) -> NullTranslations:
     """Return the translations of a .po file; sentences still marked fuzzy are left in English."""
     compiled = io.BytesIO()

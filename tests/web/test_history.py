@@ -11,8 +11,8 @@ import pytest_asyncio
 from tests.cast import SLUG, Stage, cast, house, stage, today
 from tests.web.member import text_of
 from tests.web.reading import Reading
+from timebank.ledger.notes import seal_of
 from timebank.services.close import close_period
-from timebank.web.book_page import seal_of
 
 __all__ = ["cast", "house", "stage", "today"]
 

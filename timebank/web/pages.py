@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from timebank.i18n import Language, frontend_path
+from timebank.i18n import Language, every_language, frontend_path
 from timebank.web.files import static_url
 
 # Everything comes from here, nothing is inline, nobody may frame it, and forms post home.
@@ -56,6 +56,7 @@ def environment() -> Environment:
     # Jinja's own would put plain numbers into sentences in Latin digits, whatever the language.
     made.globals.update(gettext=_gettext, ngettext=_ngettext, _=_gettext)
     made.globals["static"] = static_url
+    made.globals["every_language"] = every_language
     return made
 
 

@@ -12,7 +12,7 @@ from litestar.types import ASGIApp
 
 from timebank.edge.published import FOR_EVER, PublishedReply
 from timebank.errors import N_, Refusal, ServerFault, TooManyTries, Unknown, UnknownGroup, UnknownPage
-from timebank.i18n import Language, choose_language, language, language_codes
+from timebank.i18n import Language, choose_language, every_language, language_codes
 from timebank.services.published import read_public_book, read_public_group
 from timebank.web.book_page import LanguageLink, book_page
 from timebank.web.files import static_files
@@ -191,9 +191,8 @@ def public_language(request: Request[Any, Any, Any], group: tuple[str, ...] = ()
 
 
 def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
-    languages = [language(code) for code in language_codes()]
     return tuple(
-        LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in languages
+        LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in every_language()
     )
 
 
