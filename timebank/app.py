@@ -58,6 +58,7 @@ from timebank.web.mail_links import MAIL_PAGES
 from timebank.web.money import MONEY_PAGES
 from timebank.web.money_entry import MONEY_ENTRY_PAGES
 from timebank.web.money_in import MONEY_IN_PAGES
+from timebank.web.own_lists import OWN_LISTS_PAGES
 from timebank.web.pay import PAY_PAGES
 from timebank.web.people import PEOPLE_PAGES
 from timebank.web.person import PERSON_PAGES
@@ -155,6 +156,7 @@ def put_together(
             *SIGN_IN_PAGES,
             *WAYS_IN_PAGES,
             *HOME_PAGES,
+            *OWN_LISTS_PAGES,
             *LOOKS_PAGES,
             *HOST_PAGES,
             *LOG_PAGES,

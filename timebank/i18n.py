@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -20,6 +20,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_precision
 
 from timebank.errors import Refusal
+from timebank.pot_words import NOUNS, POT, is_of_any_group, turning
 
 NO_BREAK: Final = "\u00a0"
 SOURCE_LANGUAGE: Final = "en"
@@ -101,6 +102,14 @@ class Language:
     locale: Locale
     direction: Literal["ltr", "rtl"]
     translations: NullTranslations
+
+    def for_group(self, word: str) -> Language:
+        """Return this language with what a group calls its pot in every sentence.
+
+        Args:
+            word: One of ``rules.set_up.WORDS``; one that this version does not know leaves the language as it is.
+        """
+        return self if word == POT else _for_group(self, word)
 
     # -- words
 
@@ -249,6 +258,10 @@ class Language:
         """Return ``27 September 2026``."""
         return self._date(day, self._days.month_year)
 
+    def year(self, day: date) -> str:
+        """Return ``2026``."""
+        return self._date(day, "y")
+
     def day_number(self, day: date) -> str:
         """Return the day of the month: ``27``."""
         return self._date(day, "d")
@@ -322,6 +335,31 @@ def language(code: str) -> Language:
 def every_language() -> list[Language]:
     """Return every language that pages can be read in, the source language first."""
     return [language(code) for code in language_codes()]
+
+
+@lru_cache
+def _for_group(plain: Language, word: str) -> Language:
+    if word not in NOUNS.get(plain.code, {}):
+        return plain
+    return replace(plain, translations=_InItsWord(plain.translations, turning(word, plain.code)))
+
+
+class _InItsWord(NullTranslations):
+    """A catalogue in which a group's own word stands for its pot (``pot_words``)."""
+
+    def __init__(self, plain: NullTranslations, turn: Callable[[str], str]) -> None:
+        super().__init__()
+        self._plain, self._turn = plain, turn
+
+    def gettext(self, message: str) -> str:
+        """Return a sentence."""
+        said = self._plain.gettext(message)
+        return said if is_of_any_group(message) else self._turn(said)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        """Return the sentence for a number of things."""
+        said = self._plain.ngettext(msgid1, msgid2, n)
+        return said if is_of_any_group(msgid1) else self._turn(said)
 
 
 def read_catalogue(source: bytes, code: str) -> NullTranslations:

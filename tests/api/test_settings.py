@@ -193,6 +193,7 @@ async def test_nothing_public_changes_before_the_next_close(stage: Stage) -> Non
     page = (await stage.http.get("/g/riverside?lang=en")).text
     assert "Hours in the hat" in page
     assert "Rules of the money hat" in page
+    assert "Reglas de la gorra de dinero" in (await stage.http.get("/g/riverside?lang=es")).text
 
 
 async def test_the_history_is_read_page_by_page(stage: Stage) -> None:

@@ -103,7 +103,7 @@ def address() -> Iterator[str]:
             raise FieldInvalid(field="to", why=ENDS_BEFORE)
         return STATEMENTS[said]
 
-    sign_in(patch, None)
+    sign_in(patch, SimpleNamespace(roles=frozenset({"member"})))
     patch.setattr("timebank.web.inside.read_public_group", read_group)
     patch.setattr("timebank.web.statement.read_own_statement", read)
     app = Litestar([*PUBLIC_PAGES, *STATEMENT_PAGES], openapi_config=None, logging_config=None)

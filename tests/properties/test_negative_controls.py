@@ -168,9 +168,8 @@ async def test_acknowledged_writes_survive_the_postmaster_only_with_synchronous_
             with pytest.raises((StoreAway, ServerFault)):
                 await door.send("ada", hours())
 
-            monkeypatch.setattr(
-                book, "_LOAD", book._LOAD.replace("current_setting('synchronous_commit')", "'on'")
-            )
+            blind = without("current_setting", book._LOAD_ONLY).replace("('synchronous_commit')", "'on'")
+            monkeypatch.setattr(book, "_LOAD_ONLY", blind)
             with pytest.raises(Broken, match="are gone"):
                 await what_was_acknowledged_survives_the_postmaster(door, cluster)
             # The checkpoint beside the database knows that more had been written.

@@ -53,6 +53,31 @@ async def test_the_form_says_the_rules_and_who_will_see_what_under_a_neutral_tit
     assert page.headers["cache-control"] == "no-store"
 
 
+async def test_the_form_comes_before_the_rules_and_leads_to_them(stage: Stage) -> None:
+    page = (await (await signed_in(stage, "ada")).get("/ask")).text
+
+    assert page.index('href="#rules"') < page.index('<form class="form"') < page.index('id="rules"')
+
+
+async def test_an_ask_says_who_does_what_and_where_to_ask_again_once_it_is_over(stage: Stage) -> None:
+    ada = await ask(await signed_in(stage, "ada"))
+    said = text_of(ada.last)
+    for words in (
+        "Looked at A steward does this; for their own ask it is another one.",
+        "The stewards say it, by the rules of the pot.",
+        "On its way A treasurer hands it over, and writes it down.",
+    ):
+        assert words in said
+    assert "Ask again" not in said
+
+    await ada.follow(
+        await ada.post(forms_of(ada.last)[0].action, {**forms_of(ada.last)[0].hidden, "act": "cancel"})
+    )
+
+    assert "Taken back You said so. Nothing is held against you." in text_of(ada.last)
+    assert re.search(r'href="/g/riverside/ask"[^>]*>Ask again<', ada.last.text)
+
+
 async def test_an_ask_is_sent_once_and_can_be_followed(stage: Stage) -> None:
     ada = await signed_in(stage, "ada")
     page = await ada.get("/ask")

@@ -17,7 +17,7 @@ import pytest_asyncio
 from jinja2 import StrictUndefined, meta
 
 import timebank.i18n
-from tests.database import Server, copied
+from tests.database import Server, copied, run
 from tests.web.reading import Reading
 from tests.web.walk import Page, Walk, open_walk
 from timebank.i18n import SOURCE_LANGUAGE, language, language_codes
@@ -395,3 +395,25 @@ async def test_no_look_at_anything_changes_anything(walk: Walk, pages: dict[str,
     changed = {name for name in before if before[name] != after[name]}
     assert changed <= WRITTEN_BY_LOOKING, changed
     assert "timebank.book_heads" in before
+
+
+# ---------------------------------------------------------------- a group's own word
+
+
+async def test_every_page_of_a_group_calls_the_pot_what_the_group_calls_it(walk: Walk) -> None:
+    word = """
+        UPDATE timebank.published_groups
+           SET pots = (SELECT jsonb_agg(pot || '{"word": "%s"}') FROM jsonb_array_elements(pots) AS pot)
+         WHERE slug = 'riverside'
+    """
+    await run(walk.dsn, SUPERUSER, word % "kitty")
+    try:
+        pages = [page for page in await walk.pages("es") if "/g/riverside" in page.url]
+    finally:
+        await run(walk.dsn, SUPERUSER, word % "pot")
+
+    # What timebank is, and the choice of the word itself, are the same for every group.
+    said = {page.name: re.sub(r"bote común", "", Reading(page.html).text) for page in pages}
+    left = {name: re.findall(r".{,30}\bbotes?\b.{,30}", text, re.IGNORECASE) for name, text in said.items()}
+    assert {name: found for name, found in left.items() if found} == {}
+    assert sum("la hucha" in text for text in said.values()) > 30

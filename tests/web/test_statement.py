@@ -95,6 +95,21 @@ async def test_totals_on_the_page_are_those_of_the_statement(stage: Stage, today
     assert sum(int(h) * 60 + int(m) for h, m in given) == totals[0]["given"]
 
 
+async def test_every_entry_is_one_line_and_the_same_is_a_sheet(stage: Stage, today: str) -> None:
+    await some_life(stage, today)
+
+    answer = await send(stage, "ada", **{"from": today})
+    found = re.search(r'href="([^"]*statement\.csv[^"]*)" download', answer.text)
+
+    assert found
+    assert found[1] == f"/api/v1/groups/riverside/me/statement.csv?from={today}"
+    sheet = await stage.http.get(found[1])
+    assert sheet.headers["content-type"].startswith("text/csv")
+    lines = [line for line in sheet.text.splitlines()[1:] if line.startswith(today)]
+    assert lines
+    assert answer.text.count('<td class="day">') == len(lines)
+
+
 async def test_some_days_only(stage: Stage, today: str) -> None:
     await some_life(stage, today)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from timebank.rules.people import Actor
     from timebank.services.house import House
+    from timebank.services.tokens import Held
 
 #: An address that is moved to another group leads to the old one for so long, in every process.
 SLUG_SECONDS: Final = 10.0
@@ -27,7 +28,7 @@ _SLUG: Final = re.compile(r"[a-z0-9-]{2,63}", re.ASCII)
 class Doorkeeper:
     """Finds groups by address, actors by token, and who is signed in with a browser in ``sessions``.
 
-    Of people nothing is remembered between requests.
+    What is remembered of a token between requests counts only once the writer has had it confirmed.
     """
 
     def __init__(self, house: House, *, clock: Callable[[], datetime]) -> None:
@@ -69,6 +70,17 @@ class Doorkeeper:
         """
         group_id = await self.group_id(slug)
         return await self._tokens.find_actor(group_id, bearer_token(authorization))
+
+    async def held(self, slug: str, authorization: list[bytes]) -> Held | None:
+        """Return what the token of a request opened a while ago, if that is remembered.
+
+        Whoever goes on with it has it confirmed where they write, or asks for the ``actor`` after all.
+
+        Raises:
+            UnknownGroup, NotSignedIn: See ``actor``; a token that has ended since is not found out here.
+        """
+        group_id = await self.group_id(slug)
+        return self._tokens.held(group_id, bearer_token(authorization))
 
 
 def bearer_token(authorization: list[bytes]) -> str:

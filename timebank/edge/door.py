@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,15 +16,18 @@ from timebank.edge.problems import language_of, renderer, reply
 from timebank.edge.sessions import SAFE_METHODS, secret_of, visitor_of_cookie
 from timebank.errors import Refusal
 from timebank.services.acts import Once
+from timebank.services.writer import NotConfirmed
 
 if TYPE_CHECKING:
     from litestar import Request
 
     from timebank.edge.actor import Doorkeeper
     from timebank.edge.sessions import Visitor
+    from timebank.i18n import Language
     from timebank.rules.commands import Command
     from timebank.rules.people import Actor
     from timebank.services.house import House
+    from timebank.services.tokens import Held
     from timebank.services.writer import Answer, Writer
 
 T = TypeVar("T")
@@ -74,6 +77,14 @@ class Asked:
                 self.has_cookie = True
 
 
+class _Wanted(NamedTuple):
+    """What a request asks to be written, and what makes it once."""
+
+    commands: Sequence[Command]
+    key: str
+    request_hash: bytes
+
+
 class Write(Generic[T]):
     """One route that writes to the book.
 
@@ -107,29 +118,52 @@ class Write(Generic[T]):
         language = language_of(asked.accept_language)
         try:
             door: Door = scope["litestar_app"].state.door
-            params = scope["path_params"]
-            actor = await _who(door, scope, asked)
-            actor.require_scope("write")
-            body = await receive_body(
-                request.receive, size_max=self.reader.size_max, announced=asked.content_length
-            )
-            if body or self._empty is None:
-                check_media_type(asked.content_type)
-            key = check_key(asked.keys)
-            value = self.reader.read(body or self._empty or b"")
-            commands = self._commands(value, params)
-            answer = await door.writer.submit(
-                actor.group_id,
-                commands,
-                actor=actor,
-                key=key,
-                request_hash=request_hash(scope["method"], scope["raw_path"], body),
-                render=renderer(language),
-                many=self._many,
-            )
+            held = await _held(door, scope, asked)
+            actor = await _who(door, scope, asked) if held is None else held.actor
+            try:
+                actor.require_scope("write")
+                wanted = await self._read(request, asked)
+            except Refusal:
+                if held is not None:
+                    # Whoever is nobody any more hears that, and not what is wrong with their request.
+                    await _who(door, scope, asked)
+                raise
+            try:
+                answer = await self._submit(door, wanted, actor, held, language)
+            except NotConfirmed:
+                actor = await _who(door, scope, asked)
+                actor.require_scope("write")
+                answer = await self._submit(door, wanted, actor, None, language)
         except Refusal as refusal:
             return reply(refusal, language)
         return stored_reply(answer)
+
+    async def _read(self, request: Request[Any, Any, Any], asked: Asked) -> _Wanted:
+        """Return what a request wants; raises what is wrong with its headers and its body, in this order."""
+        scope = request.scope
+        body = await receive_body(
+            request.receive, size_max=self.reader.size_max, announced=asked.content_length
+        )
+        if body or self._empty is None:
+            check_media_type(asked.content_type)
+        key = check_key(asked.keys)
+        value = self.reader.read(body or self._empty or b"")
+        commands = self._commands(value, scope["path_params"])
+        return _Wanted(commands, key, request_hash(scope["method"], scope["raw_path"], body))
+
+    async def _submit(
+        self, door: Door, wanted: _Wanted, actor: Actor, held: Held | None, language: Language
+    ) -> Answer:
+        return await door.writer.submit(
+            actor.group_id,
+            wanted.commands,
+            actor=actor,
+            key=wanted.key,
+            request_hash=wanted.request_hash,
+            render=renderer(language),
+            many=self._many,
+            held=held,
+        )
 
 
 class Act(Generic[T]):
@@ -235,6 +269,13 @@ async def read_json(request: Request[Any, Any, Any], reader: Reader[T]) -> T:
     body = await receive_body(request.receive, size_max=reader.size_max, announced=asked.content_length)
     check_media_type(asked.content_type)
     return reader.read(body)
+
+
+async def _held(door: Door, scope: Any, asked: Asked) -> Held | None:
+    """Return what the token of a request opened a while ago; None where only a look-up can tell who is asking."""
+    if asked.authorization or not asked.has_cookie:
+        return await door.keeper.held(scope["path_params"]["slug"], asked.authorization)
+    return None
 
 
 async def _who(door: Door, scope: Any, asked: Asked) -> Actor:

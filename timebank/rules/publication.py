@@ -197,6 +197,11 @@ class PublicGroup:
     people: int = 0
     gifts_wait: bool = False
 
+    @property
+    def word(self) -> str:
+        """What the group calls its pots, as of the last close; one word for all of them."""
+        return self.pots[0].word if self.pots else "pot"
+
 
 @dataclass(frozen=True, slots=True)
 class PublicPeriod:

@@ -24,11 +24,15 @@ from timebank.rules.commands import (
     ApproveDraw,
     AskDraw,
     Command,
+    ConfirmHours,
     CorrectEntry,
+    DeclineDraw,
+    DrawArrived,
     GiveMoney,
     HandOver,
     Instead,
     LogHours,
+    QuestionHours,
 )
 from timebank.rules.people import Actor
 from timebank.rules.policies import Terms
@@ -109,6 +113,18 @@ class _Ask:
 
 
 @dataclass(slots=True)
+class _Wait:
+    """Hours that wait for the word of whoever received them; ``asked`` once they said "not quite"."""
+
+    hours_id: UUID
+    entry_id: UUID
+    receiver: int
+    minutes: int
+    evenings: int = 0
+    asked: bool = False
+
+
+@dataclass(slots=True)
 class _Story:
     """What the story remembers from one evening to the next."""
 
@@ -120,6 +136,8 @@ class _Story:
     people: list[Actor] = field(default_factory=list)
     asks: list[_Ask] = field(default_factory=list)
     recent: list[tuple[UUID, int, int, bool]] = field(default_factory=list)
+    waits: list[_Wait] = field(default_factory=list)
+    handed: list[tuple[UUID, int]] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
     given: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)
@@ -219,6 +237,8 @@ async def make_example(
         clock[0] = _evening(day, 20)
         await _newcomers(story, number, days)
         await _tell_day(story, day)
+        if number == days - 1:
+            await _last_evening(story, day)
         if number % 7 == 6:
             await progress(number + 1, days, "telling")
     await close_period(house, group_id, now=now)
@@ -318,6 +338,7 @@ async def _tell_day(story: _Story, day: date) -> None:
         if said is not None:
             _count(story, person, command, said, day)
 
+    await _hear_the_others(story)
     await _say_yes(story, day)
     await _answer_asks(story, day)
 
@@ -378,6 +399,9 @@ def _count(story: _Story, person: int, command: Command, said: dict[str, Any], d
             story.totals["shared:hours"] += command.minutes
             story.drawn["hours"] += command.minutes
         story.recent.append((UUID(said["entry"]), person, command.minutes, answered))
+        if command.receiver is not None:
+            receiver = _number_of(story, command.receiver)
+            story.waits.append(_Wait(UUID(said["id"]), UUID(said["entry"]), receiver, command.minutes))
     elif isinstance(command, GiveMoney):
         story.entries += 1
         story.given["money"] += command.amount
@@ -426,6 +450,68 @@ def _count_correction(story: _Story, command: CorrectEntry) -> None:
     else:
         story.totals["pot:hours"] += now - minutes
     story.recent.remove(found)
+    story.waits = [wait for wait in story.waits if wait.entry_id != command.entry]
+
+
+def _number_of(story: _Story, member_id: UUID) -> int:
+    return next(number for number, actor in enumerate(story.people) if actor.member_id == member_id)
+
+
+# ---------------------------------------------------------------- what the other side says
+
+
+async def _hear_the_others(story: _Story) -> None:
+    """Whoever received help says yes within a week, and whoever asked says that it arrived; no total moves by it."""
+    dice = story.dice
+    doings: list[tuple[int, Command]] = []
+    for wait in story.waits:
+        wait.evenings += 1
+        if wait.evenings > 6 or dice.random() < 0.4:
+            doings.append((wait.receiver, ConfirmHours(wait.hours_id)))
+        elif wait.minutes > 45 and not wait.asked and dice.random() < 0.03:
+            # It turns out to be right after all: their yes comes on another evening.
+            wait.asked = True
+            doings.append((wait.receiver, QuestionHours(wait.hours_id, wait.minutes - 15)))
+    answered = {command.hours for _, command in doings if isinstance(command, ConfirmHours)}
+    story.waits = [wait for wait in story.waits if wait.hours_id not in answered]
+    arrived = [each for each in story.handed if dice.random() < 0.6]
+    story.handed = [each for each in story.handed if each not in arrived]
+    doings += [(asker, DrawArrived(draw_id)) for draw_id, asker in arrived]
+    await story.write(doings)
+
+
+async def _last_evening(story: _Story, day: date) -> None:
+    """Leave something of every kind open, so that whoever looks finds a group in the middle of its days."""
+    ada, bo, gus, hana, ivo, june = 0, 1, 5, 6, 7, 8
+    ids = [actor.member_id for actor in story.people]
+    yesterday = day - timedelta(days=1)
+    doings: list[tuple[int, Command]] = [
+        (june, LogHours(None, ids[ada], None, 75, yesterday, "repair")),
+        (hana, LogHours(None, ids[ada], None, 45, day - timedelta(days=2), "paperwork")),
+        (ada, LogHours(None, ids[gus], None, 90, yesterday, "cooking")),
+        (ada, LogHours(None, ids[ivo], None, 60, day, "transport")),
+        (ada, AskDraw("money", 2_000, CURRENCY, "repair")),
+        (ada, AskDraw("money", 4_000, CURRENCY, "children")),
+        (ada, AskDraw("hours", 180, MINUTES, "garden")),
+        (ada, AskDraw("money", 1_500, CURRENCY, "other")),
+    ]
+    told = await story.write(doings)
+    for (person, command), answer in zip(doings, told, strict=True):
+        assert answer is not None, command
+        _count(story, person, command, answer, day)
+    ids_told = [UUID(answer["id"]) for answer in told if answer is not None]
+    _, _, not_quite, right, _, half, promised, not_now = ids_told
+    said = await story.write(
+        [
+            (gus, QuestionHours(not_quite, 60)),
+            (ivo, ConfirmHours(right)),
+            (bo, ApproveDraw(half)),
+            (bo, ApproveDraw(promised)),
+            (bo, DeclineDraw(not_now, "The box has to last until Friday. Ask again then, please.")),
+        ]
+    )
+    assert None not in said, said
+    _count_promise(story, next(ask for ask in story.asks if ask.draw_id == promised))
 
 
 # ---------------------------------------------------------------- asks on their way
@@ -475,6 +561,8 @@ async def _answer_asks(story: _Story, day: date) -> None:
             story.totals["promised:hours"] -= command.minutes
             story.totals["shared:hours"] += command.minutes
             ask.left -= command.minutes
+            if not ask.left:
+                story.handed.append((ask.draw_id, ask.asker))
         else:
             assert isinstance(command, HandOver)
             story.totals["promised:money"] -= ask.left
@@ -482,6 +570,7 @@ async def _answer_asks(story: _Story, day: date) -> None:
             story.totals[f"held:{command.held}"] -= ask.left
             story.drawn["money"] += ask.left
             ask.left = 0
+            story.handed.append((ask.draw_id, ask.asker))
     story.asks = [ask for ask in story.asks if ask.left]
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PAGE_MAX: Final = 100
 ROLES: Final = frozenset({"", "gave", "got"})
+TURNS: Final = frozenset({"", "mine", "theirs"})
 #: What one sweep of a group takes; the next one takes the rest.
 SWEEP_MAX: Final = 1_000
 #: Of a row in a list: when it was logged, and its id.
@@ -41,6 +42,8 @@ class Wanted:
     Attributes:
         waiting: All of the group that wait for somebody's word, instead of one's own.
         role: ``gave`` or ``got``; of one's own only.
+        turn: ``mine`` for those that wait for the reader's word, ``theirs`` for those to which the reader
+            said "not quite" and has no answer yet; of one's own only.
         after: ``next`` of the page before; None for the first one.
         limit: Most rows, 1 to 100.
     """
@@ -48,6 +51,7 @@ class Wanted:
     waiting: bool = False
     state: str = ""
     role: str = ""
+    turn: str = ""
     category: str = ""
     first: date | None = None
     last: date | None = None
@@ -105,6 +109,8 @@ async def list_hours(house: House, actor: Actor, wanted: Wanted, *, now: datetim
         FieldInvalid: A filter says something that is not there.
     """
     assert 1 <= wanted.limit <= PAGE_MAX, wanted.limit
+    assert wanted.turn in TURNS, wanted.turn
+    assert not (wanted.turn and wanted.waiting)
     actor.require_scope("read")
     if wanted.waiting:
         actor.require_role("steward")
@@ -129,7 +135,7 @@ async def list_hours(house: House, actor: Actor, wanted: Wanted, *, now: datetim
             rows = await store.list_open_hours(tx, actor.group_id, limit=limit, **filters)
         else:
             rows = await store.list_own_hours(
-                tx, actor.group_id, actor.account, role=wanted.role, limit=limit, **filters
+                tx, actor.group_id, actor.account, role=wanted.role, turn=wanted.turn, limit=limit, **filters
             )
         shown = rows[: wanted.limit]
         ties = await _ties(tx, house, actor, shown)

@@ -32,16 +32,20 @@ if TYPE_CHECKING:
     from timebank.rules.asks import CapUsed
     from timebank.rules.people import Actor
     from timebank.rules.state import SetUp
-    from timebank.services.hours import Hours
+    from timebank.services.hours import Hours, Place
     from timebank.services.house import House
     from timebank.store.engine import Tx
     from timebank.store.overview import HoursSeen
     from timebank.store.statement import AskedRow
 
-#: So many of one's last asks stand on the own page; the statement has all of them.
-ASKS_SHOWN = 10
-#: So many of one's last hours do, too.
-LAST_SHOWN = 6
+#: So many of each kind stand on the own page, however long somebody is there; other pages have all of them.
+WAITING_SHOWN = 4
+ASKS_SHOWN = 4
+LAST_SHOWN = 5
+THANKS_SHOWN = 3
+#: And so many on a page that has all of them; what waits has two forms each.
+LISTED = 50
+WAITING_LISTED = 15
 #: From so many of one's last hours it is known whom one helps.
 FAMILIAR_FROM = 30
 
@@ -52,11 +56,13 @@ class Home:
 
     Attributes:
         given, received: Minutes over the whole book; there is no difference of the two.
-        waiting: Hours about which it is their turn to say something, newest first.
-        asked: Hours about which they said "not quite", and the other one has not answered.
+        waiting: The newest hours about which it is their turn to say something, newest first.
+        asked: The newest hours about which they said "not quite", and the other one has not answered.
         last: The last hours that they gave or got, newest first.
+        thanks: The last hours that they gave and whoever got them said yes to.
         asks: Their last asks, newest first.
-        nicknames: Of everybody whom ``waiting`` and ``last`` name.
+        more: Of which of ``waiting``, ``asked``, ``last`` and ``asks`` there are others than these.
+        nicknames: Of everybody whom these hours name.
         rules: The group's set-up.
     """
 
@@ -66,9 +72,27 @@ class Home:
     waiting: tuple[Hours, ...]
     asked: tuple[Hours, ...]
     last: tuple[Hours, ...]
+    thanks: tuple[Hours, ...]
     asks: tuple[AskedRow, ...]
+    more: frozenset[str]
     nicknames: dict[UUID, str]
     rules: SetUp
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHours:
+    """A page of somebody's own hours, newest first.
+
+    Attributes:
+        nicknames: Of everybody whom they name.
+        rules: The group's set-up.
+        next: Id by which the next page is found; empty on the last one.
+    """
+
+    hours: tuple[Hours, ...]
+    nicknames: dict[UUID, str]
+    rules: SetUp
+    next: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,40 +195,91 @@ async def read_home(house: House, actor: Actor) -> Home:
     Raises:
         NeedsScope: The token was not made for reading.
     """
-    waiting: list[Hours] = []
-    asked: list[Hours] = []
-    for state in ("logged", "questioned"):
-        page = await list_hours(house, actor, Wanted(state=state, limit=100))
-        waiting += [hours for hours in page.hours if hours.waits_for_me]
-        asked += [hours for hours in page.hours if hours.proposed is not None and not hours.waits_for_me]
-    last = (await list_hours(house, actor, Wanted(limit=LAST_SHOWN))).hours
-    people = {
-        member
-        for hours in (*waiting, *asked, *last)
-        for member in (hours.giver, hours.receiver, hours.logged_by)
-    }
+    waiting = await list_hours(house, actor, Wanted(turn="mine", limit=WAITING_SHOWN))
+    asked = await list_hours(house, actor, Wanted(turn="theirs", limit=WAITING_SHOWN))
+    last = await list_hours(house, actor, Wanted(limit=LAST_SHOWN))
+    thanks = await list_hours(house, actor, Wanted(state="confirmed", role="gave", limit=THANKS_SHOWN))
+    pages = {"waiting": waiting, "asked": asked, "last": last}
     async with house.database.read(actor.group_id) as tx:
         totals = await list_own_totals(tx, actor)
         received = await store.sum_received(tx, actor.group_id, actor.account)
         asks = await statement_store.list_asked(
-            tx, actor.group_id, actor.member_id, before=None, limit=ASKS_SHOWN
+            tx, actor.group_id, actor.member_id, before=None, limit=ASKS_SHOWN + 1
         )
-        wanted = (people - {None}) | {actor.member_id}
-        names = await store.find_nicknames(
-            tx, house.keys, actor.group_id, [member for member in wanted if member]
-        )
+        shown = [hours for page in (*pages.values(), thanks) for hours in page.hours]
+        names = await _names(tx, house, actor, shown)
         rules = await _rules(tx, actor.group_id)
+    more = {what for what, page in pages.items() if page.next} | (
+        {"asks"} if len(asks) > ASKS_SHOWN else set()
+    )
     return Home(
         nickname=names.get(actor.member_id, ""),
         given=next((total.given for total in totals if total.unit == MINUTES), 0),
         received=received,
-        waiting=tuple(waiting),
-        asked=tuple(asked),
-        last=last,
-        asks=tuple(asks),
+        waiting=waiting.hours,
+        asked=asked.hours,
+        last=last.hours,
+        thanks=tuple(hours for hours in thanks.hours if not hours.is_for_pot),
+        asks=tuple(asks[:ASKS_SHOWN]),
+        more=frozenset(more),
         nicknames=names,
         rules=rules,
     )
+
+
+async def read_own_hours(house: House, actor: Actor, before: str = "", *, turn: str = "") -> OwnHours:
+    """Return a page of somebody's own hours, newest first.
+
+    Args:
+        before: Id of the last ones of the page before; anything else begins anew.
+        turn: See ``services.hours.Wanted``.
+
+    Raises:
+        NeedsScope: The token was not made for reading.
+    """
+    limit = WAITING_LISTED if turn else LISTED
+    wanted = Wanted(turn=turn, after=await _place(house, actor, before), limit=limit)
+    page = await list_hours(house, actor, wanted)
+    async with house.database.read(actor.group_id) as tx:
+        names = await _names(tx, house, actor, page.hours)
+        rules = await _rules(tx, actor.group_id)
+    return OwnHours(page.hours, names, rules, str(page.next[1]) if page.next else "")
+
+
+async def list_own_asks(house: House, actor: Actor, before: str = "") -> tuple[list[AskedRow], SetUp, str]:
+    """Return a page of what somebody asked for, newest first, the group's set-up, and where the next page begins.
+
+    Args:
+        before: Id of the last one of the page before; anything else begins anew.
+    """
+    actor.require_scope("read")
+    async with house.database.read(actor.group_id) as tx:
+        place = await statement_store.find_asked_place(tx, actor.group_id, actor.member_id, _id_of(before))
+        rows = await statement_store.list_asked(
+            tx, actor.group_id, actor.member_id, before=place, limit=LISTED + 1
+        )
+        rules = await _rules(tx, actor.group_id)
+    return rows[:LISTED], rules, str(rows[LISTED - 1].draw_id) if len(rows) > LISTED else ""
+
+
+async def _names(tx: Tx, house: House, actor: Actor, hours: Sequence[Hours]) -> dict[UUID, str]:
+    """Return the nicknames of everybody whom hours name, and the reader's own."""
+    people = {member for each in hours for member in (each.giver, each.receiver, each.logged_by) if member}
+    return await store.find_nicknames(tx, house.keys, actor.group_id, list(people | {actor.member_id}))
+
+
+async def _place(house: House, actor: Actor, before: str) -> Place | None:
+    """Return after which of the reader's hours a page begins; None for the first one."""
+    hours_id = _id_of(before)
+    found = await list_logged(house, actor, [hours_id]) if hours_id else []
+    return (found[0].logged_at, found[0].id) if found else None
+
+
+def _id_of(written: str) -> UUID | None:
+    try:
+        return UUID(written)
+    except ValueError:
+        return None
 
 
 async def read_logged(house: House, actor: Actor, hours_id: UUID, *, key: str = "") -> LoggedHours:
@@ -274,11 +349,7 @@ async def list_receipts(house: House, actor: Actor, before: str = "") -> tuple[l
     Args:
         before: Id of the last one of the page before; anything else begins anew.
     """
-    try:
-        place = await list_logged(house, actor, [UUID(before)]) if before else []
-    except ValueError:
-        place = []
-    after = (place[0].logged_at, place[0].id) if place else None
+    after = await _place(house, actor, before)
     page = await list_hours(house, actor, Wanted(after=after, limit=100))
     logged = await list_logged(house, actor, [hours.id for hours in page.hours])
     return [each for each in logged if each.is_posted], str(page.next[1]) if page.next else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from timebank.errors import FieldInvalid, NotSignedIn, UnknownMember, UnknownToken
 from timebank.rules.people import MEMBER, SCOPES, Actor
@@ -32,6 +33,10 @@ PREFIX = "tb_"
 
 #: ``tb_`` and 32 bytes in base64url without padding.
 TOKEN_LENGTH = 3 + 43
+
+#: How long, and of how many tokens, is remembered what they opened.
+REMEMBERED_S: Final = 60.0
+REMEMBERED_MAX: Final = 4_096
 
 
 class MadeToken(NamedTuple):
@@ -95,18 +100,34 @@ async def revoke_token(house: House, group_id: UUID, token_id: UUID, *, now: dat
             raise UnknownToken
 
 
+class Held(NamedTuple):
+    """What a token opened at its last look-up. It proves nothing by itself: the writer has it confirmed.
+
+    Attributes:
+        digest: SHA-256 of the token.
+        until: Moment of a clock that only goes forward, after which this is no longer remembered.
+    """
+
+    digest: bytes
+    bearer: Bearer
+    actor: Actor
+    until: float
+
+
 class Tokens:
-    """Finds out who holds a token: in the database, for every request, and nothing is remembered.
+    """Finds out who holds a token, in the database, for every request.
 
     Look-ups share round trips as writes share a commit; a duty taken away or a token ended counts
-    from the next request on.
+    from the next request on. What a token opened is remembered for a while for requests that write: the
+    writer has it confirmed under its lock, in the round trip that reads balances anyway.
     """
 
     def __init__(self, database: Database, keys: KeyStore, *, clock: Callable[[], datetime]) -> None:
         async def find(group_id: UUID, digests: set[bytes]) -> dict[bytes, Bearer]:
             return await store.find_bearers(database.hot, group_id, digests, now=clock())
 
-        self._look_ups: LookUps[Bearer, Actor] = LookUps(find, partial(_actor, keys))
+        self._look_ups: LookUps[Bearer, tuple[Bearer, Actor]] = LookUps(find, partial(_found, keys))
+        self._held: dict[tuple[UUID, bytes], Held] = {}
 
     async def find_actor(self, group_id: UUID, token: str) -> Actor:
         """Return who holds a token in this group, with the duties of this very moment.
@@ -116,11 +137,39 @@ class Tokens:
                 not active; all of these look the same from outside.
             StoreAway: The database cannot be reached.
         """
-        digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
-        return await self._look_ups.find(group_id, digest)
+        digest = _digest(token)
+        # What is not there any more must not be tried again and again.
+        self._held.pop((group_id, digest), None)
+        bearer, actor = await self._look_ups.find(group_id, digest)
+        self._remember(Held(digest, bearer, actor, time.monotonic() + REMEMBERED_S))
+        return actor
+
+    def held(self, group_id: UUID, token: str) -> Held | None:
+        """Return what this token opened a while ago, if that is remembered; it may have ended since."""
+        held = self._held.get((group_id, _digest(token)))
+        return held if held is not None and held.until > time.monotonic() else None
+
+    def _remember(self, held: Held) -> None:
+        if "stand_in" in held.bearer.roles:
+            # For whom they stand in can change without a word in what is compared.
+            return
+        key = held.actor.group_id, held.digest
+        # The newest stands last, so those whose time is over stand first; another look-up may have come first.
+        self._held.pop(key, None)
+        self._held[key] = held
+        now = time.monotonic()
+        while True:
+            oldest = next(iter(self._held))
+            if len(self._held) <= REMEMBERED_MAX and self._held[oldest].until > now:
+                break
+            del self._held[oldest]
 
 
-def _actor(keys: KeyStore, group_id: UUID, bearer: Bearer | None) -> Actor:
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _found(keys: KeyStore, group_id: UUID, bearer: Bearer | None) -> tuple[Bearer, Actor]:
     if bearer is None:
         raise NotSignedIn
     try:
@@ -129,7 +178,7 @@ def _actor(keys: KeyStore, group_id: UUID, bearer: Bearer | None) -> Actor:
         accounts = None
     if accounts is None:
         raise NotSignedIn
-    return Actor(
+    return bearer, Actor(
         group_id=group_id,
         member_id=bearer.member_id,
         account=accounts["minutes"],

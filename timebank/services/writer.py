@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,6 +75,7 @@ from timebank.store.treasury import find_proposals, find_references, has_entries
 
 if TYPE_CHECKING:
     from timebank.rules.people import Actor
+    from timebank.services.tokens import Held
     from timebank.store.checkpoints import Checkpoints
     from timebank.store.engine import Database, Raw, Tx
     from timebank.store.keys import KeyStore
@@ -99,6 +100,17 @@ QUEUE_MAX = 20_000
 Render = Callable[[Refusal], tuple[int, dict[str, Any]]]
 
 
+class NotConfirmed(Exception):
+    """The token of a request does not open any more what it did; nothing of the request was looked at."""
+
+
+class _Unconfirmed(Exception):
+    """Some of a batch came with such tokens; nothing of the batch may be kept."""
+
+    def __init__(self, gone: Collection[Held]) -> None:
+        self.gone = gone
+
+
 class Answer(NamedTuple):
     """What goes back to whoever asked: the bytes that were stored with the effect."""
 
@@ -118,6 +130,7 @@ class _Submission:
     many: bool
     render: Render
     future: asyncio.Future[Answer]
+    held: Held | None = None
     outcomes: list[Done | Refusal] = field(default_factory=list)
     sees_seq: bool = field(init=False)
 
@@ -176,6 +189,7 @@ class Writer:
         request_hash: bytes,
         render: Render,
         many: bool = False,
+        held: Held | None = None,
     ) -> Answer:
         """Have commands decided and written; return when that is on disk.
 
@@ -185,8 +199,10 @@ class Writer:
             key: The request's Idempotency-Key; a known one gets its first answer again, byte by byte.
             request_hash: 32 bytes that say what was asked; a known key with another hash is refused.
             many: Whether the answer lists an outcome for each command, by position.
+            held: Where the actor is only remembered: what is to be confirmed under the lock.
 
         Raises:
+            NotConfirmed: It was not; nothing was written, and nothing is kept under the key.
             KeyReused: The key was used by this actor for something else.
             GroupBusy: Too much is waiting for this group; nothing was written.
             StoreAway: The database cannot be reached; nothing was written.
@@ -205,7 +221,9 @@ class Writer:
             raise GroupBusy
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         group.waiting.append(
-            _Submission(commands, actor, answer_id(actor.account, key), request_hash, many, render, future)
+            _Submission(
+                commands, actor, answer_id(actor.account, key), request_hash, many, render, future, held
+            )
         )
         group.commands_waiting += len(commands)
         if not group.lines or (
@@ -338,6 +356,11 @@ class Writer:
     ) -> None:
         try:
             answers = await self._write(connection, group_id, group, batch, begun=begun)
+        except _Unconfirmed as error:
+            # Once for each token that ended: it is not remembered again.
+            rest = _turn_away(batch, error.gone)
+            if rest:
+                await self._answer_batch(connection, group_id, group, rest)
         except Refusal as refusal:
             _settle(batch, [refusal] * len(batch))
         except Exception as error:
@@ -380,7 +403,7 @@ class Writer:
             if look_up:
                 known = await book.load_answers(connection, group_id, {s.answer_id for s in batch})
             fresh = _first_of_each_key(batch, known)
-            head, state = await self._load(connection, group_id, group, fresh)
+            head, state = await self._load(connection, group_id, group, fresh, _held_by(batch))
             answers = await self._decide_and_apply(connection, head, state, fresh)
             committing = True
             # In a failed transaction COMMIT answers ROLLBACK, and raises nothing.
@@ -418,9 +441,18 @@ class Writer:
     # ------------------------------------------------------------ load, decide, apply
 
     async def _load(
-        self, connection: Raw, group_id: UUID, group: _Group, fresh: list[_Submission]
+        self,
+        connection: Raw,
+        group_id: UUID,
+        group: _Group,
+        fresh: list[_Submission],
+        held: Sequence[Held] = (),
     ) -> tuple[Head, State]:
-        """Read every row that the batch names: one statement for each kind."""
+        """Read every row that the batch names: one statement for each kind.
+
+        Raises:
+            _Unconfirmed: Some of what is remembered of tokens is true no more.
+        """
         named = Named()
         for submission in fresh:
             if submission.actor.account:
@@ -444,12 +476,16 @@ class Writer:
         # whether that is still true; if not, it is read, and the accounts are read once more.
         setup = group.setup
         numbers = numbers_of(setup, named, known) if setup is not None else set()
-        head, accounts = await book.load(connection, group_id, numbers)
+        now = self.clock()
+        head, accounts, confirmed = await book.load_confirmed(
+            connection, group_id, numbers, [(one.digest, one.bearer) for one in held], now=now
+        )
+        if len(confirmed) < len(held):
+            raise _Unconfirmed([one for at, one in enumerate(held) if at not in confirmed])
         if setup is None or setup.version != head.setup_version or not named.members <= setup.members.keys():
             setup = await self._refresh(connection, group, head, named)
             head, accounts = await book.load(connection, group_id, numbers_of(setup, named, known))
 
-        now = self.clock()
         limited = any(policy.terms.caps for policy in setup.policies.values())
         past = await find_past(connection, group_id, named.askers, now=now, limited=limited)
         contacts = await find_contacts(connection, group_id, named.contacts)
@@ -639,6 +675,24 @@ def _gather(group: _Group) -> list[_Submission]:
         batch.append(submission)
     group.commands_waiting -= size
     return batch
+
+
+def _held_by(batch: list[_Submission]) -> list[Held]:
+    """Return what is to be confirmed for a batch, each once."""
+    return list({id(s.held): s.held for s in batch if s.held is not None}.values())
+
+
+def _turn_away(batch: list[_Submission], gone: Collection[Held]) -> list[_Submission]:
+    """Send those away whose token was not confirmed; return the others."""
+    ids = {id(held) for held in gone}
+    rest = []
+    for submission in batch:
+        if id(submission.held) not in ids:
+            rest.append(submission)
+        elif not submission.future.done():
+            submission.future.set_exception(NotConfirmed())
+            submission.future.exception()
+    return rest
 
 
 def _settle(batch: list[_Submission], answers: Sequence[Answer | Refusal]) -> None:

@@ -18,11 +18,13 @@ from timebank.ledger.entries import Entry, KnownEntry
 from timebank.ledger.tree import Frontier, commitment, leaf_hash
 from timebank.rules.state import OtherRecord
 from timebank.store.engine import WRITE_DOOR_SETTINGS, enter_group
+from timebank.store.tokens import STILL_HELD, held_arguments
 
 if TYPE_CHECKING:
     from timebank.rules.state import HoursRow
     from timebank.store.checkpoints import Checkpoints
     from timebank.store.engine import Raw
+    from timebank.store.tokens import Bearer
 
 
 @dataclass(slots=True)
@@ -93,13 +95,18 @@ _LOAD = """
     SELECT h.seq, h.frontier, h.recorded_at, h.epoch, h.setup_version,
            current_setting('synchronous_commit') AS synchronous_commit,
            a.account_id, a.kind, a.unit, a.pot_account, a.floor, a.closed,
-           a.debits, a.credits, a.reversal_debits, a.reversal_credits
+           a.debits, a.credits, a.reversal_debits, a.reversal_credits{held}
       FROM timebank.book_heads AS h
  LEFT JOIN timebank.accounts AS a
         ON a.group_id = h.group_id
        AND a.account_id = ANY($2::bigint[])
      WHERE h.group_id = $1
 """
+_LOAD_ONLY = _LOAD.format(held="")
+_LOAD_CONFIRMED = _LOAD.format(
+    held=","
+    + STILL_HELD.format(hashes="$3", members="$4", scopes="$5", roles="$6", boxes="$7", now="$8::timestamptz")
+)
 
 _KINDS = {kind.value: kind for kind in AccountKind}
 
@@ -107,6 +114,30 @@ _KINDS = {kind.value: kind for kind in AccountKind}
 def begin_batch(group_id: UUID) -> str:
     """Return what opens a batch in one round trip: a transaction, the group's wall, and its one lock."""
     return f"{enter_group(group_id)}; {_LOCK.format(group_id=group_id)}"
+
+
+async def load_confirmed(
+    connection: Raw,
+    group_id: UUID,
+    numbers: Collection[int],
+    held: Sequence[tuple[bytes, Bearer]],
+    *,
+    now: datetime,
+) -> tuple[Head, dict[int, Account], set[int]]:
+    """Return what ``load`` does, and which of these tokens still open what they did, by position from 0.
+
+    In the same round trip, and under the lock: a duty that was taken away before this batch cannot decide in it.
+
+    Args:
+        held: Hash of each token, and whom and what it opened at its last look-up; none twice.
+
+    Raises:
+        NotDurable, LookupError: See ``load``.
+    """
+    if not held:
+        return *await load(connection, group_id, numbers), set()
+    rows = await connection.fetch(_LOAD_CONFIRMED, group_id, list(numbers), *held_arguments(held), now)
+    return *_read_load(group_id, rows), {at - 1 for at in (rows[0][-1] if rows else ())}
 
 
 async def load(connection: Raw, group_id: UUID, numbers: Collection[int]) -> tuple[Head, dict[int, Account]]:
@@ -118,7 +149,10 @@ async def load(connection: Raw, group_id: UUID, numbers: Collection[int]) -> tup
         NotDurable: synchronous_commit was switched off under our feet.
         LookupError: The group has no book.
     """
-    rows = await connection.fetch(_LOAD, group_id, list(numbers))
+    return _read_load(group_id, await connection.fetch(_LOAD_ONLY, group_id, list(numbers)))
+
+
+def _read_load(group_id: UUID, rows: Sequence[Any]) -> tuple[Head, dict[int, Account]]:
     if not rows:
         raise LookupError(f"no book for group {group_id}")
     seq, frontier, recorded_at, epoch, setup_version, synchronous_commit = rows[0][:6]

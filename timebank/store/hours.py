@@ -181,15 +181,33 @@ _FITS = """
        AND (CAST(:last AS date) IS NULL OR effective_on <= :last)
 """
 
+# What waits for somebody: those between two people for whoever received them, others for the side that did
+# not log them, and a "not quite" for the one who was told it; the other way round for who said it.
+_TURNS = """
+       AND CASE CAST(:turn AS text)
+               WHEN 'mine' THEN
+                    (state = 'logged'
+                     AND CASE WHEN seq IS NULL THEN receiver_account = :account ELSE logged_by <> :account END)
+                    OR (state = 'questioned' AND hours_id IN (
+                        SELECT hours_id FROM timebank.hours_questions
+                         WHERE group_id = :group_id AND state = 'open' AND asked_by <> :account))
+               WHEN 'theirs' THEN
+                    state = 'questioned' AND hours_id IN (
+                        SELECT hours_id FROM timebank.hours_questions
+                         WHERE group_id = :group_id AND state = 'open' AND asked_by = :account)
+               ELSE true
+           END
+"""
+
 # Each half walks its own index backwards, and stops where the page is full.
 _GAVE = f"""
     (SELECT * FROM timebank.hours
-      WHERE group_id = :group_id AND giver_account = :account {_FITS}
+      WHERE group_id = :group_id AND giver_account = :account {_FITS} {_TURNS}
    ORDER BY logged_at DESC, hours_id DESC LIMIT :limit)
 """
 _GOT = f"""
     (SELECT * FROM timebank.hours
-      WHERE group_id = :group_id AND receiver_account = :account {_FITS}
+      WHERE group_id = :group_id AND receiver_account = :account {_FITS} {_TURNS}
    ORDER BY logged_at DESC, hours_id DESC LIMIT :limit)
 """
 _OWN = {
@@ -209,7 +227,7 @@ _OPEN = f"""
 
 
 async def list_own_hours(
-    tx: Tx, group_id: UUID, account: int, *, role: str, limit: int, **filters: Any
+    tx: Tx, group_id: UUID, account: int, *, role: str, limit: int, turn: str = "", **filters: Any
 ) -> list[ListedHours]:
     """Return hours that a member gave or got, newest first.
 
@@ -217,11 +235,14 @@ async def list_own_hours(
         account: The member's.
         role: ``gave``, ``got``, or empty for both.
         limit: Most rows to return.
+        turn: ``mine`` for those about which it is their turn to say something, ``theirs`` for those to
+            which they said "not quite" and nobody has answered, empty for both and all others.
         filters: ``before`` is (logged_at, id) of the last row seen; ``state``, ``category``,
             ``first`` and ``last`` effective day; None for each that does not matter.
     """
     query = text(_LIST.format(source=_OWN[role]))
-    rows = await tx.execute(query, {**_values(group_id, limit, **filters), "account": account})
+    values = {**_values(group_id, limit, **filters), "account": account, "turn": turn}
+    rows = await tx.execute(query, values)
     return [ListedHours(*row) for row in rows]
 
 

@@ -205,6 +205,26 @@ async def list_asked(
     return [AskedRow(*row) for row in rows]
 
 
+async def find_asked_place(
+    tx: Tx, group_id: UUID, member_id: UUID, draw_id: UUID | None
+) -> tuple[datetime, UUID] | None:
+    """Return after which of the draws that a member asked for a page begins; None if this is none of them."""
+    rows = await tx.execute(
+        text("""
+            SELECT d.asked_at, d.draw_id
+              FROM timebank.draw_hands AS h
+              JOIN timebank.draws AS d ON d.group_id = h.group_id AND d.draw_id = h.draw_id
+             WHERE h.group_id = :group_id
+               AND h.member_id = :member_id
+               AND h.asked
+               AND d.draw_id = :draw_id
+        """),
+        {"group_id": group_id, "member_id": member_id, "draw_id": draw_id},
+    )
+    row = rows.one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
 async def list_notes(tx: Tx, group_id: UUID, member_id: UUID, about_ids: Sequence[UUID]) -> list[NoteRow]:
     """Return what a member wrote about some entries and draws, still sealed."""
     rows = await tx.execute(

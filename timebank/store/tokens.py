@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -31,7 +31,10 @@ class TokenRow(NamedTuple):
 
 
 class Bearer(NamedTuple):
-    """Who came with a token that holds now; ``stands_in`` says for whom they may act, and in what."""
+    """Who came with a token that holds now; ``stands_in`` says for whom they may act, and in what.
+
+    ``roles`` are in the order of their names, so that two look-ups of the same duties are equal.
+    """
 
     member_id: UUID
     scopes: Sequence[str]
@@ -90,7 +93,8 @@ _FIND_BEARERS = """
                   WHERE r.group_id = $1
                     AND r.member_id = t.member_id
                     AND r.since <= $3
-                    AND (r.until IS NULL OR r.until > $3)) AS roles,
+                    AND (r.until IS NULL OR r.until > $3)
+               ORDER BY r.role) AS roles,
            m.accounts_box
       FROM people.tokens AS t
       JOIN people.members AS m ON m.group_id = t.group_id AND m.member_id = t.member_id
@@ -118,3 +122,38 @@ async def find_bearers(
         acting = [row[1] for row in rows if "stand_in" in row[3]]
         ties = await find_ties(connection, group_id, acting, now=now) if acting else {}
     return {row[0]: Bearer(row[1], row[2], row[3], row[4], ties.get(row[1], NO_TIES)) for row in rows}
+
+
+#: Whether tokens still open what they opened at their last look-up: a part of a statement of the writer, which
+#: holds the group's lock by then. Each position of the arrays is one token; those that hold come back.
+STILL_HELD: Final = """
+    ARRAY(SELECT u.at::integer
+            FROM unnest({hashes}::bytea[], {members}::text::uuid[], {scopes}::text[], {roles}::text[], {boxes}::bytea[])
+            WITH ORDINALITY AS u (token_hash, member_id, scopes, roles, accounts_box, at)
+            JOIN people.tokens AS t ON t.group_id = $1 AND t.token_hash = u.token_hash
+            JOIN people.members AS m ON m.group_id = $1 AND m.member_id = t.member_id
+           WHERE t.revoked_at IS NULL
+             AND (t.expires_at IS NULL OR t.expires_at > {now})
+             AND m.state = 'active'
+             AND t.member_id = u.member_id
+             AND t.scopes = u.scopes::text[]
+             AND m.accounts_box = u.accounts_box
+             AND u.roles::text[] = ARRAY(SELECT r.role
+                                           FROM people.member_roles AS r
+                                          WHERE r.group_id = $1
+                                            AND r.member_id = t.member_id
+                                            AND r.since <= {now}
+                                            AND (r.until IS NULL OR r.until > {now})
+                                       ORDER BY r.role))
+"""
+
+
+def held_arguments(held: Sequence[tuple[bytes, Bearer]]) -> list[Any]:
+    """Return hashes, members, scopes, roles and boxes of remembered tokens, as STILL_HELD takes them."""
+    return [
+        [digest for digest, _ in held],
+        "{" + ",".join([str(bearer.member_id) for _, bearer in held]) + "}",
+        ["{" + ",".join(bearer.scopes) + "}" for _, bearer in held],
+        ["{" + ",".join(bearer.roles) + "}" for _, bearer in held],
+        [bearer.accounts_box for _, bearer in held],
+    ]

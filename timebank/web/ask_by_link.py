@@ -231,6 +231,8 @@ async def _status(
         href=place.href,
         rooms=(),
         action=place.here,
+        # A new form has an address of its own.
+        ask_href=f"/g/{place.group.slug}/a{place.query}",
         keys=(found.key, found.key, found.key, found.key),
         fault=fault,
         written=(field_text(fields or {}, "text"), field_text(fields or {}, "amount")),

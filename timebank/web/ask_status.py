@@ -22,7 +22,7 @@ from timebank.services.overview import read_rules
 from timebank.web.ask import WORDS_MAX, policy_words, read_asked
 from timebank.web.forms import NOT_A_FORM, Answer, field_text
 from timebank.web.inside import Inside, inside, received
-from timebank.web.rooms import Way, ways
+from timebank.web.rooms import ASK, Way, ways
 from timebank.web.sending import new_key, send
 from timebank.web.words import amounts_of, category_in_words, told
 
@@ -53,12 +53,24 @@ _TITLES: Final[Mapping[str, str]] = {
     "expired": N_("Its time is over"),
     "cancelled": N_("You took it back"),
 }
+#: Who does what on the way, by what they do in the group and never by name.
+_BY_WHOM: Final[Mapping[str, str]] = {
+    "looked_at": N_("A steward does this; for their own ask it is another one."),
+    "promised": N_("The stewards say it, by the rules of the pot."),
+    "money": N_("A treasurer hands it over, and writes it down."),
+    "time": N_("A neighbour gives the time, and logs it for this ask."),
+    "not_now": N_("A steward said so."),
+    "expired": N_("The rules say so: too much time went by."),
+    "cancelled": N_("You said so. Nothing is held against you."),
+}
 _WAITS: Final[Mapping[str, str]] = {
     "yes": N_("A steward looks at it next."),
     "window": N_("The stewards said yes. For a while any of them may still object."),
     "objection": N_("A steward objected. You can ask for less, or talk to them."),
     "queue": N_("The stewards said yes. It waits until there is enough in the pot."),
 }
+#: Nothing more comes of these; asking again is as good as asking first.
+_OVER: Final = frozenset({"not_now", "expired", "cancelled", "released"})
 _LOOKS: Final[Mapping[str, str]] = {
     "who": N_("%(name)s looked who asked, on %(day)s"),
     "payout": N_("%(name)s looked how to reach you and where the money should go, on %(day)s"),
@@ -81,6 +93,7 @@ class AskStatusPage:
 
     Attributes:
         amount: What was asked, in words.
+        can_ask_again: Whether it is over without having arrived; ``ask_href`` is where another ask begins.
         about: Kind and day.
         reason, question, answer: What a steward said, asked, and what was said to it.
         can_answer, can_change, can_arrive, can_cancel: What the reader can do now.
@@ -105,6 +118,8 @@ class AskStatusPage:
     can_change: bool
     can_arrive: bool
     can_cancel: bool
+    can_ask_again: bool
+    ask_href: str
     faults: tuple[tuple[str, str], ...]
     text: Answer
     other: Answer
@@ -222,6 +237,7 @@ async def _page(
         href=here.href,
         rooms=ways(here, ""),
         action=here.path(f"/asks/{draw_id}"),
+        ask_href=here.path(ASK),
         keys=(new_key(), new_key(), new_key(), new_key()),
         fault=fault,
         written=(field_text(fields or {}, "text"), field_text(fields or {}, "amount")),
@@ -243,6 +259,7 @@ def status_page(
     href: str,
     rooms: tuple[Way, ...],
     action: str,
+    ask_href: str,
     keys: tuple[str, str, str, str],
     fault: tuple[str, str] | None,
     written: tuple[str, str],
@@ -273,6 +290,8 @@ def status_page(
         can_change="change" in can,
         can_arrive="arrive" in can,
         can_cancel="cancel" in can,
+        can_ask_again=draw.state in _OVER,
+        ask_href=ask_href,
         faults=(fault,) if fault else (),
         text=Answer(written[0], fault[1] if fault and fault[0] == "text" else ""),
         other=Answer(written[1], fault[1] if fault and fault[0] == "amount" else ""),
@@ -310,7 +329,7 @@ def _steps(draw: Draw, pot: Pot, asked_on: str, chosen: Language) -> tuple[Step,
     received = Step("solid", DONE, say(N_("Received")), asked_on)
     ended = {"not_now": N_("Not now"), "expired": N_("Its time is over"), "cancelled": N_("Taken back")}
     if draw.state in ended and not draw.handed:
-        return (received, Step("solid", NOW, say(ended[draw.state]), ""))
+        return (received, Step("solid", NOW, say(ended[draw.state]), say(_BY_WHOM[draw.state])))
     if draw.state == "released":
         return (received, Step("solid", NOW, say(N_("Given back to the pot")), ""))
     stage = {"asked": 0, "looked_at": 1, "promised": 3, "handed_over": 3, "arrived": 4}.get(draw.state, 4)
@@ -324,9 +343,15 @@ def _steps(draw: Draw, pot: Pot, asked_on: str, chosen: Language) -> tuple[Step,
         handed = say(N_("%(amount)s handed over"), amount=amounts.words(draw.handed))
     elif draw.promised and pot.unit == MINUTES:
         handed = say(N_("Somebody gives the time, and logs it for this ask."))
+    else:
+        handed = say(_BY_WHOM["time" if pot.unit == MINUTES else "money"])
     named = (
-        (say(N_("Looked at")), ""),
-        (yes if draw.promised else say(N_("Yes, a part, or not now and why")), promised),
+        (say(N_("Looked at")), say(_BY_WHOM["looked_at"])),
+        (
+            (yes, promised)
+            if draw.promised
+            else (say(N_("Yes, a part, or not now and why")), say(_BY_WHOM["promised"]))
+        ),
         (on_its_way, handed),
         (say(N_("Arrived")), "" if draw.state == "arrived" else say(N_("when you say so"))),
     )

@@ -35,7 +35,6 @@ from timebank.web.pot_view import PotView, pot_figures, pot_view, sums_of
 from timebank.web.words import (
     Amounts,
     category_in_words,
-    heading_of_pot,
     kind_in_words,
     told_in_words,
 )
@@ -295,7 +294,8 @@ def language_links(group: PublicGroup, language: Language) -> tuple[LanguageLink
     if len(languages) < 2:
         return ()
     return tuple(
-        LanguageLink(each.code, each.name, f"?lang={each.code}", each is language) for each in languages
+        LanguageLink(each.code, each.name, f"?lang={each.code}", each.code == language.code)
+        for each in languages
     )
 
 
@@ -346,16 +346,16 @@ def pot_titles(
     if len(same_kind) == 1:
         if unit.kind == "time":
             return (
-                heading_of_pot(N_("Hours in the pot"), pot.word, language),
+                say(N_("Hours in the pot")),
                 say(N_("Hours, week by week")),
                 say(N_("Hours, line by line")),
-                heading_of_pot(N_("Rules of the hours pot"), pot.word, language),
+                say(N_("Rules of the hours pot")),
             )
         return (
-            heading_of_pot(N_("Money in the pot"), pot.word, language),
+            say(N_("Money in the pot")),
             say(N_("Money, week by week")),
             say(N_("Money, line by line")),
-            heading_of_pot(N_("Rules of the money pot"), pot.word, language),
+            say(N_("Rules of the money pot")),
         )
     number = same_kind.index(pot) + 1
     if unit.kind == "time":

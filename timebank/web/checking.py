@@ -14,10 +14,11 @@ from litestar.types import ASGIApp
 from timebank.edge.bodies import BODY_MAX, receive_body
 from timebank.edge.published import PublishedReply
 from timebank.errors import N_
-from timebank.i18n import choose_language, frontend_path, language_codes
+from timebank.i18n import frontend_path
 from timebank.ledger.notes import seal_of
 from timebank.services.cosigning import read_checking, take_cosignatures
 from timebank.web.pages import PAGE_HEADERS, render
+from timebank.web.public import public_language
 from timebank.web.words import told_in_words
 
 if TYPE_CHECKING:
@@ -66,17 +67,11 @@ async def check_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
     """Say how a group's book is checked; it changes when a witness has signed, and so stands apart from the book."""
     door: Door = request.app.state.door
     checking = await read_checking(door.house, slug)
-    explicit = request.query_params.get("lang")
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(
-        explicit=known,
-        accept_language=request.headers.get("accept-language"),
-        group=checking.group.languages,
-    )
+    chosen, explicit = public_language(request, checking.group)
     page = CheckPage(
         name=checking.group.name,
         slug=slug,
-        query=f"?lang={chosen.code}" if known else "",
+        query=f"?lang={chosen.code}" if explicit else "",
         address=f"{door.origin or 'https://HOST'}/g/{slug}",
         number=chosen.number(checking.period) if checking.period else "",
         seal=seal_of(checking.note) if checking.period else "",

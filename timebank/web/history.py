@@ -119,7 +119,7 @@ async def periods_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> 
     said = request.query_params.get("before")
     before = read_number(said) if said else None
     history = await read_public_periods(database_of(request), slug, before=before)
-    chosen, explicit = public_language(request, history.group.languages)
+    chosen, explicit = public_language(request, history.group)
     page = _past(history, chosen, f"?lang={chosen.code}" if explicit else "", before)
     return public_reply("periods.html", page, chosen)
 
@@ -130,7 +130,7 @@ async def period_page(request: Request[Any, Any, Any], slug: FromPath[str], numb
     wanted = read_number(number)
     book = await read_public_page(database_of(request), slug, wanted)
     newest = await read_public_group(database_of(request), slug)
-    chosen, explicit = public_language(request, book.group.languages)
+    chosen, explicit = public_language(request, book.group)
     page = book_page(book, chosen, explicit=explicit, origin=origin_of(request))
     is_last = newest.period is None or wanted >= newest.period.period
     at = f"/g/{slug}/periods"
@@ -147,7 +147,7 @@ async def downloads_page(request: Request[Any, Any, Any], slug: FromPath[str]) -
     """Say what can be taken away, and what each file is for."""
     history = await read_public_periods(database_of(request), slug, before=None, limit=1)
     group = history.group
-    chosen, explicit = public_language(request, group.languages)
+    chosen, explicit = public_language(request, group)
     api, log, say = f"/api/v1/groups/{slug}", f"/g/{slug}/log", chosen.say
     rules = tuple(
         Download(f"{api}/policies/{pot.pot}", pot_titles(group, pot, _unit(group.units, pot), chosen)[3], "")

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from timebank.edge.sessions import check_form, demand_visitor
-from timebank.i18n import Language, choose_language, language_codes
+from timebank.i18n import Language
 from timebank.services.preferences import read_language
 from timebank.services.published import read_public_group
 from timebank.web.forms import FORM_MAX, read_form
 from timebank.web.pages import render
 from timebank.web.private import PrivatePage, go_to
+from timebank.web.public import public_language
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -37,7 +38,7 @@ class Me:
         csrf: For every form.
         sign_out: Where the form that signs out goes.
         ways_in: The page with one's own ways in.
-        settings: The page with everything that is one's own to say.
+        home: The own page.
         duties_wait: Whether there are duties that wait for a proof, or for a steward who vouches.
         vouch_waits: Whether it is only the steward that they wait for.
         prove: Where that proof is given, or set up where there is none yet; or what to show the steward.
@@ -46,7 +47,7 @@ class Me:
     csrf: str
     sign_out: str
     ways_in: str
-    settings: str
+    home: str
     duties_wait: bool
     vouch_waits: bool
     prove: str
@@ -84,7 +85,7 @@ class Inside:
             csrf=self.visitor.csrf,
             sign_out=self.path("/sign-out"),
             ways_in=self.path("/me/ways-in"),
-            settings=self.path("/me/settings"),
+            home=self.path("/me"),
             duties_wait=bool(self.visitor.duties_wait),
             vouch_waits=bool(self.visitor.duties_wait) and self.visitor.strong,
             prove=self.path("/prove" if can_prove else "/me/ways-in"),
@@ -153,12 +154,5 @@ async def group_and_language(
         UnknownGroup: There is no group at this address.
     """
     group = (await read_public_group(request.app.state.database, slug)).group
-    explicit = request.query_params.get("lang")
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(
-        explicit=known,
-        person=person,
-        accept_language=request.headers.get("accept-language"),
-        group=group.languages,
-    )
-    return group, chosen, f"?lang={known}" if known else ""
+    chosen, explicit = public_language(request, group, person=person)
+    return group, chosen, f"?lang={chosen.code}" if explicit else ""

@@ -98,7 +98,7 @@ async def patterns(request: Request[Any, Any, Any]) -> ASGIApp:
 async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show a group's open book as of the last close."""
     book = await read_public_book(database_of(request), slug)
-    chosen, explicit = public_language(request, book.group.languages)
+    chosen, explicit = public_language(request, book.group)
     template = "public.html" if book.period else "public_empty.html"
     page = book_page(book, chosen, explicit=explicit, origin=origin_of(request))
     return public_reply(template, page, chosen)
@@ -135,7 +135,7 @@ async def join_door(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASG
 
 
 def _chosen(request: Request[Any, Any, Any], group: PublicGroup) -> tuple[Language, str]:
-    chosen, explicit = public_language(request, group.languages)
+    chosen, explicit = public_language(request, group)
     return chosen, f"?lang={chosen.code}" if explicit else ""
 
 
@@ -201,19 +201,30 @@ def origin_of(request: Request[Any, Any, Any]) -> str:
     return door.origin if door else ""
 
 
-def public_language(request: Request[Any, Any, Any], group: tuple[str, ...] = ()) -> tuple[Language, bool]:
-    """Return the language of an answer, and whether the address named it."""
+def public_language(
+    request: Request[Any, Any, Any], group: PublicGroup | None = None, *, person: str = ""
+) -> tuple[Language, bool]:
+    """Return the language of an answer, in which a group's pot has the group's word, and whether the address named it.
+
+    Args:
+        group: Whose page it is, if it is a group's.
+        person: The language that somebody who is signed in chose; the address wins over it.
+    """
     explicit = request.query_params.get("lang")
     known = explicit if explicit in language_codes() else None
     chosen = choose_language(
-        explicit=known, accept_language=request.headers.get("accept-language"), group=group
+        explicit=known,
+        person=person,
+        accept_language=request.headers.get("accept-language"),
+        group=group.languages if group else (),
     )
-    return chosen, known is not None
+    return chosen.for_group(group.word) if group else chosen, known is not None
 
 
 def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
     return tuple(
-        LanguageLink(each.code, each.name, f"?lang={each.code}", each is chosen) for each in every_language()
+        LanguageLink(each.code, each.name, f"?lang={each.code}", each.code == chosen.code)
+        for each in every_language()
     )
 
 

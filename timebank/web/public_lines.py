@@ -82,7 +82,7 @@ async def lines_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
     found = await read_public_lines(database_of(request), slug, after=after, limit=LINES_ON_A_PAGE)
     if after and (found.period is None or after[0] > found.period.period):
         raise UnknownPage
-    chosen, explicit = public_language(request, found.group.languages)
+    chosen, explicit = public_language(request, found.group)
     page = _page(found, chosen, f"?lang={chosen.code}" if explicit else "", keep)
     return public_reply("lines.html", page, chosen)
 

@@ -32,6 +32,7 @@ _ROOMS: Final = (
     (MONEY, N_("Money"), "treasurer steward auditor"),
     (HOST, N_("The machine"), "host"),
     ("", N_("The book"), ""),
+    (SETTINGS, N_("Settings"), ""),
 )
 
 

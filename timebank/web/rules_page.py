@@ -10,13 +10,11 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.edge.published import PublishedReply
-from timebank.i18n import choose_language, language_codes
 from timebank.services.published import read_public_rules
 from timebank.web.book_page import LanguageLink, language_links, rules_title
-from timebank.web.pages import PAGE_HEADERS, render
 from timebank.web.policy_diff import DiffLine, FieldDiff, fields_diff, words_diff
 from timebank.web.policy_words import rules_in_words
+from timebank.web.public import public_language, public_reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,12 +64,8 @@ class RulesPage:
 async def rules_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
     """Show the rules and their history."""
     group, policies = await read_public_rules(request.app.state.database, slug)
-    explicit = request.query_params.get("lang")
-    known = explicit if explicit in language_codes() else None
-    chosen = choose_language(
-        explicit=known, accept_language=request.headers.get("accept-language"), group=group.languages
-    )
-    query = f"?lang={known}" if known else ""
+    chosen, explicit = public_language(request, group)
+    query = f"?lang={chosen.code}" if explicit else ""
     units = {unit.code: unit for unit in group.units}
     page = RulesPage(
         name=group.name,
@@ -84,8 +78,7 @@ async def rules_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
         ),
         data=f"/api/v1/groups/{slug}/policies/",
     )
-    headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
-    return PublishedReply(render("rules.html", page, chosen), "text/html; charset=utf-8", headers=headers)
+    return public_reply("rules.html", page, chosen)
 
 
 RULES_PAGES: Final[list[HTTPRouteHandler]] = [rules_page]

@@ -49,7 +49,7 @@ class SettingsPage:
         nickname: What stands in the field.
         code: Short code by which others find the reader.
         ties: Who stands in for the reader, and for whom they do: (id, sentence, key of its form).
-        doors: Pages about the reader; ``files`` are what can be taken along.
+        doors: Pages about the reader; ``files`` are what can be taken along, ``going`` the ways out.
     """
 
     name: str
@@ -69,8 +69,7 @@ class SettingsPage:
     ties_fault: str
     doors: tuple[tuple[str, str, str], ...]
     files: tuple[tuple[str, str, str], ...]
-    leave_href: str
-    forget_href: str
+    going: tuple[tuple[str, str, str], ...]
 
 
 @route("/g/{slug:str}/me/settings", http_method=_READ, include_in_schema=False)
@@ -183,7 +182,7 @@ async def _page(
     page = SettingsPage(
         name=here.group.name,
         href=here.href,
-        ways=ways(here, ""),
+        ways=ways(here, SETTINGS),
         action=f"/g/{here.group.slug}{SETTINGS}",
         query=here.query,
         keys=(new_key(), new_key(), new_key()),
@@ -236,7 +235,17 @@ async def _page(
                 say(N_("One file, also with your notes and your own settings.")),
             ),
         ),
-        leave_href=here.path(f"{HOME}/leave"),
-        forget_href=here.path(f"{HOME}/forget"),
+        going=(
+            (
+                here.path(f"{HOME}/leave"),
+                say(N_("Leave the group")),
+                say(N_("You can come back later. Nothing that you gave is lost.")),
+            ),
+            (
+                here.path(f"{HOME}/forget"),
+                say(N_("Be forgotten")),
+                say(N_("This cannot be undone by anybody. Read first what goes and what stays.")),
+            ),
+        ),
     )
     return here.page("settings.html", page, status=status)

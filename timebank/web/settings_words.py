@@ -8,7 +8,7 @@ from typing import Any, Final
 from timebank.errors import N_
 from timebank.i18n import Language, language, language_codes
 from timebank.services.setup import ROUNDINGS
-from timebank.web.words import POT_WORDS, category_in_words
+from timebank.web.words import category_in_words, pot_in_words
 
 #: What each setting is called, in the order of the form.
 NAMES: Final[Mapping[str, str]] = {
@@ -49,9 +49,11 @@ def setting_in_words(name: str, value: Any, chosen: Language) -> str:
         return chosen.listed(category_in_words(each, chosen) for each in value)
     if name == "rounding_minutes":
         return chosen.say(N_("not at all")) if value == 1 else chosen.hours(value)
-    for known, words in (("joining", JOINING), ("preset", PRESETS), ("words", POT_WORDS)):
+    for known, words in (("joining", JOINING), ("preset", PRESETS)):
         if name == known and value in words:
             return chosen.say(words[value])
+    if name == "words":
+        return pot_in_words(value, chosen)
     if name == "time_zone":
         return str(value).replace("_", " ")
     return chosen.number(value) if isinstance(value, int) else str(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from litestar import Request, route
@@ -24,6 +25,7 @@ from timebank.services.export import ENDS_BEFORE
 from timebank.services.own_data import OwnStatement, counts, read_own_statement
 from timebank.web.forms import Answer, field_text
 from timebank.web.inside import Inside, inside
+from timebank.web.rooms import Way, ways
 from timebank.web.words import Amounts, amounts_of, category_in_words, kind_in_words, told
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class StatementFormPage:
         action: Where it goes.
         lang: The language, if the address named one.
         href: The group's page.
+        sheet: Everything for a spreadsheet.
         faults: (field, what to do about it) in the order of the form.
     """
 
@@ -73,6 +76,8 @@ class StatementFormPage:
     action: str
     lang: str
     href: str
+    ways: tuple[Way, ...]
+    sheet: str
     faults: tuple[tuple[str, str], ...]
     first: Answer
     last: Answer
@@ -96,6 +101,7 @@ class Row(NamedTuple):
         given, received: Amounts for the columns; empty where there is none.
     """
 
+    day: str
     what: str
     category: str
     state: str
@@ -104,8 +110,8 @@ class Row(NamedTuple):
     received: str
 
 
-class Day(NamedTuple):
-    """The lines of one day."""
+class Year(NamedTuple):
+    """The lines of one year."""
 
     name: str
     rows: tuple[Row, ...]
@@ -118,7 +124,7 @@ class Leaf:
     key: str
     title: str
     column_unit: str
-    days: tuple[Day, ...]
+    years: tuple[Year, ...]
     given: str
     received: str
 
@@ -130,23 +136,26 @@ class StatementPage:
     Attributes:
         days: Which days it is of, in words.
         as_of: The day on which it was made.
+        again: Where other days are chosen; ``sheet`` is the same statement for a spreadsheet.
         hours_given, hours_received: Side by side, never taken from one another.
         hours: Their table; None when there is no line in it.
         money: One table for each currency that has a line.
-        asks: What they asked for, day by day; ``given`` is what was asked, ``received`` what arrived.
+        asks: What they asked for, year by year; ``given`` is what was asked, ``received`` what arrived.
     """
 
     name: str
     nickname: str
     href: str
+    ways: tuple[Way, ...]
     again: str
+    sheet: str
     days: str
     as_of: str
     hours_given: Figure
     hours_received: Figure
     hours: Leaf | None
     money: tuple[Leaf, ...]
-    asks: tuple[Day, ...]
+    asks: tuple[Year, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -168,7 +177,7 @@ async def statement_page(request: Request[Any, Any, Any], slug: FromPath[str]) -
         page = _form_page(here, said, {_field_of(refusal): _advice(refusal, here.chosen)})
         status = 422 if isinstance(refusal, TooLarge) else status_of(refusal)
         return here.page("statement_form.html", page, status=status)
-    return here.page("statement.html", _statement_page(statement, here.chosen, here.query))
+    return here.page("statement.html", _statement_page(here, statement))
 
 
 STATEMENT_PAGES: Final[list[HTTPRouteHandler]] = [statement_page]
@@ -211,13 +220,16 @@ def _form_page(here: Inside, fields: Mapping[str, list[str]], faults: Mapping[st
         action=f"/g/{here.group.slug}/statement",
         lang=here.chosen.code if here.query else "",
         href=here.href,
+        ways=ways(here, ""),
+        sheet=_sheet(here, None, None),
         faults=tuple((field, faults[field]) for field in _FIELDS if field in faults),
         first=Answer(field_text(fields, "from"), faults.get("from", "")),
         last=Answer(field_text(fields, "to"), faults.get("to", "")),
     )
 
 
-def _statement_page(statement: OwnStatement, chosen: Language, query: str) -> StatementPage:
+def _statement_page(here: Inside, statement: OwnStatement) -> StatementPage:
+    chosen = here.chosen
     hours = Amounts(HOURS, chosen)
     given = next((total.amount for total in statement.given if total.unit == MINUTES), 0)
     received = statement.received.amount
@@ -232,8 +244,10 @@ def _statement_page(statement: OwnStatement, chosen: Language, query: str) -> St
     return StatementPage(
         name=statement.group.name,
         nickname=statement.nickname,
-        href=f"/g/{statement.group.slug}{query}",
-        again=f"/g/{statement.group.slug}/statement{query}",
+        href=here.href,
+        ways=ways(here, ""),
+        again=here.path("/statement"),
+        sheet=_sheet(here, statement.first, statement.last),
         days=_days_in_words(statement.first, statement.last, chosen),
         as_of=chosen.day_month_year(
             statement.taken_at.astimezone(ZoneInfo(statement.group.time_zone)).date()
@@ -246,8 +260,8 @@ def _statement_page(statement: OwnStatement, chosen: Language, query: str) -> St
         if of_hours
         else None,
         money=tuple(money),
-        asks=_by_day(
-            ((each.day, _ask(each.line, chosen)) for each in statement.lines if each.line.what == "asked"),
+        asks=_by_year(
+            ((each.day, _ask(each, chosen)) for each in statement.lines if each.line.what == "asked"),
             chosen,
         ),
     )
@@ -256,33 +270,39 @@ def _statement_page(statement: OwnStatement, chosen: Language, query: str) -> St
 def _leaf(
     key: str, title: str, lines: Sequence[DatedLine], amounts: Amounts, given: str, received: str
 ) -> Leaf:
-    rows = ((each.day, _row(each.line, amounts)) for each in lines)
-    return Leaf(key, title, amounts.column_unit, _by_day(rows, amounts.language), given, received)
+    rows = ((each.day, _row(each, amounts)) for each in lines)
+    return Leaf(key, title, amounts.column_unit, _by_year(rows, amounts.language), given, received)
 
 
-def _by_day(rows: Iterable[tuple[date, Row]], chosen: Language) -> tuple[Day, ...]:
+def _by_year(rows: Iterable[tuple[date, Row]], chosen: Language) -> tuple[Year, ...]:
     return tuple(
-        Day(chosen.day_month_year(day), tuple(row for _, row in group))
-        for day, group in groupby(rows, key=lambda pair: pair[0])
+        Year(chosen.year(date(year, 1, 1)), tuple(row for _, row in group))
+        for year, group in groupby(rows, key=lambda pair: pair[0].year)
     )
 
 
-def _row(line: Line, amounts: Amounts) -> Row:
+def _sheet(here: Inside, first: date | None, last: date | None) -> str:
+    days = {"from": first, "to": last}
+    query = urlencode({name: day.isoformat() for name, day in days.items() if day})
+    return f"/api/v1/groups/{here.group.slug}/me/statement.csv" + (f"?{query}" if query else "")
+
+
+def _row(dated: DatedLine, amounts: Amounts) -> Row:
     """Return a line for a table; what does not count says its amount in words, so that columns add up."""
-    chosen = amounts.language
-    words = amounts.words(line.amount)
+    line, chosen = dated.line, amounts.language
+    day, words = chosen.day_short(dated.day), amounts.words(line.amount)
     category = category_in_words(line.category, chosen)
     note = _note(line, chosen)
     if line.what == "taken_back":
-        return Row(chosen.say(TAKEN_BACK, amount=words), category, "", note, "", "")
+        return Row(day, chosen.say(TAKEN_BACK, amount=words), category, "", note, "", "")
     own_words = _KINDS.get(line.kind)
     what = chosen.say(own_words) if own_words else kind_in_words(line.kind, amounts.unit, chosen)
     if not counts(line):
         why = WITHDRAWN if line.state == "withdrawn" else CORRECTED
-        return Row(what, category, chosen.say(why, amount=words), note, "", "")
+        return Row(day, what, category, chosen.say(why, amount=words), note, "", "")
     digits = amounts.digits(line.amount)
     given, received = ("", digits) if line.what == "received" else (digits, "")
-    return Row(what, category, "", note, given, received)
+    return Row(day, what, category, "", note, given, received)
 
 
 def _note(line: Line, chosen: Language) -> Markup | str:
@@ -293,10 +313,12 @@ def _note(line: Line, chosen: Language) -> Markup | str:
     return Markup("{} <bdi>{}</bdi>").format(who, line.note) if line.note else who
 
 
-def _ask(line: Line, chosen: Language) -> Row:
+def _ask(dated: DatedLine, chosen: Language) -> Row:
+    line = dated.line
     amounts = amounts_of(line.unit, chosen)
     state = _ASK_STATES.get(line.state)
     return Row(
+        day=chosen.day_short(dated.day),
         what=chosen.say(state) if state else line.state,
         category=category_in_words(line.category, chosen),
         state="",

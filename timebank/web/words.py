@@ -12,7 +12,9 @@ from markupsafe import Markup, escape
 from timebank.errors import N_
 from timebank.i18n import NO_BREAK, Language
 from timebank.ledger.units import HOURS, MINUTES, Unit
+from timebank.pot_words import noun_of
 from timebank.rules.publication import PublicNewKey, PublicRestore
+from timebank.rules.set_up import WORDS
 
 TIME_KINDS: Final = {
     "help_given": N_("Given to the pot"),
@@ -51,23 +53,6 @@ KEY_BY_KEY: Final = N_("With the page of %(day)s the log got a new key. The key 
 KEY_BY_PAPER: Final = N_(
     "With the page of %(day)s the log got a new key. The recovery key on paper introduced it."
 )
-# What a group calls what it shares; the code always says pot.
-POT_WORDS: Final = {"pot": N_("pot"), "pool": N_("pool"), "hat": N_("hat"), "kitty": N_("kitty")}
-#: Headings in which a group's own word stands; there is one sentence for each word, since grammar goes with it.
-_HEADINGS: Final = {
-    ("Hours in the pot", "pool"): N_("Hours in the pool"),
-    ("Hours in the pot", "hat"): N_("Hours in the hat"),
-    ("Hours in the pot", "kitty"): N_("Hours in the kitty"),
-    ("Money in the pot", "pool"): N_("Money in the pool"),
-    ("Money in the pot", "hat"): N_("Money in the hat"),
-    ("Money in the pot", "kitty"): N_("Money in the kitty"),
-    ("Rules of the hours pot", "pool"): N_("Rules of the hours pool"),
-    ("Rules of the hours pot", "hat"): N_("Rules of the hours hat"),
-    ("Rules of the hours pot", "kitty"): N_("Rules of the hours kitty"),
-    ("Rules of the money pot", "pool"): N_("Rules of the money pool"),
-    ("Rules of the money pot", "hat"): N_("Rules of the money hat"),
-    ("Rules of the money pot", "kitty"): N_("Rules of the money kitty"),
-}
 # Categories that presets bring along; what a group wrote itself stands as it was written.
 CATEGORIES: Final = {
     "care": N_("care"),
@@ -115,14 +100,9 @@ def kind_in_words(kind: str, unit: Unit, language: Language) -> str:
     return language.say(message) if message else kind
 
 
-def pot_in_words(words: str, language: Language) -> str:
-    """Return what a group calls its pot."""
-    return language.say(POT_WORDS[words])
-
-
-def heading_of_pot(message: str, word: str, language: Language) -> str:
-    """Return a heading that says pot, with what the group calls it instead."""
-    return language.say(_HEADINGS.get((message, word), message))
+def pot_in_words(word: str, language: Language) -> str:
+    """Return the word for the pot that a choice stands for; any other text stands as it is."""
+    return noun_of(word, language.code).one if word in WORDS else word
 
 
 def category_in_words(category: str, language: Language) -> str:
