@@ -68,6 +68,7 @@ from timebank.web.policy_editor import POLICY_EDITOR_PAGES
 from timebank.web.private import go_to
 from timebank.web.propose import PROPOSE_PAGES
 from timebank.web.public import PUBLIC_PAGES, error_page
+from timebank.web.public_lines import LINES_PAGES
 from timebank.web.public_log import PUBLIC_LOG
 from timebank.web.receipt import RECEIPT_PAGES
 from timebank.web.receipts import RECEIPTS_PAGES
@@ -149,6 +150,7 @@ def put_together(
             *API,
             *PUBLIC_PAGES,
             *HISTORY_PAGES,
+            *LINES_PAGES,
             *PUBLIC_LOG,
             *CHECKING,
             *SET_UP_PAGES,

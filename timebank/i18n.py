@@ -357,6 +357,11 @@ def language(code: str) -> Language:
     return Language(code=code, locale=locale, direction=direction, translations=_catalogue(code))
 
 
+def every_language() -> list[Language]:
+    """Return every language that pages can be read in, the source language first."""
+    return [language(code) for code in language_codes()]
+
+
 @lru_cache
 def _for_group(plain: Language, word: str) -> Language:
     if word not in NOUNS.get(plain.code, {}):

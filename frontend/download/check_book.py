@@ -5,6 +5,9 @@
     python3 check_book.py FOLDER
     python3 check_book.py ARCHIVE.zip
     python3 check_book.py https://HOST/g/GROUP --checkpoint kept.txt
+    python3 check_book.py https://HOST/g/GROUP --seal "K7QF 2M7X 4TRB HN3C"
+
+The seal is the one on a printed page, of whatever day; capital letters and spaces make no difference.
 
 Needs Python 3.9 or newer and the package "cryptography". It reads what anyone can read, and nothing
 else. It was written from docs/proofs.md, section 7, without using any of timebank's own code; read it
@@ -355,6 +358,7 @@ def fresh_book(read):
         "lines": 0,
         "restored": [],
         "new_keys": [],
+        "seals": [],
     }
 
 
@@ -519,6 +523,12 @@ def top(peaks):
     return root
 
 
+def seal_of(root):
+    """The beginning of a root for eyes, as it stands on the page of a group and on its print."""
+    letters = base64.b32encode(root[:10]).decode()
+    return " ".join(letters[at : at + 4] for at in range(0, 16, 4))
+
+
 def tile_path(level, index, width):
     name = "%03d" % (index % 1000)
     while index >= 1000:
@@ -590,6 +600,8 @@ def check(read, kept=None, progress=None):
                 return [(leaf, str(bad))], book
             for level, root in grow(peaks, hash_):
                 climb(level, root)
+            if not book["period"]["count"] and book["closing"]:
+                book["seals"].append((book["closing"]["last_day"], seal_of(top(peaks))))
             if older and leaf + 1 == older["size"]:
                 kept_root = top(peaks)
                 kept_key = book["keys"]["log"] if not book["period"]["count"] else None
@@ -682,17 +694,32 @@ def reader_of(where):
     return reader_of_folder(where) if os.path.isdir(where) else reader_of_zip(where)
 
 
+def same_letters(one, other):
+    return "".join(one.split()).upper() == "".join(other.split()).upper()
+
+
+def option(words, name):
+    """Return what follows an option, or None, and the other words."""
+    if name not in words[:-1]:
+        return None, words
+    place = words.index(name)
+    return words[place + 1], words[:place] + words[place + 2 :]
+
+
 def main(words):
     kept = None
-    if "--checkpoint" in words[:-1]:
-        place = words.index("--checkpoint")
-        with open(words[place + 1], "rb") as file:
+    path, words = option(words, "--checkpoint")
+    seal, words = option(words, "--seal")
+    if path is not None:
+        with open(path, "rb") as file:
             kept = file.read()
-        words = words[:place] + words[place + 2 :]
     if len(words) != 1 or words[0].startswith("-"):
         print(__doc__)
         return 0 if words in (["-h"], ["--help"]) else 2
     complaints, book = check(reader_of(words[0]), kept)
+    days = [day for day, one in book["seals"] if seal and same_letters(one, seal)]
+    if seal and not complaints and not days:
+        complaints = [(None, "no page of this log ever had the seal " + seal)]
     if complaints:
         for leaf, complaint in complaints:
             print(
@@ -704,6 +731,10 @@ def main(words):
     print("  leaves:   %d, with %d lines" % (book["leaves"], book["lines"]))
     print("  periods:  %d%s" % (book["periods"], ", until " + closing["last_day"] if closing else ""))
     print("  key:      %s" % book["keys"]["log"])
+    if book["seals"]:
+        print("  seal:     %s (the same as on the newest page, and on its print)" % book["seals"][-1][1])
+    if days:
+        print("  The seal that you have is of the page as of %s. All of it is still in the log." % days[-1])
     for last_day, reason in book["new_keys"]:
         print(
             "  A key was changed by %s (%s). Whoever could introduce the new one has signed it."

@@ -17,6 +17,7 @@ from tests.public_books import Book, Files
 from timebank import cli
 from timebank.cli import verify
 from timebank.config import OperatorError
+from timebank.ledger.notes import seal_of
 from timebank.ledger.public_log import CAREFUL, OPEN
 
 
@@ -73,6 +74,7 @@ def test_a_log_is_checked_at_its_address_in_a_folder_and_in_an_archive(
         out = capsys.readouterr().out
         assert f"the public log of {book.origin} is whole" in out
         assert f"{len(book.leaves):,} leaves" in out
+        assert f"on its print: {seal_of((folder / 'checkpoint').read_text())}\n" in out
         assert "Not proved, here or anywhere: that what people wrote down is true." in out
 
 

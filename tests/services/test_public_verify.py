@@ -27,8 +27,8 @@ from tests.public_books import (
     tamper_with_leaves,
     write_log,
 )
-from timebank.ledger.notes import verifier_key
-from timebank.ledger.public_log import CAREFUL, OPEN, SHELTERED, read_leaf
+from timebank.ledger.notes import seal_of, verifier_key
+from timebank.ledger.public_log import CAREFUL, OPEN, SHELTERED, ClosingLeaf, read_leaf
 from timebank.ledger.tiles import TILE_WIDTH, bundle, entries_path, tiles_at
 from timebank.services.public_verify import LogVerdict, NotACheckpointError, check_log, verify_with
 
@@ -418,6 +418,23 @@ def test_the_second_program_reads_folders_and_archives(
     )
     assert OTHER.main([str(folder)]) == 1
     assert "leaf 0" in capsys.readouterr().out
+
+
+def test_the_second_program_tells_of_which_page_a_printed_seal_is(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = written(book.files(), tmp_path / "log")
+    seals = [seal_of(book.note(closing).decode()) for closing in range(1, len(book.ends))]
+    days = [leaf.last_day for leaf in map(read_leaf, book.leaves) if isinstance(leaf, ClosingLeaf)]
+
+    assert OTHER.main([str(folder)]) == 0
+    assert f"seal:     {seals[-1]} " in capsys.readouterr().out
+    for seal, day in zip(seals, days, strict=True):
+        assert OTHER.main([str(folder), "--seal", seal.replace(" ", "").lower()]) == 0
+        assert f"the page as of {day}." in capsys.readouterr().out
+
+    assert OTHER.main([str(folder), "--seal", "AAAA AAAA AAAA AAAA"]) == 1
+    assert "no page of this log ever had the seal" in capsys.readouterr().out
 
 
 def test_the_second_program_shares_no_code_with_the_first():

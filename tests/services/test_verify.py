@@ -32,11 +32,13 @@ from timebank.cli import verify as command
 from timebank.config import Settings
 from timebank.ledger.accounts import AccountKind
 from timebank.ledger.entries import EntryKind
+from timebank.ledger.notes import seal_of
 from timebank.rules.commands import ApproveDraw, AskDraw, CorrectEntry, Instead
 from timebank.rules.policies import Terms
 from timebank.services.close import close_period
 from timebank.services.members import erase_member
 from timebank.services.verify import CHECKS, Verdict, list_books, verify_group
+from timebank.store.public_log import find_note
 
 pytestmark = [pytest.mark.database]
 
@@ -475,6 +477,10 @@ async def test_the_command_says_what_was_proved_and_what_not_and_its_exit_code_f
     proved = capsys.readouterr().out
     assert "the book is whole" in proved
     assert "1 closed periods" in proved
+    async with busy.house.database.public_read(busy.group.group_id) as tx:
+        found = await find_note(tx, busy.group.group_id)
+    assert found is not None
+    assert f"on its print: {seal_of(found[1])}\n" in proved
     assert "Not proved" in proved
 
     async with connected(busy.dsn, "timebank") as connection:

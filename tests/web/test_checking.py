@@ -17,7 +17,7 @@ from tests.cast import SLUG, Cast, cast, house, running, trust_this_server
 from timebank.app import build_app
 from timebank.config import Settings
 from timebank.ledger.cosignatures import COSIGNATURE, cosign
-from timebank.ledger.notes import signature_line, verifier_key
+from timebank.ledger.notes import seal_of, signature_line, verifier_key
 from timebank.ledger.public_log import ClosingLeaf, read_leaf
 from timebank.services.close import close_period
 from timebank.services.members import grant_role, revoke_role
@@ -74,7 +74,21 @@ async def test_the_page_says_how_and_needs_nobody(http: httpx.AsyncClient) -> No
     assert f"bank.example/g/{SLUG}+" in page.text, "the key that signed it"
     assert f"timebank verify https://bank.example/g/{SLUG} --keep {SLUG}.txt" in page.text
     assert "Nobody has witnessed this book yet" in page.text
+    assert "The first seal is there with the first page." in page.text
     assert (await http.get("/g/nobody/check")).status_code == 404
+
+
+async def test_the_page_has_the_seal_to_compare_by_eye_and_the_command_that_finds_its_page(
+    http: httpx.AsyncClient, cast: Cast
+) -> None:
+    await close_period(cast.house, cast.group_id, now=datetime.now(UTC) + timedelta(days=1))
+
+    page = await http.get(f"/g/{SLUG}/check")
+
+    seal = seal_of((await http.get(f"{LOG}/checkpoint")).text)
+    assert f'<code dir="ltr">{seal}</code>' in page.text
+    assert f'python3 check_book.py https://bank.example/g/{SLUG} --seal "{seal}"' in page.text
+    assert seal in (await http.get(f"/g/{SLUG}/periods/1")).text
 
 
 async def test_the_program_is_a_file_to_keep(http: httpx.AsyncClient) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from gettext import NullTranslations
 from html import unescape
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import pytest_asyncio
@@ -239,6 +240,26 @@ def test_every_page_is_marked_with_its_language(pages: dict[str, list[Page]]) ->
         assert said == [code], (page.name, said)
         ways = [value for tag, name, value in read.attributes if (tag, name) == ("html", "dir")]
         assert ways == (["rtl"] if language(code).direction == "rtl" else []), page.name
+
+
+def test_whoever_is_nobody_here_finds_every_page_in_every_language_on_the_page_itself(
+    pages: dict[str, list[Page]],
+) -> None:
+    looked_at = set()
+    for code, page, read in all_of(pages):
+        if page.viewer != "anonymous" or page.answer.request.method != "GET":
+            continue
+        looked_at.add(page.route)
+        offered = re.findall(
+            r'<a href="(\?[^"]*)" lang="([^"]+)"( dir="[^"]+")? hreflang="\2"([^>]*)>', page.html
+        )
+        tongues = {
+            tongue: (parse_qs(href[1:].replace("&amp;", "&"))["lang"], "aria-current" in more)
+            for href, tongue, _, more in offered
+        }
+        assert tongues == {each: ([each], each == code) for each in language_codes()}, page.name
+        assert all(language(tongue).name in read.text for tongue in tongues), page.name
+    assert len(looked_at) > 15, looked_at
 
 
 def test_no_text_is_escaped_twice_or_left_unfilled(pages: dict[str, list[Page]]) -> None:

@@ -73,6 +73,23 @@ async def test_an_invitation_keeps_the_language_of_its_address_or_is_in_that_of_
     assert 'href="/g/riverside/sign-in?lang=ar"' in joined.text
 
 
+async def test_the_door_says_how_people_join_and_has_the_form_only_where_the_group_takes_requests(
+    stage: Stage,
+) -> None:
+    ask = 'href="/g/riverside/ask-to-join"'
+    for joining, text in (("invitation", "this group lets people in by invitation"), ("request", "ask here")):
+        await stage.post("bo", "/settings", {"joining": joining})
+
+        door = await stage.http.get("/g/riverside/join")
+
+        assert text in door.text
+        assert (ask in door.text) == (joining == "request")
+        assert "It costs nothing, and you can leave whenever you like." in door.text
+        assert 'href="/g/riverside/rules"' in door.text
+    asked = await stage.http.get("/g/riverside/ask-to-join")
+    assert 'name="nickname"' in asked.text
+
+
 async def test_a_page_of_no_invitation_is_not_there(stage: Stage) -> None:
     never = await stage.http.get(f"/g/riverside/join/{'x' * 32}")
     made = (await stage.post("bo", "/invitations", {})).json()

@@ -32,9 +32,20 @@ def books(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         book = await read_book(None, slug)
         return PublicFigures(book.group, book.period, book.balances, book.held)
 
+    async def read_joining(_database: object, _group_id: object) -> str:
+        return "request"
+
+    monkeypatch.setattr("timebank.web.public.read_joining", read_joining)
     monkeypatch.setattr("timebank.web.public.read_public_book", read_book)
     monkeypatch.setattr("timebank.web.public.read_public_group", read_group)
     return shelf
+
+
+class Addresses:
+    """A database that knows no more than that there are groups."""
+
+    async def group_id(self, slug: str) -> str:
+        return slug
 
 
 @pytest.fixture
@@ -46,7 +57,7 @@ def client(books: dict[str, Any]) -> Iterator[TestClient[Litestar]]:
     app = Litestar(
         PUBLIC_PAGES, exception_handlers={Exception: answer}, openapi_config=None, logging_config=None
     )
-    app.state.database = None
+    app.state.database = Addresses()
     with TestClient(app) as made:
         yield made
 

@@ -34,6 +34,7 @@ _KEPT: Final = """
   The first {kept} of them are those of the checkpoint that is kept outside the database."""
 _PUBLISHED: Final = """
   All that was published of {periods} closed periods follows from them, line by line."""
+_SEAL: Final = "  The seal of what was published, the same as on the newest page and on its print: {seal}"
 _PUT_BACK: Final = """\
   It was put back from a backup, and says so: it goes on in epoch {epoch}, and receipts of earlier ones may be of
   records that it lost."""
@@ -119,6 +120,8 @@ def _tell(name: str, group_id: UUID, verdict: Verdict, seconds: float) -> None:
                 published=_PUBLISHED.format(periods=f"{verdict.periods:,}") if verdict.periods else "",
             )
         )
+        if verdict.seal:
+            print(_SEAL.format(seal=verdict.seal))
         if verdict.epoch > 1:
             print(_PUT_BACK.format(epoch=verdict.epoch))
     else:

@@ -9,6 +9,7 @@ from typing import Final
 
 from timebank.cli.progress import Bar
 from timebank.config import OperatorError
+from timebank.ledger.notes import seal_of
 from timebank.services.log_sources import NoLogError, open_log
 from timebank.services.public_verify import LogVerdict, NotACheckpointError, check_log
 from timebank.services.witness import write_whole
@@ -20,6 +21,7 @@ NOT_CHECKED: Final = 2
 _PROVED: Final = """\
   Its {leaves} leaves are those that the checkpoint is about, and it is signed with the log's key:
     {key}
+  Its seal, the same as on the newest page of the group and on its print: {seal}
   The figures of {periods} closed periods{until} follow from each other and from the {lines} lines shown: what a pot
   opened with, and what came and went, is what it closed with. All rules in force are as they were published.{more}"""
 _NEW_KEYS: Final = "\n  The key was changed {count} times; each new one was introduced by the key before, or by the one on paper."
@@ -97,6 +99,7 @@ def _tell(where: str, verdict: LogVerdict, seconds: float) -> None:
         _PROVED.format(
             leaves=f"{seen.leaves:,}",
             key=verdict.keys.log_key if verdict.keys else "",
+            seal=seal_of(verdict.note.decode()),
             periods=f"{seen.periods:,}",
             until=f", the last one until {seen.last_day}," if seen.last_day else "",
             lines=f"{seen.lines:,}",

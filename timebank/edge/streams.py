@@ -40,16 +40,21 @@ class FileReply:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send it (ASGI), for as long as somebody listens."""
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-        gone = asyncio.ensure_future(_wait_for_the_end(receive))
-        try:
-            async with aclosing(self._chunks) as chunks:
-                async for chunk in chunks:
-                    if gone.done():
-                        return
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        finally:
-            gone.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send_chunks(self._chunks, receive, send)
+
+
+async def send_chunks(chunks: AsyncGenerator[bytes, None], receive: Receive, send: Send) -> None:
+    """Send the body of an answer in pieces, for as long as somebody listens."""
+    gone = asyncio.ensure_future(_wait_for_the_end(receive))
+    try:
+        async with aclosing(chunks) as pieces:
+            async for piece in pieces:
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        gone.cancel()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _wait_for_the_end(receive: Receive) -> None:

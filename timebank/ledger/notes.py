@@ -222,6 +222,19 @@ def _read_signature(line: str) -> Signature:
     return Signature(name, signature[:4], signature[4:])
 
 
+def seal_of(note: str) -> str:
+    """Return the first 80 bits of the root that a checkpoint names, for eyes: ``K7QF 2M7X 4TRB HN3C``.
+
+    Args:
+        note: A signed note of a public log; empty before the first close.
+    """
+    if not note:
+        return ""
+    root = base64.b64decode(note.split("\n", 3)[2])
+    letters = base64.b32encode(root[:10]).decode("ascii")
+    return " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
 def _unbase64(text: str) -> bytes:
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)

@@ -258,6 +258,23 @@ class PublicFlow:
     lines: int
 
 
+class PublicMonth(NamedTuple):
+    """What came into a pot and went out of it in the periods that ended in one month.
+
+    Attributes:
+        first_day: Of the month.
+        first, last: Numbers of the first and the last period with something in this pot; ``pot`` is empty for
+            periods in which nothing happened.
+    """
+
+    first_day: date
+    first: int
+    last: int
+    pot: str
+    came_in: int
+    went_out: int
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedLine:
     """A public line in its place: which period published it, under a random id."""

@@ -28,6 +28,7 @@ from timebank.services.told import Told, read_told
 from timebank.store import public_log as store
 from timebank.store.auditors import list_keys, list_witnesses
 from timebank.store.public_log import Cosigned
+from timebank.store.published import find_last_period
 
 if TYPE_CHECKING:
     from timebank.rules.publication import PublicGroup
@@ -64,6 +65,7 @@ class Checking:
 
     Attributes:
         group: What the group says about itself.
+        period: Number of the newest page; 0 before the first close.
         note: The newest checkpoint.
         log_key: Verifier key that signed it.
         said: Who cosigned what, the last of each.
@@ -71,6 +73,7 @@ class Checking:
     """
 
     group: PublicGroup
+    period: int
     note: str
     log_key: str
     said: tuple[Said, ...]
@@ -97,6 +100,7 @@ async def read_checking(house: House, slug: str) -> Checking:
     group = (await read_public_group(house.database, slug)).group
     group_id = await house.database.group_id(slug)
     async with house.database.public_read(group_id) as tx:
+        period = await find_last_period(tx, group_id)
         found = await store.find_note(tx, group_id)
         cosigned = await store.list_cosigned(tx, group_id)
         ends = await store.list_ends(tx, group_id, {one.size for one in cosigned})
@@ -109,7 +113,7 @@ async def read_checking(house: House, slug: str) -> Checking:
         Said(one.name, one.said == AUDITED, one.size, _last_day(ends[one.size]), one.cosigned_at)
         for one in cosigned
     )
-    return Checking(group, found[1], keys.log_key, said, told)
+    return Checking(group, period.period if period else 0, found[1], keys.log_key, said, told)
 
 
 async def take_cosignatures(

@@ -41,13 +41,15 @@ if TYPE_CHECKING:
 
     from timebank.services.house import House
     from timebank.services.writer import Answer
-    from timebank.store.engine import Tx
+    from timebank.store.engine import Database, Tx
 
 USES_MAX: Final = 500
 DAYS_MAX: Final = 90
 LISTED_MAX: Final = 200
 
 REQUEST_DAYS: Final = 14
+#: The way of joining in which somebody without an invitation may ask to be let in.
+BY_REQUEST: Final = "request"
 WAITING_MAX: Final = 100
 
 #: Whoever heard no answer and sends the form again within this gets another way in, and is one member.
@@ -320,7 +322,13 @@ async def find_way(house: House, group_id: UUID) -> Way:
     """Return how people join a group."""
     async with house.database.read(group_id) as tx:
         name, joining = await requests_store.find_joining(tx, group_id)
-    return Way(name, joining, issue_key(house, group_id, _FORM) if joining == "request" else "")
+    return Way(name, joining, issue_key(house, group_id, _FORM) if joining == BY_REQUEST else "")
+
+
+async def read_joining(database: Database, group_id: UUID) -> str:
+    """Return how people join a group, for a page that everybody may read."""
+    async with database.read(group_id) as tx:
+        return (await requests_store.find_joining(tx, group_id))[1]
 
 
 async def ask_to_join(
@@ -341,7 +349,7 @@ async def ask_to_join(
     words = free_text(words, field="words", length_max=WORDS_MAX)
     async with house.database.read(group_id) as tx:
         _, joining = await requests_store.find_joining(tx, group_id)
-        if joining != "request":
+        if joining != BY_REQUEST:
             raise JoiningClosed
         waiting = [row for row in await requests_store.list_waiting(tx, group_id) if now < row.expires_at]
         if len(waiting) >= WAITING_MAX:

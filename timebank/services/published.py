@@ -18,6 +18,7 @@ from timebank.rules.publication import (
     PublicBook,
     PublicFlow,
     PublicGroup,
+    PublicMonth,
     PublicPeriod,
     PublicPlace,
     PublicPolicy,
@@ -37,7 +38,7 @@ PERIODS_OF_LINES: Final = {OPEN: 7, CAREFUL: 4, SHELTERED: 1}
 LINES_READ: Final = 240
 PERIODS_LISTED: Final = 62
 #: Ids of lines are random; none comes before this one.
-_BEFORE_ALL: Final = UUID(int=0)
+BEFORE_ALL: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,11 @@ class PublicFlows:
 class PublicHistory:
     """Closed periods, newest first, with what came in and went out in each; none before the first close.
 
+    Where there are more, the list ends with a whole month, or with a whole year where pages are monthly.
+
     Attributes:
+        months: In and out of every month of the book, newest first, by pot.
+        now: Every pot at the last close.
         balances: Every pot at the end of the first of these periods.
         before: Leads to earlier ones; None at the begin.
     """
@@ -105,6 +110,13 @@ class PublicHistory:
     flows: tuple[PublicFlow, ...]
     balances: tuple[PublicBalance, ...]
     before: int | None
+    months: tuple[PublicMonth, ...] = ()
+    now: tuple[PublicBalance, ...] = ()
+
+    @property
+    def by_year(self) -> bool:
+        """Whether pages are gathered by year: a month of a monthly book has one page."""
+        return bool(self.periods) and self.periods[0].preset == SHELTERED
 
 
 async def read_public_book(database: Database, slug: str) -> PublicBook:
@@ -136,7 +148,7 @@ async def read_public_page(database: Database, slug: str, number: int) -> Public
         period = await store.find_period(tx, group_id, number)
         if period is None:
             raise UnknownPage
-        return await _book(tx, group_id, group, period, lines_after=(number, _BEFORE_ALL))
+        return await _book(tx, group_id, group, period, lines_after=(number, BEFORE_ALL))
 
 
 async def read_public_periods(
@@ -150,14 +162,30 @@ async def read_public_periods(
     group_id = await database.group_id(slug)
     async with database.public_read(group_id) as tx:
         group = await store.find_group(tx, group_id)
-        periods = await store.list_periods(tx, group_id, before=before, limit=limit)
-        if not periods:
+        periods = _whole(await store.list_periods(tx, group_id, before=before, limit=limit))
+        newest = await store.find_last_period(tx, group_id)
+        if not periods or newest is None:
             return PublicHistory(group, (), (), (), None)
         first, last = periods[-1].period, periods[0].period
         flows = await store.list_flows(tx, group_id, first_period=first, last_period=last, by_kind=False)
-        balances = await store.list_balances(tx, group_id, last)
-        earlier = first if first > 1 else None
-        return PublicHistory(group, tuple(periods), tuple(flows), tuple(balances), earlier)
+        return PublicHistory(
+            group,
+            tuple(periods),
+            tuple(flows),
+            tuple(await store.list_balances(tx, group_id, last)),
+            first if first > 1 else None,
+            tuple(await store.list_months(tx, group_id)),
+            tuple(await store.list_balances(tx, group_id, newest.period)),
+        )
+
+
+def _whole(periods: list[PublicPeriod]) -> list[PublicPeriod]:
+    """Return periods without the oldest month (or year) if it is not whole, unless nothing else is there."""
+    if not periods or periods[-1].period == 1:
+        return periods
+    digits = 4 if periods[0].preset == SHELTERED else 7
+    oldest = periods[-1].last_day.isoformat()[:digits]
+    return [one for one in periods if one.last_day.isoformat()[:digits] != oldest] or periods
 
 
 async def _book(

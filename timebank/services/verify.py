@@ -75,6 +75,7 @@ class Verdict:
             about the whole book last; empty when all is well.
         unproved: What could not be checked, each the end of "This does not prove ...".
         epoch: Of the book: 1, or more if it was put back from a backup.
+        seal: Of the newest published page; empty before the first close, or if the log is not whole.
     """
 
     group_id: UUID
@@ -86,6 +87,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     unproved: tuple[str, ...]
     epoch: int = 1
+    seal: str = ""
 
     @property
     def ok(self) -> bool:
@@ -141,6 +143,7 @@ class _Verification:
         self.findings: list[Finding] = []
         self.unproved: list[str] = []
         self.entries = 0
+        self.seal = ""
         self._members: dict[int, UUID] = {}
         self.kept = self._read_checkpoint("kept_checkpoint", kept) if kept is not None else None
         if kept is None:
@@ -224,6 +227,7 @@ class _Verification:
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.seq == 0, finding.seq))),
             unproved=tuple(self.unproved),
             epoch=cut.epoch,
+            seal=self.seal,
         )
 
     async def _counted(self, first: int, last: int) -> dict[int, Counted]:
@@ -265,6 +269,7 @@ class _Verification:
         )
         await log.run()
         self.unproved += log.unproved
+        self.seal = log.seal
 
     def _find(self, check: str, what: str, seq: int = 0) -> None:
         assert check in CHECKS, check

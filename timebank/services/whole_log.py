@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from timebank.ledger.canonical import NotCanonical, canonical
-from timebank.ledger.notes import NotANote, parse_checkpoint, parse_note
+from timebank.ledger.notes import NotANote, parse_checkpoint, parse_note, seal_of
 from timebank.ledger.public_check import PublicCheck, WrongLeaf
 from timebank.ledger.public_log import padding_commitment, policy_path
 from timebank.ledger.tree import Frontier, leaf_hash
@@ -51,6 +51,7 @@ class WholeLog:
         self._texts: dict[str, bytes] = {}
         self._check = PublicCheck(verify=verify_with, read=self._texts.get)
         self.unproved: list[str] = []
+        self.seal = ""
 
     async def run(self) -> None:
         """Read the log once, and say the first thing that is wrong with it."""
@@ -61,6 +62,8 @@ class WholeLog:
         self._texts |= _texts(cut)
         if not await self._walk(cut):
             return
+        newest = cut.checkpoints[-1]
+        self.seal = seal_of(newest.note) if newest.period else ""
         self._compare_nodes(cut)
         self._compare_records(cut)
         self._compare_keys(cut)

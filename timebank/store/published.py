@@ -14,6 +14,7 @@ from timebank.rules.publication import (
     PublicBalance,
     PublicFlow,
     PublicGroup,
+    PublicMonth,
     PublicPeriod,
     PublicPlace,
     PublicPolicy,
@@ -110,6 +111,30 @@ async def list_periods(tx: Tx, group_id: UUID, *, before: int | None, limit: int
         {"group_id": group_id, "before": before, "limit": limit},
     )
     return [PublicPeriod(*row) for row in rows]
+
+
+async def list_months(tx: Tx, group_id: UUID) -> list[PublicMonth]:
+    """Return what came in and went out by month and pot, newest month first; a period counts where it ends.
+
+    It reads a row for each period and kind, however many lines these have.
+    """
+    rows = await tx.execute(
+        text("""
+            SELECT CAST(date_trunc('month', p.last_day) AS date) AS first_day, min(p.period), max(p.period),
+                   f.pot, CAST(coalesce(sum(f.came_in), 0) AS bigint),
+                   CAST(coalesce(sum(f.went_out), 0) AS bigint)
+              FROM timebank.published_periods AS p
+         LEFT JOIN timebank.published_flows AS f
+                ON f.group_id = p.group_id
+               AND f.period = p.period
+             WHERE p.group_id = :group_id
+          GROUP BY 1, f.pot
+          ORDER BY 1 DESC, f.pot COLLATE "C"
+             LIMIT 20000
+        """),
+        {"group_id": group_id},
+    )
+    return [PublicMonth(row[0], row[1], row[2], row[3] or "", row[4], row[5]) for row in rows]
 
 
 async def list_balances(tx: Tx, group_id: UUID, period: int) -> list[PublicBalance]:

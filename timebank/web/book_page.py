@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b32encode, b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +14,7 @@ from markupsafe import Markup
 from timebank.edge.qr import qr_inline
 from timebank.errors import N_
 from timebank.i18n import Language, offered
+from timebank.ledger.notes import seal_of
 from timebank.ledger.units import Unit
 from timebank.rules.publication import (
     CAREFUL,
@@ -178,6 +178,7 @@ class BookPage:
     """The public page of a group, or one of the past.
 
     Attributes:
+        older: Where the lines go on that do not fit on the page.
         rhythm: When figures come, and how many people stand behind them.
         restores: A sentence for each time that the book was put back, as long as its figures show it.
         number: Which page it is; empty before the first.
@@ -194,7 +195,7 @@ class BookPage:
     next_page: str
     query: str
     spreads: tuple[Spread, ...]
-    api: str
+    older: str
     preset: str
     rhythm: tuple[str, ...]
     restores: tuple[str, ...]
@@ -238,7 +239,7 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool, origin: s
         next_page=next_page,
         query=query,
         spreads=tuple(_level(spread) for spread in spreads),
-        api=f"/api/v1/groups/{group.slug}",
+        older=f"/g/{group.slug}/lines{query}",
         preset=group.preset,
         rhythm=publishing_in_words(group, language),
         restores=tuple(told_in_words(one, language) for one in book.restores),
@@ -251,18 +252,6 @@ def book_page(book: PublicBook, language: Language, *, explicit: bool, origin: s
 
 #: The public page is asked for again and again, and always with the same address.
 _drawing_of: Final = lru_cache(maxsize=64)(qr_inline)
-
-
-def seal_of(note: str) -> str:
-    """Return the first 80 bits of the root that a checkpoint names, for eyes: ``K7QF 2M7X 4TRB HN3C``.
-
-    Args:
-        note: A signed note of the public log; empty before the first close.
-    """
-    if not note:
-        return ""
-    letters = b32encode(b64decode(note.split("\n", 3)[2])[:10]).decode("ascii")
-    return " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 
 def publishing_in_words(group: PublicGroup, language: Language) -> tuple[str, ...]:
@@ -508,8 +497,7 @@ def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView
     mine = [line for line in book.lines if any(change.pot == pot.pot for change in line.changes)]
     moving = [line for line in mine if line.kind not in _MOVES_NOTHING][:LINES_SHOWN]
     came_in, went_out = sums_of(book, pot)
-    shown_in = sum(_in_of(line, pot.pot) for line in moving)
-    shown_out = sum(_out_of(line, pot.pot) for line in moving)
+    shown_in, shown_out = sums_of_lines(moving, pot)
     lines = sum(f.lines for f in book.line_flows if f.pot == pot.pot and f.kind not in _MOVES_NOTHING)
     hidden = lines - len(moving)
     first = book.lines_from or period.first_day
@@ -518,7 +506,7 @@ def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView
     return LinesView(
         opening_day=language.day_month(first - timedelta(days=1)),
         opening=in_the_pot(left - came_in + went_out, amounts),
-        days=_days(moving, pot, amounts),
+        days=days_of_lines(moving, pot, amounts),
         more=_more(
             hidden,
             apart=(came_in, went_out) != (shown_in, shown_out),
@@ -535,8 +523,8 @@ def _lines_view(book: PublicBook, pot: PublicPot, amounts: Amounts) -> LinesView
         available_name=pot_figures(balance.available, 0, amounts)[0].name,
         available=amounts.digits(abs(balance.available)),
         promised_part=amounts.digits(balance.promised),
-        promised=_promises(mine, "promise", pot, amounts),
-        given_back=_promises(mine, "release", pot, amounts),
+        promised=promises_of(mine, "promise", pot, amounts),
+        given_back=promises_of(mine, "release", pot, amounts),
         column_unit=amounts.column_unit,
         is_short=balance.available < 0,
     )
@@ -551,11 +539,13 @@ def _more(hidden: int, *, apart: bool, lost: bool, language: Language) -> str:
     return language.say(N_("What waited longest, as one total")) if apart else ""
 
 
-def _days(lines: Sequence[PublishedLine], pot: PublicPot, amounts: Amounts) -> tuple[LinesDay, ...]:
+def days_of_lines(lines: Sequence[PublishedLine], pot: PublicPot, amounts: Amounts) -> tuple[LinesDay, ...]:
+    """Return the lines that moved something in a pot, by the close that published them, newest first."""
     language, blank = amounts.language, _blank_zero(amounts)
     by_period: dict[int, list[PublishedLine]] = {}
     for line in lines:
-        by_period.setdefault(line.period, []).append(line)
+        if line.kind not in _MOVES_NOTHING:
+            by_period.setdefault(line.period, []).append(line)
     return tuple(
         LinesDay(
             name=_period_name(published[0], language),
@@ -603,6 +593,11 @@ def _in_print_order(line: PublishedLine, pot: str) -> tuple[object, ...]:
     return (_order(line.kind), -_in_of(line, pot), -_out_of(line, pot), line.category, str(late_day or ""))
 
 
+def sums_of_lines(lines: Sequence[PublishedLine], pot: PublicPot) -> tuple[int, int]:
+    """Return what some lines brought into a pot and took out of it."""
+    return sum(_in_of(line, pot.pot) for line in lines), sum(_out_of(line, pot.pot) for line in lines)
+
+
 def _order(kind: str) -> tuple[int, str]:
     return (_KINDS_IN_ORDER.index(kind) if kind in _KINDS_IN_ORDER else len(_KINDS_IN_ORDER), kind)
 
@@ -615,7 +610,10 @@ def _out_of(line: PublishedLine, pot: str) -> int:
     return sum(max(0, -change.total) for change in line.changes if change.pot == pot)
 
 
-def _promises(lines: Sequence[PublishedLine], kind: str, pot: PublicPot, amounts: Amounts) -> tuple[str, ...]:
+def promises_of(
+    lines: Sequence[PublishedLine], kind: str, pot: PublicPot, amounts: Amounts
+) -> tuple[str, ...]:
+    """Return what was promised in a pot, or given back, largest first: these lines move nothing in or out."""
     promised = [
         abs(change.promised)
         for line in lines

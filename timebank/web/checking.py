@@ -15,6 +15,7 @@ from timebank.edge.bodies import BODY_MAX, receive_body
 from timebank.edge.published import PublishedReply
 from timebank.errors import N_
 from timebank.i18n import frontend_path
+from timebank.ledger.notes import seal_of
 from timebank.services.cosigning import read_checking, take_cosignatures
 from timebank.web.pages import PAGE_HEADERS, render
 from timebank.web.public import public_language
@@ -40,6 +41,7 @@ class CheckPage:
     Attributes:
         name, slug, query: Of the group; the query keeps the language.
         address: Of the group's page, as a program is given it.
+        number, seal: Of the newest page; empty before the first close.
         note: The newest checkpoint.
         log_key: The key that signed it.
         witnessed: A sentence for each witness who cosigned something: what, and when.
@@ -51,6 +53,8 @@ class CheckPage:
     slug: str
     query: str
     address: str
+    number: str
+    seal: str
     note: str
     log_key: str
     witnessed: tuple[str, ...]
@@ -69,6 +73,8 @@ async def check_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
         slug=slug,
         query=f"?lang={chosen.code}" if explicit else "",
         address=f"{door.origin or 'https://HOST'}/g/{slug}",
+        number=chosen.number(checking.period) if checking.period else "",
+        seal=seal_of(checking.note) if checking.period else "",
         note=checking.note,
         log_key=checking.log_key,
         witnessed=tuple(

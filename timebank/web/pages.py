@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from timebank.i18n import Language, frontend_path
+from timebank.i18n import Language, every_language, frontend_path
 from timebank.web.files import static_url
 from timebank.web.who_sees import who_sees
 
@@ -58,6 +58,7 @@ def environment() -> Environment:
     made.globals.update(gettext=_gettext, ngettext=_ngettext, _=_gettext)
     made.globals["static"] = static_url
     made.globals["who_sees"] = who_sees
+    made.globals["every_language"] = every_language
     return made
 
 

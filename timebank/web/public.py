@@ -12,7 +12,8 @@ from litestar.types import ASGIApp
 
 from timebank.edge.published import FOR_EVER, PublishedReply
 from timebank.errors import N_, Refusal, ServerFault, TooManyTries, Unknown, UnknownGroup, UnknownPage
-from timebank.i18n import Language, choose_language, language, language_codes
+from timebank.i18n import Language, choose_language, every_language, language_codes
+from timebank.services.joining import BY_REQUEST, REQUEST_DAYS, read_joining
 from timebank.services.published import read_public_book, read_public_group
 from timebank.web.book_page import LanguageLink, book_page
 from timebank.web.files import static_files
@@ -31,7 +32,6 @@ _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 _HTML: Final = "text/html; charset=utf-8"
 
 Door = Literal["give", "join"]
-DOORS: Final[tuple[Door, ...]] = ("give", "join")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,21 @@ class ErrorPage:
 
 @dataclass(frozen=True, slots=True)
 class DoorPage:
-    """What giving or joining takes in a group; ``seen`` is what the public will see of what is given."""
+    """What giving or joining takes in a group.
+
+    Attributes:
+        seen: What the public will see of what is given.
+        by_request: Whether somebody without an invitation may ask to be let in here.
+        days: Within how many a steward answers that.
+    """
 
     slug: str
     name: str
     query: str
     door: Door
     seen: tuple[str, ...]
+    by_request: bool = False
+    days: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +106,37 @@ async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
 
 @route("/g/{slug:str}/{door:str}", http_method=_READ, include_in_schema=False)
 async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: FromPath[str]) -> ASGIApp:
-    """Say how to give to a group, or join it."""
-    return await _door(request, slug, door)
+    """Say how to give to a group."""
+    if door != "give":
+        raise UnknownPage
+    group = (await read_public_group(database_of(request), slug)).group
+    chosen, query = _chosen(request, group)
+    page = DoorPage(group.slug, group.name, query, "give", seen_of_gifts(chosen, group))
+    return public_reply("door.html", page, chosen)
 
 
 @route("/g/{slug:str}/join", http_method=_READ, include_in_schema=False)
 async def join_door(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIApp:
-    """Say how to join; an address of its own, since invitations are below it."""
-    return await _door(request, slug, "join")
-
-
-async def _door(request: Request[Any, Any, Any], slug: str, door: str) -> ASGIApp:
-    wanted = next((known for known in DOORS if known == door), None)
-    if wanted is None:
-        raise UnknownPage
-    group = (await read_public_group(database_of(request), slug)).group
-    chosen, explicit = public_language(request, group)
-    query = f"?lang={chosen.code}" if explicit else ""
-    page = DoorPage(group.slug, group.name, query, wanted, seen_of_gifts(chosen, group))
+    """Say how to join, by the group's setting of this moment; an address of its own, since invitations are below it."""
+    database = database_of(request)
+    group = (await read_public_group(database, slug)).group
+    joining = await read_joining(database, await database.group_id(slug))
+    chosen, query = _chosen(request, group)
+    page = DoorPage(
+        group.slug,
+        group.name,
+        query,
+        "join",
+        (),
+        by_request=joining == BY_REQUEST,
+        days=chosen.number(REQUEST_DAYS),
+    )
     return public_reply("door.html", page, chosen)
+
+
+def _chosen(request: Request[Any, Any, Any], group: PublicGroup) -> tuple[Language, str]:
+    chosen, explicit = public_language(request, group)
+    return chosen, f"?lang={chosen.code}" if explicit else ""
 
 
 @route("/static/{path:path}", http_method=_READ, include_in_schema=False)
@@ -202,10 +222,9 @@ def public_language(
 
 
 def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
-    languages = [language(code) for code in language_codes()]
     return tuple(
         LanguageLink(each.code, each.name, f"?lang={each.code}", each.code == chosen.code)
-        for each in languages
+        for each in every_language()
     )
 
 
