@@ -231,5 +231,4 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Any:
         return Framed(ProofAsked(request))
     refusal = refusal_of(error, request.method)
     report_fault(refusal, request.method, error)
-    accepted, said = request.headers.get("accept-language"), request.query_params.get("lang")
-    return Framed(error_page(refusal, status_of(refusal), accepted, said))
+    return Framed(error_page(request, refusal, status_of(refusal)))

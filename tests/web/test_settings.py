@@ -56,6 +56,19 @@ async def test_the_language_follows_the_person_then_the_browser_then_the_group_a
     assert len(bytes(box)) > 16, "a box, and not two letters"
 
 
+async def test_what_cannot_be_done_is_said_in_the_language_and_under_the_head_that_somebody_reads(
+    stage: Stage,
+) -> None:
+    ada = await signed_in(stage, "ada")
+    await choose(ada, "es")
+
+    for path, status in (("/today", 403), (f"/log/{stage.cast.ids['ada']}", 404)):
+        answer = await ada.get(path)
+        assert answer.status_code == status
+        assert lang(answer) == "es", path
+        assert "Riverside" in text_of(answer), path
+
+
 async def test_a_name_and_a_code_can_be_changed_and_every_way_stands_on_one_page(stage: Stage) -> None:
     ada = await signed_in(stage, "ada")
     page = await ada.get("/me/settings")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from litestar import Request, route
 from litestar.enums import HttpMethod
@@ -34,13 +34,35 @@ _HTML: Final = "text/html; charset=utf-8"
 Door = Literal["give", "join"]
 
 
+class Reading(NamedTuple):
+    """In what language a request is answered, and on whose pages, as far as its handler has come.
+
+    Attributes:
+        group: Whose pages these are; None where it is no group's, or where none is at the address.
+        query: ``?lang=es`` if the address named a language, else empty.
+    """
+
+    chosen: Language
+    group: PublicGroup | None
+    query: str
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """A refusal as people read it."""
+    """A refusal as people read it.
+
+    Attributes:
+        name: Whose head it has: the group's, or this program's.
+        href: Where head and way out lead.
+        of_group: Whether that is a group's page.
+    """
 
     title: str
     sentence: str
     can_retry: bool
+    name: str
+    href: str
+    of_group: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +129,10 @@ async def group_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
 @route("/g/{slug:str}/{door:str}", http_method=_READ, include_in_schema=False)
 async def door_page(request: Request[Any, Any, Any], slug: FromPath[str], door: FromPath[str]) -> ASGIApp:
     """Say how to give to a group."""
-    if door != "give":
-        raise UnknownPage
     group = (await read_public_group(database_of(request), slug)).group
     chosen, query = _chosen(request, group)
+    if door != "give":
+        raise UnknownPage
     page = DoorPage(group.slug, group.name, query, "give", seen_of_gifts(chosen, group))
     return public_reply("door.html", page, chosen)
 
@@ -158,19 +180,25 @@ PUBLIC_PAGES: Final[list[HTTPRouteHandler]] = [
 ]
 
 
-def error_page(
-    refusal: Refusal, status: int, accept_language: str | None, explicit: str | None = None
-) -> PublishedReply:
+def error_page(request: Request[Any, Any, Any], refusal: Refusal, status: int) -> PublishedReply:
     """Return a refusal as a page, for addresses that people open in a browser.
+
+    It is in the language, and under the head of the group, that the handler had found out when it gave up: whoever
+    chose a language reads in it that something is wrong, too.
 
     Args:
         status: HTTP status that the edge chose for it.
-        accept_language: Header of the browser.
-        explicit: What the address says.
     """
-    chosen = choose_language(explicit=explicit, accept_language=accept_language)
+    if not hasattr(request.state, "reading"):
+        public_language(request)
+    chosen, group, query = request.state.reading
     page = ErrorPage(
-        title=_title(refusal, chosen), sentence=chosen.refusal(refusal), can_retry=refusal.retryable
+        title=_title(refusal, chosen),
+        sentence=chosen.refusal(refusal),
+        can_retry=refusal.retryable,
+        name=group.name if group else "timebank",
+        href=f"/g/{group.slug}{query}" if group else f"/{query}",
+        of_group=group is not None,
     )
     body = render("error.html", page, chosen)
     headers = {**PAGE_HEADERS, "content-language": chosen.code, "vary": "accept-language"}
@@ -218,7 +246,10 @@ def public_language(
         accept_language=request.headers.get("accept-language"),
         group=group.languages if group else (),
     )
-    return chosen.for_group(group.word) if group else chosen, known is not None
+    if group:
+        chosen = chosen.for_group(group.word)
+    request.state.reading = Reading(chosen, group, f"?lang={chosen.code}" if known else "")
+    return chosen, known is not None
 
 
 def _all_languages(chosen: Language) -> tuple[LanguageLink, ...]:
