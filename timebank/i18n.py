@@ -17,7 +17,13 @@ from babel import Locale
 from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_precision
+from babel.numbers import (
+    format_currency,
+    format_decimal,
+    get_currency_name,
+    get_currency_precision,
+    get_decimal_symbol,
+)
 
 from timebank.errors import Refusal
 from timebank.pot_words import NOUNS, POT, is_of_any_group, turning
@@ -236,6 +242,18 @@ class Language:
     def money_digits(self, amount: int, currency: str) -> str:
         """Return money for a column of figures, without its sign: ``1,176.50``."""
         return self.money_parts(amount, currency)[1]
+
+    def money_field(self, amount: int, currency: str) -> str:
+        """Return money as somebody writes it into a field: with the point of the language, and nothing else.
+
+        Three digits after a point could be thousands; coins that are so small get a fourth, which is nothing.
+        """
+        whole, point, rest = f"{_decimal(amount, currency):f}".partition(".")
+        if len(rest) == 3:
+            rest += "0"
+        if point:
+            point = get_decimal_symbol(self.locale, numbering_system=self._numbering)
+        return self.digits(whole + point + rest)
 
     def money_round(self, amount: int, currency: str) -> str:
         """Return money for the scale of a drawing: coins only where there are any (``€1,000``)."""

@@ -122,14 +122,15 @@ async def test_looks_at_an_own_ask_stand_in_the_same_list(stage: Stage, today: s
     assert await seen(stage, "flo") == []
 
 
-async def test_the_own_page_leads_to_who_looked(stage: Stage) -> None:
+async def test_the_own_page_leads_by_the_settings_to_who_looked(stage: Stage) -> None:
     ada = await signed_in(stage, "ada")
     assert "Nobody has looked." in text_of(await ada.get("/me/looks"))
     await stage.get("bo", f"/members/find?code={await code_of(stage, 'ada')}")
 
-    home, page = await ada.get("/me"), await ada.get("/me/looks")
+    home, settings, page = [await ada.get(path) for path in ("/me", "/me/settings", "/me/looks")]
 
-    assert f'href="/g/{SLUG}/me/looks"' in home.text
+    assert f'href="/g/{SLUG}/me/settings"' in home.text
+    assert f'href="/g/{SLUG}/me/looks"' in settings.text
     assert "Bo found you by your code." in text_of(page)
     assert page.headers["cache-control"] == "no-store"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.rules.policies.cases import POLICIES
-from timebank.i18n import language
+from timebank.i18n import language, language_codes
 from timebank.ledger.units import HOURS, Unit
+from timebank.web.policy_form import fields_of, read_policy_form
 from timebank.web.policy_words import rule_numbers, rules_in_words
 
 EN, ES = language("en"), language("es")
@@ -150,3 +153,33 @@ def test_numbers_are_those_under_which_the_rules_stand():
         for name, number in numbers.items():
             begin = "Any member may ask" if name == "who" and "who" not in some else begins[name]
             assert rules[number - 1].startswith(begin) or (name == "approvals" and not some), name
+
+
+@pytest.mark.parametrize("code", language_codes())
+@pytest.mark.parametrize("unit", [HOURS, EURO, Unit("JPY", "money", 0), Unit("TND", "money", 3)])
+def test_what_stands_in_the_form_is_written_and_read_as_a_reader_of_the_language_writes(
+    unit: Unit, code: str
+):
+    chosen = language(code)
+    terms = {
+        "per_request_max": 123_456_789,
+        "receipts": "above",
+        "receipts_above": 7,
+        "reserve": 1_000,
+        "keep_days": 0,
+        "promise_days": 110,
+        "approvals": [{"above": 0, "count": 0}, {"above": 12_345, "count": 2}],
+        "caps": [{"per": "person", "period": "month", "sum": 5_050, "count": 12}],
+    }
+
+    fields = fields_of(terms, unit, chosen)
+    read = read_policy_form(fields, unit, chosen)
+
+    assert read.faults == {}
+    assert {name: read.terms.get(name) for name in terms if name not in {"approvals", "caps"}} == {
+        name: value for name, value in terms.items() if name not in {"approvals", "caps"}
+    }
+    assert [(tier["above"], tier["count"]) for tier in read.terms["approvals"]] == [(0, 0), (12_345, 2)]
+    assert [(cap["sum"], cap["count"]) for cap in read.terms["caps"]] == [(5_050, 12)]
+    if code == "ar":
+        assert not re.search("[0-9]", "".join(value for values in fields.values() for value in values))

@@ -368,7 +368,7 @@ def _promise(
     fields, faults = (mine.fields, mine.faults) if mine else ({}, {})
     amounts = amounts_of(view.pot.unit, chosen)
     written = Answer(
-        field_text(fields, "amount") if "amount" in fields else amounts.digits(draw.left),
+        field_text(fields, "amount") if "amount" in fields else amounts.field(draw.left),
         faults.get("amount", ""),
     )
     day = Answer(field_text(fields, "day") if "day" in fields else today.isoformat(), faults.get("day", ""))
@@ -408,7 +408,7 @@ def _promise(
         release_action=here.path(f"{PAY}/{draw.draw_id}/back"),
         release_key=new_key(),
         back=Answer(
-            field_text(fields, "back") if "back" in fields else amounts.digits(draw.left),
+            field_text(fields, "back") if "back" in fields else amounts.field(draw.left),
             faults.get("back", ""),
         ),
         back_open="back" in faults,

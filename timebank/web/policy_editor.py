@@ -168,7 +168,7 @@ async def editor_page(request: Request[Any, Any, Any], slug: FromPath[str], pot:
         return here
     found = await _find(request, here, pot)
     preset = _presets(found.unit).get(request.query_params.get("from", ""))
-    return _editor(here, found, fields_of(preset or found.newest.terms, found.unit), {})
+    return _editor(here, found, fields_of(preset or found.newest.terms, found.unit, here.chosen), {})
 
 
 @post("/g/{slug:str}/group/rules/{pot:str}", include_in_schema=False)
@@ -245,7 +245,7 @@ def _editor(
         chosen={name: tuple(values) for name, values in fields.items()},
         faults=tuple(faults.items()),
         wrong=faults,
-        open=_open_parts(fields, fields_of(pot.newest.terms, pot.unit), faults),
+        open=_open_parts(fields, fields_of(pot.newest.terms, pot.unit, here.chosen), faults),
         tiers=rows_of(fields, "tier"),
         caps=rows_of(fields, "cap"),
         selects={

@@ -13,6 +13,7 @@ from timebank.ledger.units import MINUTES, Unit
 from timebank.rules.policies import APPROVERS, CAPS_MAX, TEXT_MAX, TIERS_MAX, read_terms
 from timebank.rules.written import read_amount, read_minutes
 from timebank.web.forms import field_whole
+from timebank.web.words import Amounts
 
 Fields = Mapping[str, Sequence[str]]
 
@@ -29,38 +30,46 @@ class ReadForm:
     faults: dict[str, str] = field(default_factory=dict)
 
 
-def fields_of(terms: Mapping[str, Any], unit: Unit) -> dict[str, list[str]]:
-    """Return the fields of a form that stand for terms, as a browser would send them."""
+def fields_of(terms: Mapping[str, Any], unit: Unit, chosen: Language) -> dict[str, list[str]]:
+    """Return the fields of a form that stand for terms, as a reader of this language would write them."""
+    amounts = Amounts(unit, chosen)
+
+    def written(amount: int | None) -> str:
+        return "" if amount is None else amounts.field(amount)
+
+    def plain(value: int | None) -> str:
+        return chosen.digits(str(value)) if value else ""
+
     said: dict[str, str] = {
         "who": terms.get("who", "members"),
-        "per_request_max": _written(terms.get("per_request_max"), unit),
-        "consent_hours": _plain(terms.get("consent_hours")),
+        "per_request_max": written(terms.get("per_request_max")),
+        "consent_hours": plain(terms.get("consent_hours")),
         "receipts": terms.get("receipts", "never"),
-        "receipts_above": _written(terms.get("receipts_above"), unit),
-        "reserve": _written(terms.get("reserve"), unit),
+        "receipts_above": written(terms.get("receipts_above")),
+        "reserve": written(terms.get("reserve")),
         "scarcity": terms.get("scarcity", "refuse"),
         "two_people": "yes" if terms.get("two_people") else "no",
         "beyond": {True: "yes", False: "no"}.get(terms.get("beyond_at_once"), NOTHING),  # type: ignore[arg-type]
-        "promise_days": _plain(terms.get("promise_days")),
-        "keep_days": str(terms.get("keep_days", 30)),
-        **{f"rhythm_{name}": _plain((terms.get("rhythm") or {}).get(name)) for name in _RHYTHM},
-        **{f"stewards_{name}": _plain((terms.get("stewards") or {}).get(name)) for name in _STEWARDS},
+        "promise_days": plain(terms.get("promise_days")),
+        "keep_days": chosen.digits(str(terms.get("keep_days", 30))),
+        **{f"rhythm_{name}": plain((terms.get("rhythm") or {}).get(name)) for name in _RHYTHM},
+        **{f"stewards_{name}": plain((terms.get("stewards") or {}).get(name)) for name in _STEWARDS},
     }
     limit, surplus = terms.get("limit") or {}, terms.get("surplus") or {}
-    said |= {"limit_at": _written(limit.get("at"), unit), "limit_then": limit.get("then", "talk")}
-    said |= {f"surplus_{name}": _written(surplus.get(name), unit) for name in ("above", "keep")}
+    said |= {"limit_at": written(limit.get("at")), "limit_then": limit.get("then", "talk")}
+    said |= {f"surplus_{name}": written(surplus.get(name)) for name in ("above", "keep")}
     said["surplus_text"] = surplus.get("text", "")
     fields = {name: [value] for name, value in said.items()}
     for row, tier in enumerate(terms.get("approvals") or [{"above": 0, "count": 1}]):
-        fields[f"tier-{row}-above"] = [_written(tier["above"], unit) if row else ""]
-        fields[f"tier-{row}-count"] = [str(tier["count"])]
+        fields[f"tier-{row}-above"] = [written(tier["above"]) if row else ""]
+        fields[f"tier-{row}-count"] = [chosen.digits(str(tier["count"]))]
         fields[f"tier-{row}-roles"] = list(tier.get("roles") or ["steward"])
     for row, cap in enumerate(terms.get("caps") or ()):
         for name in ("per", "period"):
             fields[f"cap-{row}-{name}"] = [cap[name]]
-        fields[f"cap-{row}-sum"] = [_written(cap.get("sum"), unit)]
-        fields[f"cap-{row}-count"] = [_plain(cap.get("count"))]
-        fields[f"cap-{row}-days"] = [_plain(cap.get("days"))]
+        fields[f"cap-{row}-sum"] = [written(cap.get("sum"))]
+        fields[f"cap-{row}-count"] = [plain(cap.get("count"))]
+        fields[f"cap-{row}-days"] = [plain(cap.get("days"))]
     return fields
 
 
@@ -244,19 +253,3 @@ class _Reader:
 
     def _wrong(self, name: str, text: str) -> None:
         self.form.faults.setdefault(name, text)
-
-
-def _written(amount: Any, unit: Unit) -> str:
-    """Return an amount as the form takes it back: ``1:30``, ``12.50``; empty for none."""
-    if amount is None:
-        return ""
-    if unit.kind == "time":
-        return f"{amount // 60}:{amount % 60:02}"
-    if not unit.digits:
-        return str(amount)
-    whole, rest = divmod(amount, 10**unit.digits)
-    return f"{whole}.{rest:0{unit.digits}}"
-
-
-def _plain(value: Any) -> str:
-    return "" if value in (None, 0) else str(value)

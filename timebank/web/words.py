@@ -154,6 +154,17 @@ class Amounts:
             return self.language.money_digits(amount, self.unit.code)
         return self.language.number(amount)
 
+    def field(self, amount: int) -> str:
+        """Return an amount as somebody writes it into a field, and as ``rules.written`` reads it: ``31:15``, ``1176.50``.
+
+        Thousands are not grouped: a field that says 1,176 could mean a little more than one.
+        """
+        if self.is_time:
+            return self.language.digits(f"{amount // 60}:{amount % 60:02}")
+        if self.unit.kind == "money":
+            return self.language.money_field(amount, self.unit.code)
+        return self.language.digits(str(amount))
+
     def figure(self, amount: int) -> tuple[tuple[str, bool], ...]:
         """Return an amount as (text, is small) pieces, for large figures with small units."""
         if self.is_time:
