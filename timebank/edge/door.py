@@ -139,15 +139,8 @@ class Write(Generic[T]):
         return stored_reply(answer)
 
     async def _read(self, request: Request[Any, Any, Any], asked: Asked) -> _Wanted:
-        """Return what a request wants; raises what is wrong with its headers and its body, in this order."""
         scope = request.scope
-        body = await receive_body(
-            request.receive, size_max=self.reader.size_max, announced=asked.content_length
-        )
-        if body or self._empty is None:
-            check_media_type(asked.content_type)
-        key = check_key(asked.keys)
-        value = self.reader.read(body or self._empty or b"")
+        value, key, body = await _read(request, asked, self.reader, self._empty)
         commands = self._commands(value, scope["path_params"])
         return _Wanted(commands, key, request_hash(scope["method"], scope["raw_path"], body))
 
@@ -199,13 +192,7 @@ class Act(Generic[T]):
         params = scope["path_params"]
         actor = await _who(door, scope, asked)
         actor.require_scope("write")
-        body = await receive_body(
-            request.receive, size_max=self.reader.size_max, announced=asked.content_length
-        )
-        if body or self._empty is None:
-            check_media_type(asked.content_type)
-        key = check_key(asked.keys)
-        value = self.reader.read(body or self._empty or b"")
+        value, key, body = await _read(request, asked, self.reader, self._empty)
         once = Once(
             key=key,
             request_hash=request_hash(scope["method"], scope["raw_path"], body),
@@ -217,6 +204,21 @@ class Act(Generic[T]):
             said = self._reveal(door, actor, msgspec.json.decode(answer.body))
             answer = answer._replace(body=_encode(said))
         return stored_reply(answer)
+
+
+async def _read(
+    request: Request[Any, Any, Any], asked: Asked, reader: Reader[T], empty: bytes | None
+) -> tuple[T, str, bytes]:
+    """Return what a body says, the key, and the body; raises what is wrong with them, in this order of headers and body.
+
+    Args:
+        empty: Body that stands for none at all; None where a body is needed.
+    """
+    body = await receive_body(request.receive, size_max=reader.size_max, announced=asked.content_length)
+    if body or empty is None:
+        check_media_type(asked.content_type)
+    key = check_key(asked.keys)
+    return reader.read(body or empty or b""), key, body
 
 
 async def read_stranger(request: Request[Any, Any, Any], reader: Reader[T]) -> tuple[str, T]:
