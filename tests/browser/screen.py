@@ -22,7 +22,7 @@ import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
 CHROMIUM = os.environ.get("TIMEBANK_TEST_CHROMIUM") or shutil.which("chromium") or ""
 AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -112,6 +112,19 @@ def sideways(page: Page, widths: Sequence[int] = WIDTHS) -> list[int]:
     if page.viewport_size != before:
         page.set_viewport_size(before)
     return found
+
+
+def stay(page: Page) -> None:
+    """Keep a page that would look again by itself as it is: on a busy machine that comes while somebody still looks."""
+
+    def answer(route: Route) -> None:
+        # To a browser that means: stay where you are.
+        if route.request.is_navigation_request():
+            route.fulfill(status=204)
+        else:
+            route.continue_()
+
+    page.route("**/*", answer)
 
 
 def look_at(page: Page, pictures: Path, name: str) -> None:

@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from litestar import Litestar
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sideways, sign_in
+from tests.browser.screen import AXE_RULES, IN_A_BROWSER, serving, sideways, sign_in, stay
 from timebank.errors import ColumnsMissing, DurationUnreadable, FieldInvalid, UnknownCategory, UnknownImport
 from timebank.formats.layouts import LAYOUTS
 from timebank.rules.names import EMPTY
@@ -282,6 +282,8 @@ def test_no_import_page_scrolls_sideways_or_has_a_barrier(
     page = context.new_page()
 
     PAGES[name](page, address, f"?lang={lang}")
+    if name in LOOKS_AGAIN:
+        stay(page)
     page.screenshot(path=pictures / f"import-{name}-{width}.png", full_page=True)
 
     assert sideways(page) == []

@@ -80,7 +80,8 @@ def test_a_visitor_reads_checks_turns_the_pages_and_finds_the_doors(
         assert page.get_by_role("heading", name=door, level=1).is_visible()
         assert sideways(page) == [], door
         page.goto(town.at)
-    go_by(page.get_by_role("link", name="Español"))
+    languages = page.get_by_role("navigation", name="Language", exact=True)
+    go_by(languages.get_by_role("link", name="Español"))
     assert page.get_by_role("heading", name="Horas en el bote").is_visible()
 
     assert page.context.cookies() == []

@@ -134,7 +134,8 @@ def test_the_page_is_whole_without_script(browser, address):
 
     assert page.locator("table.book").first.is_visible()
     assert page.locator("details[open]").count() == 1
-    go_by(page.get_by_role("link", name="Español"))
+    languages = page.get_by_role("navigation", name="Language", exact=True)
+    go_by(languages.get_by_role("link", name="Español"))
     assert page.get_by_role("heading", name="Horas en el bote").is_visible()
     go_by(page.get_by_role("link", name="Aporta"))
     assert page.get_by_role("heading", name="Aporta").is_visible()
