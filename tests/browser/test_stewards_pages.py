@@ -166,6 +166,7 @@ def test_every_page_of_stewards_stands_on_phones_desks_in_the_dark_and_on_paper(
     go_by(desk.get_by_role("button", name="Look at the rules in words"))
     look(desk, "preview-desk")
     desk.goto(pages["group"])
+    desk.locator("summary", has_text="What becomes public").click()
     desk.get_by_label("Month by month: totals only").check()
     go_by(desk.get_by_role("button", name="Look at what changes"))
     look(desk, "settings-preview-desk")
