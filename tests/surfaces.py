@@ -53,6 +53,7 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "held": ("box", "bank"),
     "key": (NO_SECRET,),
     "number": ("1", "2", "99"),
+    "kind": ("asks", "hours", "links"),
 }
 #: Where nothing is, whatever somebody hopes for.
 NOT_THERE: Final = (
