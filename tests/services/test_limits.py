@@ -6,6 +6,7 @@ import asyncio
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -259,9 +260,13 @@ OF_STRANGERS = {
     "invitation by joining": ("POST", "/api/v1/groups/riverside/invitations/" + "x" * 32),
     "invitation on a page": ("GET", "/g/riverside/join/" + "x" * 32),
     "invitation by joining on a page": ("POST", "/g/riverside/join/" + "x" * 32),
+    "invitation by looking on a page": ("POST", "/g/riverside/join/" + "x" * 32),
     "card": ("POST", "/api/v1/groups/riverside/sign-in"),
 }
-AGAIN = {"json": {"card": "AAAA-AAAA-AAAA-AAAA"}}
+MORE: dict[str, dict[str, dict[str, str]]] = {
+    "card": {"json": {"card": "AAAA-AAAA-AAAA-AAAA"}},
+    "invitation by looking on a page": {"data": {"look": "first"}},
+}
 
 
 async def tried(dsn: Dsn, home: Path, way: str, tries: int, *, host: str = "192.0.2.7") -> list[int]:
@@ -271,7 +276,7 @@ async def tried(dsn: Dsn, home: Path, way: str, tries: int, *, host: str = "192.
     async with running(app):
         transport = httpx.ASGITransport(app=app, client=(host, 5000), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-            more = AGAIN if way == "card" else {}
+            more: dict[str, Any] = MORE.get(way, {})
             return [
                 (
                     await http.request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from timebank.services.limits import take
+from timebank.services.limits import check, take
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,6 +32,16 @@ async def slow_down(
     """
     door: Door = request.app.state.door
     await take(door.house, group_id, what, peer_of(request), now=door.clock(), account=account)
+
+
+async def check_pace(request: Request[Any, Any, Any], group_id: UUID, what: str) -> None:
+    """Refuse whoever has to wait for their next try, and count nothing.
+
+    Raises:
+        TooManyTries: With the seconds after which the next one is taken.
+    """
+    door: Door = request.app.state.door
+    await check(door.house, group_id, what, peer_of(request), now=door.clock())
 
 
 def peer_of(request: Request[Any, Any, Any]) -> bytes:

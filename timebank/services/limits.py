@@ -48,6 +48,21 @@ async def take(
         await store.update_tries(tx, group_id, after)
 
 
+async def check(house: House, group_id: UUID, what: str, who: bytes, *, now: datetime) -> None:
+    """Refuse a try that comes too soon, as ``take`` does, and count nothing: for what is counted only if it fails.
+
+    Raises:
+        TooManyTries: With the seconds after which the next one is taken.
+    """
+    day = now.astimezone(UTC).date()
+    paces = await _paces(house, what, who, b"", day)
+    async with house.database.tx(group_id) as tx:
+        before = await store.lock_tries(tx, group_id, list(paces), now=now, day=day)
+    wait = max(wait_seconds(tried, now=now) for tried in before.values())
+    if wait > 0:
+        raise TooManyTries(seconds=math.ceil(wait))
+
+
 async def forgive(
     house: House, group_id: UUID, what: str, who: bytes, *, now: datetime, account: bytes
 ) -> None:

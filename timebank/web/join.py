@@ -10,9 +10,9 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.edge.limits import slow_down
+from timebank.edge.limits import check_pace, slow_down
 from timebank.edge.sessions import refuse_other_sites
-from timebank.errors import N_, FieldInvalid, NicknameTaken, UnknownInvitation
+from timebank.errors import N_, FieldInvalid, NicknameTaken, Refusal, UnknownInvitation
 from timebank.rules.names import EMPTY, NICKNAME_MAX, NOT_TEXT, TOO_LONG, plain_text
 from timebank.services.joining import accept_invitation, look_at_invitation
 from timebank.web.forms import Answer, field_text, is_look, read_form
@@ -76,7 +76,11 @@ async def join_page(request: Request[Any, Any, Any], slug: FromPath[str], secret
 async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: FromPath[str]) -> ASGIApp:
     """Let somebody in, or show the form again with what is wrong."""
     refuse_other_sites(request.app.state.door, request.scope["headers"])
-    fields = await read_form(request)
+    try:
+        fields = await read_form(request)
+    except Refusal:
+        await arrive(request, slug)
+        raise
     nickname, key = field_text(fields, "nickname"), field_text(fields, "key")
     if is_look(fields):
         return await _look(request, slug, secret, nickname)
@@ -99,8 +103,9 @@ async def join(request: Request[Any, Any, Any], slug: FromPath[str], secret: Fro
 
 
 async def _look(request: Request[Any, Any, Any], slug: str, secret: str, nickname: str) -> PrivatePage:
-    """Show what the group will see of somebody; only who has no invitation is counted."""
+    """Show what the group will see of somebody; only who has no invitation is counted, and waits like everybody."""
     here = await stranger(request, slug)
+    await check_pace(request, here.group_id, "invitation")
     try:
         return await _page(here, secret, *looked_at(nickname, here.chosen), looked=True)
     except UnknownInvitation:
