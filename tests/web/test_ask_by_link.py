@@ -110,13 +110,13 @@ async def test_addresses_that_were_not_given_out_and_those_of_another_group_lead
     secret = place.rpartition("/")[2]
     wrong = secret[:-2] + ("AA" if secret[-2:] != "AA" else "BB")
 
-    answers = [
-        await open_stage.http.get(f"/g/riverside/a/{each}") for each in (wrong, "x", "A" * 43, secret[:-1])
-    ]
-    answers.append(await open_stage.http.get(f"/g/hillside/a/{secret}"))
-
-    assert {answer.status_code for answer in answers} == {404}
-    assert len({answer.content for answer in answers}) == 1
+    for group, tried in {
+        "riverside": (wrong, "x", "A" * 43, secret[:-1]),
+        "hillside": (secret, wrong, "x", "A" * 43),
+    }.items():
+        answers = [await open_stage.http.get(f"/g/{group}/a/{each}") for each in tried]
+        assert {answer.status_code for answer in answers} == {404}
+        assert len({answer.content for answer in answers}) == 1, "one's own group is said, and nothing else"
     foreign = await open_stage.http.post(place, data={"act": "cancel", "key": "x"})
     assert foreign.status_code in {403, 422}
     other = await open_stage.http.post(
