@@ -152,7 +152,7 @@ async def undo_entry(
 
 
 @post("/g/{slug:str}/money/entries/{entry_id:uuid}/return", include_in_schema=False)
-async def give_back(
+async def came_back(
     request: Request[Any, Any, Any], slug: FromPath[str], entry_id: FromPath[UUID]
 ) -> ASGIApp:
     """Write down that a part of what was handed over came back into the pot."""
@@ -176,7 +176,7 @@ async def give_back(
     return here.go(f"{ENTRIES}/{sent.body['entry']}")
 
 
-MONEY_ENTRY_PAGES: Final[list[HTTPRouteHandler]] = [entry_page, undo_entry, give_back]
+MONEY_ENTRY_PAGES: Final[list[HTTPRouteHandler]] = [entry_page, undo_entry, came_back]
 
 
 # ---------------------------------------------------------------- the page

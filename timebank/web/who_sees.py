@@ -129,6 +129,10 @@ WHO_SEES: Final[Mapping[str, Rows]] = {
     "change_person.take": _OF_DUTIES,
     "change_person.vouch": _OF_DUTIES,
     "change_settings.code": _OF_NAMES,
+    "came_back": (
+        (_PUBLIC, N_("That so much came back into the pot. No name.")),
+        (_ASKED, N_("That it went back to the pot.")),
+    ),
     "change_settings.language": (
         (_ELSE, _NOTHING),
         (_YOU, N_("The pages in this language, wherever you are signed in.")),
