@@ -177,6 +177,11 @@ class Checkpoints:
                 found.append(UUID(path.stem))
         return found
 
+    async def idle(self) -> None:
+        """Return once all that was to be kept so far is in its files."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def close(self) -> None:
         """Write what is still on its way."""
         self._closing.set()
