@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ KEYWORDS: Any = {
 }
 
 
+@cache
 def said() -> list[tuple[str | tuple[str, str], str]]:
     """Every sentence that is marked for translation, those for a number with both forms, and the file that it is in."""
     found: list[tuple[str | tuple[str, str], str]] = []
