@@ -26,6 +26,7 @@ from babel.numbers import (
 )
 
 from timebank.errors import Refusal
+from timebank.ledger.units import MINUTES
 from timebank.pot_words import NOUNS, POT, is_of_any_group, turning
 from timebank.refusal_words import SUMS
 from timebank.refusal_words import WORDS as REFUSAL_WORDS
@@ -33,8 +34,6 @@ from timebank.refusal_words import WORDS as REFUSAL_WORDS
 NO_BREAK: Final = "\u00a0"
 SOURCE_LANGUAGE: Final = "en"
 DOMAIN: Final = "timebank"
-#: The unit of hours, as pots name it; all others are currencies.
-MINUTES: Final = "minutes"
 
 RIGHT_TO_LEFT_MARK: Final = "\u200f"
 

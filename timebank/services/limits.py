@@ -10,10 +10,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from timebank.errors import TooManyTries
-from timebank.rules.tries import PACES, Pace, count, wait_seconds
+from timebank.rules.tries import PACES, Pace, Tried, count, wait_seconds
 from timebank.store import tries as store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date, datetime
     from uuid import UUID
 
@@ -40,10 +41,7 @@ async def take(
     paces = await _paces(house, what, who, account, day)
     async with house.database.tx(group_id) as tx:
         before = await store.lock_tries(tx, group_id, list(paces), now=now, day=day)
-        wait = max(wait_seconds(tried, now=now) for tried in before.values())
-        if wait > 0:
-            raise TooManyTries(seconds=math.ceil(wait))
-
+        _refuse_too_soon(before.values(), now=now)
         after = {key: count(before[key], pace, now=now) for key, pace in paces.items()}
         await store.update_tries(tx, group_id, after)
 
@@ -58,7 +56,11 @@ async def check(house: House, group_id: UUID, what: str, who: bytes, *, now: dat
     paces = await _paces(house, what, who, b"", day)
     async with house.database.tx(group_id) as tx:
         before = await store.lock_tries(tx, group_id, list(paces), now=now, day=day)
-    wait = max(wait_seconds(tried, now=now) for tried in before.values())
+    _refuse_too_soon(before.values(), now=now)
+
+
+def _refuse_too_soon(before: Iterable[Tried], *, now: datetime) -> None:
+    wait = max(wait_seconds(tried, now=now) for tried in before)
     if wait > 0:
         raise TooManyTries(seconds=math.ceil(wait))
 

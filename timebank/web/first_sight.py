@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from timebank.errors import N_
-from timebank.ledger.units import HOURS, MINUTES, Unit
+from timebank.ledger.units import HOURS, MINUTES
 from timebank.rules.previews import hours_line, not_yet
 from timebank.rules.publication import PublicGroup
 from timebank.rules.readiness import PEOPLE_LEAST, period_end
 from timebank.web.policy_words import rules_in_words
 from timebank.web.sight import Sight, published_from, seen_lines, sight_line
-from timebank.web.words import Amounts, pot_in_words
+from timebank.web.words import Amounts, amounts_of, pot_in_words
 
 if TYPE_CHECKING:
     from timebank.i18n import Language
@@ -59,7 +59,7 @@ def first_sight(group: NewGroup, chosen: Language, *, host: str) -> FirstSight:
 
 
 def _pot(pot: NewPot, word: str, chosen: Language) -> FirstPot:
-    unit = HOURS if pot.unit == MINUTES else Unit(pot.unit, "money", 2)
+    unit = amounts_of(pot.unit, chosen).unit
     kind = chosen.say(N_("Hours")) if pot.unit == MINUTES else chosen.say(N_("Money"))
     title = chosen.listed((kind, pot_in_words(word, chosen)))
     return FirstPot(title, rules_in_words(pot.terms.as_json(), unit, chosen))

@@ -9,11 +9,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from litestar import Request, post, route
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from timebank.errors import N_, Refusal
+from timebank.errors import N_, Refusal, UnknownPage
 from timebank.rules.commands import SettleHours
 from timebank.rules.written import read_minutes
 from timebank.services.draws import list_draws, read_draws
@@ -157,7 +156,7 @@ async def today_page(request: Request[Any, Any, Any], slug: FromPath[str]) -> AS
 async def all_page(request: Request[Any, Any, Any], slug: FromPath[str], kind: FromPath[str]) -> ASGIApp:
     """Show all of one kind that waits."""
     if kind not in {ASKS, HOURS, LINKS}:
-        raise NotFoundException
+        raise UnknownPage
     here = await steward_reads(request, slug, f"{TODAY}/all/{kind}")
     if not isinstance(here, Inside):
         return here
