@@ -66,13 +66,13 @@ async def empty_dsn(cluster: Server) -> AsyncIterator[Dsn]:
 async def copied(cluster: Server, template: str) -> AsyncIterator[Dsn]:
     """A copy of a database that nobody is connected to, with the same roles let in."""
     name = database_name("fresh")
-    # Copying files is quicker than writing a small database through the log.
-    await run_as_superuser(cluster, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
-    dsn = dsn_of(cluster, name)
-    # Who may connect belongs to the server, not to the database: it is not copied.
-    await run(dsn, SUPERUSER, database_sql(name))
+    async with connected(dsn_of(cluster, "postgres"), SUPERUSER) as connection:
+        # Copying files is quicker than writing a small database through the log.
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        # Who may connect belongs to the server, not to the database: it is not copied.
+        await connection.execute(database_sql(name))
     try:
-        yield dsn
+        yield dsn_of(cluster, name)
     finally:
         await drop(cluster, name)
 

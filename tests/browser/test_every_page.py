@@ -40,8 +40,6 @@ LANGUAGES = ("en", "es", "ar")
 #: These have to look again without a script. They say so, take nothing from anybody who is slow, and have a link
 #: for whoever stops the refresh.
 REFRESHES = "http-equiv"
-#: Only what is wrong is told, which is quicker.
-AXE = {**AXE_RULES, "resultTypes": ["violations"]}
 
 #: Everything that one look at a page tells; see the tests for what each of it means.
 LOOK = """
@@ -136,7 +134,7 @@ def sights(browser: Browser, pages: dict[str, list[Page]], pictures: Path) -> li
 
 
 def chosen(pages: dict[str, list[Page]], turn: int) -> list[tuple[str, Page]]:
-    """Return which pages are looked at in one light and width: all, or every fourth one, in a language of its turn."""
+    """Return which pages are looked at in one light and width: all, or those whose turn it is, in a language of theirs."""
     if ALL:
         return [(code, page) for code, found in pages.items() for page in found]
     codes, turns = list(pages), len(SCHEMES) * len(WIDTHS)
@@ -198,7 +196,7 @@ def look(page: Tab, each: Page, how: str, keep: Path | None) -> Sight:
     # From the top: where faults have the focus, the way out lies over a head that was scrolled half away.
     page.evaluate("scrollTo(0, 0)")
     page.evaluate(AXE_SCRIPT)
-    found = page.evaluate(f"axe.run({json.dumps(AXE)}).then(found => found.violations)")
+    found = page.evaluate(f"axe.run({json.dumps(AXE_RULES)}).then(found => found.violations)")
     barriers = [(one["id"], node["html"][:120]) for one in found for node in one["nodes"][:3]]
     if REFRESHES in each.html:
         barriers = [one for one in barriers if one[0] != "meta-refresh"]
@@ -222,6 +220,12 @@ def test_no_page_has_a_barrier_in_any_language_light_or_width(sights: list[Sight
         kinds = ((code for code in LANGUAGES), SCHEMES, map(str, WIDTHS))
         every = [list(kind) for kind in kinds]
         assert {(way[one], way[other]) for way in ways} == set(itertools.product(every[one], every[other]))
+
+
+def test_nothing_plays_and_nothing_depends_on_how_the_screen_is_held(pages: dict[str, list[Page]]) -> None:
+    """What axe would fetch everything a second time for."""
+    assert [name for name, file in static_files().items() if b"orientation:" in file.content] == []
+    assert [page.name for page in pages["en"] if re.search("<(?:audio|video)", page.html)] == []
 
 
 def test_no_page_scrolls_sideways(sights: list[Sight]) -> None:
