@@ -103,9 +103,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs PostgreSQL, so that it can run once more on another version."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
-        if item.nodeid.startswith(ONE_VERSION) and not item.nodeid.startswith(BOTH_VERSIONS):
-            continue
-        if names & {"cluster", "durable_cluster"}:
+        needs_it = names & {"cluster", "durable_cluster"} and not item.nodeid.startswith(ONE_VERSION)
+        if needs_it or item.nodeid.startswith(BOTH_VERSIONS):
             item.add_marker(pytest.mark.database)
 
 

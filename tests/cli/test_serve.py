@@ -21,8 +21,6 @@ import pytest
 from timebank.store.embedded import Cluster
 from timebank.store.roles import role_sql
 
-pytestmark = pytest.mark.database
-
 ROOT = Path(__file__).resolve().parents[2]
 
 

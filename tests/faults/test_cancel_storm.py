@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.served import Cut, a_server, backends, from_inside, post_hours, written, wrongly_written
 
-pytestmark = [pytest.mark.database, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 CLIENTS = int(os.environ.get("TIMEBANK_TEST_CANCELS", "3000"))
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.served import Load, Served, a_server, from_inside, written, wrongly_written
 
-pytestmark = [pytest.mark.database, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 CRASHES = int(os.environ.get("TIMEBANK_TEST_CRASHES", "3"))
 

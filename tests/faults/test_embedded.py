@@ -22,8 +22,6 @@ from timebank.config import OperatorError
 from timebank.store import embedded, service_user
 from timebank.store.embedded import Cluster, ClusterError, ClusterInUse
 
-pytestmark = pytest.mark.database
-
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = os.environ.get("TIMEBANK_TEST_PG_BIN")
 PG_BIN = Path(NAMED) if NAMED else None

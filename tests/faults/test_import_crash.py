@@ -22,7 +22,7 @@ from sqlalchemy import text
 from tests.faults.served import ROOT, SLUG, Served, a_server, from_inside
 from tests.properties.stand import Stand, today
 
-pytestmark = [pytest.mark.database, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 CRASHES = max(3, int(os.environ.get("TIMEBANK_TEST_CRASHES", "3")) // 2)
 LINES = 5_000

@@ -32,8 +32,6 @@ from timebank.store.embedded import Cluster
 from timebank.store.engine import Database
 from timebank.store.migrate import upgrade
 
-pytestmark = [pytest.mark.database]
-
 
 @pytest.fixture
 def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,6 @@ from timebank.services.policies import agree_policy
 from timebank.services.tokens import make_token
 from timebank.services.writer import Answer
 
-pytestmark = [pytest.mark.database]
-
 T = TypeVar("T")
 
 #: Where every life begins. What tests do here asks no other clock.
