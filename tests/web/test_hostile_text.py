@@ -210,11 +210,15 @@ async def test_what_is_taken_is_inert_and_isolated_on_every_page_export_and_mail
                 taken.add((path.rpartition("/")[2], name))
                 walk.steps += _pages_of(answer)
                 break
+    ruled = await _agree_on_hostile_rules(walk)
     # The control: what people write is taken as they wrote it.
     assert {("hours", "note"), ("draws", "contact"), ("members", "nickname"), ("settings", "name")} <= taken
 
-    looks = {page.name: look_at_page(page.html) for page in await walk.pages("en")}
+    pages = await walk.pages("en")
+    looks = {page.name: look_at_page(page.html) for page in pages}
     assert {name: wrong for name, (_, wrong) in looks.items() if wrong} == {}
+    rules = next(page.html for page in pages if page.name == "GET /g/{slug}/rules as anonymous")
+    assert look_at_page(rules)[0] >= ruled, "what the group agreed on is published"
     assert sum(shown for shown, _ in looks.values()) > 8, "it was looked for where it is"
     await _look_at_files(world)
     assert world.sink.messages
@@ -224,6 +228,19 @@ async def test_what_is_taken_is_inert_and_isolated_on_every_page_export_and_mail
         assert "<img" not in heads
         # No letter has what a note takes: nothing in it turns its lines round.
         assert not set(TURNED) & set(heads + letter.get_content())
+
+
+async def _agree_on_hostile_rules(walk: Walk) -> int:
+    """Publish rules of a pot with hostile text wherever they take text; return how many fields took it."""
+    route, world = "/g/{slug}/group/rules/{pot}", walk.world
+    ask = await build(world, "POST", route, "bo")
+    form = next(page.html for page in await walk.pages("en") if page.name == f"GET {route} as steward")
+    taken = re.findall(r'<textarea\b[^>]*name="([^"]+)"', form)
+    assert len(taken) > 1, "what happens with a surplus, and when stewards talk"
+    ask.more["data"] = {**ask.more["data"], **dict.fromkeys(taken, IN_NOTES), "say": "agree"}
+    answer = await send(world, "POST", route, "bo", ask)
+    assert answer.is_redirect, answer.text
+    return len(taken)
 
 
 def _pages_of(answer: httpx.Response) -> list[Step]:
