@@ -234,8 +234,9 @@ async def _agree_on_hostile_rules(walk: Walk) -> int:
     """Publish rules of a pot with hostile text wherever they take text; return how many fields took it."""
     route, world = "/g/{slug}/group/rules/{pot}", walk.world
     ask = await build(world, "POST", route, "bo")
-    form = next(page.html for page in await walk.pages("en") if page.name == f"GET {route} as steward")
-    taken = re.findall(r'<textarea\b[^>]*name="([^"]+)"', form)
+    await walk.sign_in()
+    form = await walk.fetch(next(step for step in walk.steps if step.name == f"GET {route} as steward"))
+    taken = re.findall(r'<textarea\b[^>]*name="([^"]+)"', form.text)
     assert len(taken) > 1, "what happens with a surplus, and when stewards talk"
     ask.more["data"] = {**ask.more["data"], **dict.fromkeys(taken, IN_NOTES), "say": "agree"}
     answer = await send(world, "POST", route, "bo", ask)
